@@ -1,0 +1,88 @@
+# `make demo` and `make test` each work as the first command on a fresh clone:
+# all they need is make and a Python >= 3.11 with its venv module.
+
+PYTHON ?= python3
+UV ?= uv
+
+VENV := .venv
+# Recipes call the environment's Python by a relative path, so the folder may have any name.
+RUN := $(VENV)/bin/python
+LOCKED := $(VENV)/.locked
+READY := $(VENV)/.ready
+EXAMPLE := examples/three_layer.toml
+FIGURE := demo.png
+SOURCES := dyntheory tests $(wildcard benchmarks notebooks validation)
+
+PIP := $(RUN) -m pip --disable-pip-version-check --no-input
+PIP_INSTALL := $(PIP) install --quiet --no-warn-script-location
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-full lint format types check-lock lock clean env
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+
+demo: $(READY) ## predict and simulate a three-layer network, draw both on one figure
+	$(VENV)/bin/dyntheory compare $(EXAMPLE) --plot $(FIGURE) --force
+	@echo "The figure is in $(FIGURE)."
+
+test: $(READY) ## run the default tests
+	$(RUN) -m pytest -n 2
+
+test-full: $(READY) ## run every test, the whole grid included
+	$(RUN) -m pytest -n 2 -m ""
+
+lint: $(READY) ## check style and formatting
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+format: $(READY) ## repair what the linter can repair, then format
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+types: $(READY) ## check the types of package and tests
+	$(RUN) -m basedpyright --pythonpath $(RUN)
+
+check-lock: $(READY) ## check, offline, that requirements.lock satisfies pyproject.toml
+	@! grep -nE '[a-z]+://' requirements.lock || { echo "requirements.lock must not name an index"; exit 1; }
+	PIP_FIND_LINKS= $(PIP) install --quiet --dry-run --no-index --no-build-isolation -e '.[data,dev,notebooks]'
+
+env: $(READY) ## make or refresh the environment in .venv
+
+# Two stamps, each written last, so that an interrupted step is redone in full:
+# a new lock remakes the environment, a new pyproject.toml only reinstalls the package.
+$(LOCKED): requirements.lock
+	@command -v "$(PYTHON)" >/dev/null || { \
+	  echo "There is no '$(PYTHON)'. Name a Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "dyntheory needs Python 3.11 or newer, but '$(PYTHON)' is $$("$(PYTHON)" --version 2>&1)."; \
+	  echo "Name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' || { \
+	  echo "'$(PYTHON)' cannot make virtual environments: install its venv module (on Debian: python3-venv)."; exit 1; }
+	@echo "Installing the locked packages into $(VENV); this takes a minute or two ..."
+	@rm -rf $(VENV)
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(PIP_INSTALL) --require-hashes -r requirements.lock
+	@touch $@
+
+$(READY): $(LOCKED) pyproject.toml dyntheory/_version.py
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The lock covers every platform and every supported Python, and names no index, so that it
+# installs the same files from any mirror. Needs uv.
+lock: ## write requirements.lock anew from pyproject.toml
+	@command -v $(UV) >/dev/null || { echo "make lock needs uv (pip install uv), or UV=/path/to/uv"; exit 1; }
+	@printf '%s\n' \
+	  '# Every package, pinned with its hashes, for all platforms and Python >= 3.11:' \
+	  '# runtime, the extras data, dev and notebooks, and the build backend.' \
+	  '# Written by `make lock`; do not edit by hand.' > requirements.lock.new
+	@printf '%s\n' hatchling editables | $(UV) pip compile pyproject.toml - --upgrade --universal \
+	  --python-version 3.11 --extra data --extra dev --extra notebooks --generate-hashes --no-header \
+	  --no-annotate --no-emit-index-url --no-emit-find-links --quiet >> requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+
+clean: ## remove the environment, the caches and the demo's figure
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist $(FIGURE)
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,106 @@
+"""Validators for public arguments: what was required, what was received, what to do.
+
+Values that are being traced by JAX cannot be inspected and pass unchecked; the verbs check before tracing.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+
+def is_concrete(value: Any) -> bool:
+    """Return whether `value` is a number or array that can be inspected now."""
+    if isinstance(value, Tracer):
+        return False
+    return isinstance(value, int | float | np.ndarray | np.generic | jax.Array | list | tuple)
+
+
+def _numbers(name: str, value: Any) -> np.ndarray:
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(f"`{name}` must be a number, got {value!r}.") from None
+    return array
+
+
+def _require(name: str, value: Any, rule: str, holds: Any) -> None:
+    if isinstance(value, str | bool) or value is None:
+        raise TypeError(f"`{name}` must be a number ({rule}), got {value!r}.")
+    if not is_concrete(value):
+        return
+    array = _numbers(name, value)
+    if array.size == 0 or not bool(np.all(np.isfinite(array) & holds(array))):
+        raise ValueError(f"`{name}` must be {rule}, got {value!r}.")
+
+
+def check_positive(name: str, value: Any, meaning: str = "") -> None:
+    """Require finite numbers above zero; `meaning` is added to the message."""
+    _require(name, value, "positive" + (f" ({meaning})" if meaning else ""), lambda a: a > 0)
+
+
+def check_nonnegative(name: str, value: Any, meaning: str = "") -> None:
+    """Require finite numbers not below zero."""
+    _require(name, value, "zero or positive" + (f" ({meaning})" if meaning else ""), lambda a: a >= 0)
+
+
+def check_finite(name: str, value: Any) -> None:
+    """Require finite numbers."""
+    _require(name, value, "finite", lambda a: np.ones(a.shape, bool))
+
+
+def check_count(name: str, value: Any, *, minimum: int = 1) -> int:
+    """Require an integer not below `minimum` and return it as a Python int."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"`{name}` must be an integer, got {value!r} of type {type(value).__name__}.")
+    if value < minimum:
+        raise ValueError(f"`{name}` must be at least {minimum}, got {value}.")
+    return int(value)
+
+
+def check_key(key: Any) -> None:
+    """Require one typed JAX random key."""
+    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        if key.shape == ():
+            return
+        raise ValueError(f"`key` must be a single key, got an array of keys of shape {key.shape}.")
+    shown = f"an array of dtype {key.dtype}" if isinstance(key, jax.Array | np.ndarray) else repr(key)
+    raise TypeError(f"`key` must be a typed JAX key: pass `jax.random.key(0)`, got {shown}.")
+
+
+def check_name(kind: str, name: Any, known: Iterable[str]) -> str:
+    """Require `name` to be one of `known`; the error names the nearest known one."""
+    choices = sorted(known)
+    if isinstance(name, str) and name in choices:
+        return name
+    message = f"Unknown {kind} {name!r}."
+    near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
+    if near:
+        message += f" Did you mean {near[0]!r}?"
+    raise ValueError(f"{message} Known: {', '.join(choices)}.")
+
+
+def check_second_moment(name: str, value: Any, size: int, *, tolerance: float = 1e-9) -> None:
+    """Require a symmetric, positive semidefinite (size, size) matrix of finite numbers."""
+    if not is_concrete(value):
+        return
+    matrix = _numbers(name, value)
+    if matrix.shape != (size, size):
+        raise ValueError(f"`{name}` must have shape ({size}, {size}), got {matrix.shape}.")
+    if not np.all(np.isfinite(matrix)):
+        raise ValueError(f"`{name}` must be finite, got {matrix.tolist()}.")
+    scale = max(float(np.abs(matrix).max(initial=0.0)), 1e-300)
+    if np.abs(matrix - matrix.T).max(initial=0.0) > tolerance * scale:
+        raise ValueError(f"`{name}` must be symmetric, got {matrix.tolist()}.")
+    smallest = float(np.linalg.eigvalsh((matrix + matrix.T) / 2).min(initial=0.0))
+    if smallest < -tolerance * scale:
+        raise ValueError(
+            f"`{name}` must be positive semidefinite (it is a second moment); "
+            f"its smallest eigenvalue is {smallest:.3g}."
+        )

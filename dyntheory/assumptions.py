@@ -1,0 +1,28 @@
+"""Which part of a prediction is a theorem.
+
+The published theorem assumes smooth activations (four bounded derivatives), independent sub-Gaussian entries and a
+fixed number of steps (`han2025precise`). Kinked activations are supported by simulation; unknown functions by analogy.
+"""
+
+from __future__ import annotations
+
+from dyntheory.law import TeacherStudent
+from dyntheory.links import resolve_link
+from dyntheory.method import GeneralFirstOrderMethod
+from dyntheory.trajectory import Assumptions
+
+
+def assess(law: TeacherStudent, method: GeneralFirstOrderMethod) -> Assumptions:
+    """Return the level of support for predicting `method` on `law`, with the reason."""
+    link = resolve_link(law.link)
+    facts = {"the network": method.smooth, f"the link {link.name}": link.smooth}
+    unknown = [name for name, smooth in facts.items() if smooth is None]
+    if unknown:
+        return Assumptions("heuristic", f"nobody said whether {' and '.join(unknown)} is smooth")
+    kinked = [name for name, smooth in facts.items() if not smooth]
+    if kinked:
+        return Assumptions(
+            "simulation-verified",
+            f"{' and '.join(kinked)} is not smooth with bounded derivatives, outside the published theorem",
+        )
+    return Assumptions("theorem", "smooth network and link, Gaussian limit at a fixed number of steps")

@@ -1,0 +1,237 @@
+"""The command line: a shell over the verbs. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    from dyntheory.config import Problem
+    from dyntheory.trajectory import Trajectory
+
+AGREES, DISAGREES, BAD_INPUT, UNRESOLVED, INTERRUPTED = 0, 1, 2, 3, 130
+
+DESCRIPTION = """\
+Predict a neural network's learning curves without training it, and put the prediction beside a simulation.
+
+A problem is a TOML file: what the data are, which network, which optimizer, how many steps.
+
+  dyntheory new problem.toml                          write a commented problem to start from
+  dyntheory predict problem.toml                      training and test error after every step
+  dyntheory predict problem.toml --set num_steps=50 --set method.learning_rate=0.1
+  dyntheory compare problem.toml --plot curves.png    theory and simulation on one figure, and a verdict
+  dyntheory compare problem.toml --out curves.nc      the numbers, as NetCDF
+  dyntheory doctor                                    is the installation sound?
+
+Exit status: 0 done (compare: agreement), 1 disagreement or a failed self-check, 2 bad input,
+3 unresolved (the errors are too large to say, or training diverged), 130 interrupted.
+`dyntheory --version` prints the version, `dyntheory COMMAND --help` explains a command."""
+
+Flag = tyro.conf.FlagCreatePairsOff[bool]
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What predict, simulate and compare take."""
+
+    problem: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PROBLEM.toml")]
+    """The problem; `dyntheory new` writes one."""
+
+    set: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="KEY=VALUE")] = ()
+    """Replace an entry of the problem: run.num_steps=50, network.hidden=[3,3], link=relu."""
+
+    plot: Annotated[Path | None, tyro.conf.arg(metavar="FIGURE")] = None
+    """Draw the curves into this file: .png, .svg or .pdf."""
+
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE.nc")] = None
+    """Write the numbers into this NetCDF file; compare writes FILE.theory.nc and FILE.simulation.nc."""
+
+    force: Flag = False
+    """Replace files that exist."""
+
+
+Arguments = Annotated[Task, tyro.conf.arg(name="")]
+
+
+def new(path: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PATH")], *, force: Flag = False) -> int:
+    """Write a commented problem that runs in a few seconds.
+
+    Args:
+        path: the file to write, problem.toml say.
+        force: replace the file if it exists.
+    """
+    from dyntheory.config import template
+    from dyntheory.files import replacing
+
+    with replacing(path, force=force) as beside:
+        beside.write_text(template(), encoding="utf-8")
+    print(f"Wrote {path}. Next: dyntheory compare {path} --plot curves.png")
+    return AGREES
+
+
+def predict(task: Arguments) -> int:
+    """Predict the curves in the limit of many samples and features; nothing is trained."""
+    return _perform(task, ("theory",))
+
+
+def simulate(task: Arguments) -> int:
+    """Train the network on random data, several times, and report means and standard errors."""
+    return _perform(task, ("simulation",))
+
+
+def compare(task: Arguments) -> int:
+    """Predict and simulate, and say whether the two agree: exit status 1 when they do not."""
+    return _perform(task, ("theory", "simulation"))
+
+
+def doctor() -> int:
+    """Print versions, devices and precision, and check a prediction against a formula."""
+    from dyntheory.doctor import examine
+
+    return AGREES if examine() else DISAGREES
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Args:
+        argv: the arguments after the program's name; default those of the process.
+
+    Returns:
+        0 done, 1 disagreement, 2 bad input, 3 unresolved, 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments in (["--version"], ["-V"]):
+        from dyntheory._version import __version__
+
+        print(f"dyntheory {__version__}")
+        return AGREES
+    commands = {"new": new, "predict": predict, "simulate": simulate, "compare": compare, "doctor": doctor}
+    try:
+        return tyro.extras.subcommand_cli_from_dict(
+            commands, prog="dyntheory", description=DESCRIPTION, args=_repeat_set(arguments or ["--help"])
+        )
+    except SystemExit as exit:
+        return exit.code if isinstance(exit.code, int) else AGREES
+    except KeyboardInterrupt:
+        return _complain("interrupted; no file was changed.", INTERRUPTED)
+    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
+        return _complain(" ".join(str(error).split()), BAD_INPUT)
+
+
+def _complain(text: str, status: int) -> int:
+    print(f"dyntheory: {text}", file=sys.stderr)
+    return status
+
+
+def _repeat_set(arguments: Sequence[str]) -> list[str]:
+    """Let one --set take several assignments: write it again before each of them."""
+    repeated: list[str] = []
+    inside = False
+    for argument in arguments:
+        follows = bool(repeated) and repeated[-1] == "--set"
+        if inside and not follows and re.match(r"[A-Za-z_][\w.]*=", argument):
+            repeated.append("--set")
+        elif argument == "--set":
+            inside = True
+        elif not follows:
+            inside = False
+        repeated.append(argument)
+    return repeated
+
+
+def _perform(task: Task, sides: tuple[str, ...]) -> int:
+    """Compute the sides asked for, print, draw, write."""
+    from rich.console import Console
+
+    from dyntheory.config import load_problem
+    from dyntheory.report import print_report
+
+    files = _planned_files(task, sides)
+    problem = load_problem(task.problem, overrides=task.set)
+    console = Console()
+    results = {side: _compute(problem, side) for side in sides}
+    agreement = None
+    if len(results) == 2:
+        from dyntheory.compare import compare as judge
+
+        agreement = judge(*results.values())
+    print_report(console, results, agreement)
+    _draw(task, results)
+    for side, path in files.items():
+        results[side].save(path, force=task.force)
+    for path in (task.plot, *files.values()):
+        if path is not None:
+            console.print(f"Wrote {path}", highlight=False, soft_wrap=True, markup=False)
+    if agreement is not None:
+        return {"agree": AGREES, "disagree": DISAGREES}.get(agreement.verdict, UNRESOLVED)
+    return UNRESOLVED if any(r.status.code in ("diverged", "unresolved") for r in results.values()) else AGREES
+
+
+def _planned_files(task: Task, sides: tuple[str, ...]) -> dict[str, Path]:
+    """Return where the numbers go; refuse names that cannot be written before anything is computed."""
+    from dyntheory.files import check_destination
+
+    if task.plot is not None and task.plot.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"--plot takes a file that ends in .png, .svg or .pdf, got '{task.plot}'.")
+    if task.out is not None and task.out.suffix != ".nc":
+        raise ValueError(f"--out takes a file that ends in .nc, got '{task.out}'.")
+    files: dict[str, Path] = {}
+    if task.out is not None:
+        out = task.out
+        files = {side: out if len(sides) == 1 else out.with_suffix(f".{side}.nc") for side in sides}
+    for path in (task.plot, *files.values()):
+        if path is not None:
+            check_destination(path, force=task.force)
+    return files
+
+
+def _compute(problem: Problem, side: str) -> Trajectory:
+    """Run the verb of one side with a progress bar; the problem's table joins the provenance."""
+    from dyntheory.predict import predict as predict_verb
+    from dyntheory.progress import progress_bar
+    from dyntheory.simulate import simulate as simulate_verb
+
+    verb, arguments = (
+        (predict_verb, problem.predict) if side == "theory" else (simulate_verb, problem.simulate_arguments())
+    )
+    with _warnings_as_lines() as shown, progress_bar(side) as report:
+        result = verb(problem.law, problem.method, **arguments, progress=report)
+        shown.append(str(result.status))
+    return dataclasses.replace(result, provenance={**result.provenance, "configuration": problem.table})
+
+
+@contextlib.contextmanager
+def _warnings_as_lines() -> Iterator[list[str]]:
+    """Turn the library's warnings into single lines on the error stream; the texts yielded back are left out."""
+    from dyntheory.status import DyntheoryWarning
+
+    known: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DyntheoryWarning)
+        yield known
+    for warning in caught:
+        if not issubclass(warning.category, DyntheoryWarning):
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+        elif str(warning.message) not in known:
+            print(f"dyntheory: warning: {warning.message}", file=sys.stderr)
+
+
+def _draw(task: Task, results: dict[str, Trajectory]) -> None:
+    if task.plot is None:
+        return
+    from dyntheory.plot import curves, save_figure
+
+    save_figure(curves(*results.values()), task.plot, force=task.force)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""The pure core of `simulate`: train once on drawn data; safe under jit and vmap."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from dyntheory._typing import Array, Key, PyTree
+from dyntheory.dynamics import Records, Start, run
+from dyntheory.gaussian.nodes import NodeSet
+from dyntheory.inputs import draw_inputs
+from dyntheory.law import TeacherStudent
+from dyntheory.linalg import rank_aware_cholesky
+from dyntheory.matrix.dense import DenseMatrix
+from dyntheory.method import GeneralFirstOrderMethod
+from dyntheory.population import population_metrics, sample_metrics
+
+
+class Sizes(NamedTuple):
+    """Sizes of a run; no test rows means Gaussian inputs, whose population error needs none."""
+
+    num_samples: int
+    num_test: int
+    num_features: int
+
+
+class RunCurves(NamedTuple):
+    """One simulated run: what the loop recorded, and its population test metrics."""
+
+    records: Records
+    test_loss: Array
+    test_error: Array
+
+
+def dense_run(
+    law: TeacherStudent,
+    method: GeneralFirstOrderMethod,
+    head: PyTree,
+    joint_second_moment: Array,
+    key: Key,
+    test_nodes: NodeSet,
+    *,
+    inputs: Any,
+    given: tuple[Array, Array] | None,
+    num_steps: int,
+    sizes: Sizes,
+    keep_preactivations: bool,
+) -> RunCurves:
+    """Train once on drawn data; the pure core of `simulate`, safe under jit and vmap.
+
+    Args:
+        law: the data.
+        method: the algorithm.
+        head: the initial head.
+        joint_second_moment: of the rows (w*, w⁰).
+        key: of this run.
+        test_nodes: for the population error of Gaussian inputs.
+        inputs: a name of `dyntheory.inputs.INPUTS` or rows (N, d).
+        given: (W*, W⁰) to start from instead of a draw.
+        num_steps: T.
+        sizes: n, test rows, d.
+        keep_preactivations: record h^t.
+    """
+    num_samples, num_test, num_features = sizes
+    input_key, weight_key, noise_key = jax.random.split(key, 3)
+    train, test = draw_inputs(inputs, input_key, num_samples, num_test, num_features)
+    teacher, weights = given if given is not None else _draw_weights(law, joint_second_moment, weight_key, num_features)
+    start = Start(
+        teacher_weights=teacher,
+        weights=weights,
+        label_noise=jax.random.normal(noise_key, (num_samples, law.num_outputs), float),
+        head=head,
+        samples_per_feature=jnp.asarray(num_samples / num_features),
+    )
+    records = run(
+        law,
+        method,
+        DenseMatrix(train),
+        start,
+        num_steps=num_steps,
+        keep_preactivations=keep_preactivations,
+        keep_weights=num_test > 0,
+    )
+    if records.weights is None:
+        metrics = population_metrics(law, method, records.gram, records.head, test_nodes)
+    else:
+        metrics = sample_metrics(law, method, DenseMatrix(test), teacher, records.weights, records.head)
+    return RunCurves(records._replace(weights=None), *metrics)
+
+
+def _draw_weights(law: TeacherStudent, moment: Array, key: Key, num_features: int) -> tuple[Array, Array]:
+    factor = rank_aware_cholesky(moment)
+    rows = jax.random.normal(key, (num_features, moment.shape[0]), float) @ factor.T
+    return rows[:, : law.num_teacher_units], rows[:, law.num_teacher_units :]

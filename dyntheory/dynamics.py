@@ -1,0 +1,202 @@
+"""The one loop: reveal the labels, iterate the maps, record the state before each update.
+
+The loop asks a matrix its two questions and nothing else, so a simulation and a prediction are the same code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from dyntheory._typing import Array, PyTree
+from dyntheory.law import TeacherStudent
+from dyntheory.method import GeneralFirstOrderMethod
+
+
+class Matrix(Protocol):
+    """Whoever answers X·w/√d and Xᵀ·g/√d; its state is a pytree."""
+
+    def init(self) -> Any:
+        """Return the state before any question."""
+        ...
+
+    def segments(self, num_steps: int) -> tuple[int, ...]:
+        """Return the lengths of the pieces in which a run is compiled."""
+        ...
+
+    def grow(self, state: Any, num_steps: int) -> Any:
+        """Make room for that many more steps."""
+        ...
+
+    def times(self, state: Any, w: Array) -> tuple[Any, Array]:
+        """Answer h = X w/√d."""
+        ...
+
+    def transpose_times(self, state: Any, g: Array) -> tuple[Any, Array]:
+        """Answer p = Xᵀ g/√d."""
+        ...
+
+    def sample_mean(self, values: PyTree) -> PyTree:
+        """Average over samples."""
+        ...
+
+    def feature_mean(self, values: PyTree) -> PyTree:
+        """Average over features."""
+        ...
+
+    def feature_gram(self, left: Array, right: Array) -> Array:
+        """Average leftᵀ right over features."""
+        ...
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """What a run starts from: rows on both sides, in whatever coordinates the matrix uses.
+
+    Args:
+        teacher_weights: W*, shape (features, r).
+        weights: W⁰, shape (features, k).
+        label_noise: ξ, shape (samples, outputs).
+        head: the head θ⁰.
+        samples_per_feature: α; the realised n/d at finite size.
+        sample_uniforms: shape (T, samples, method.sample_noise), or None when the method asks for none.
+        feature_uniforms: shape (T, features, method.feature_noise), or None.
+    """
+
+    teacher_weights: Float[Array, "features teacher_units"]
+    weights: Float[Array, "features units"]
+    label_noise: Float[Array, "samples outputs"]
+    head: PyTree
+    samples_per_feature: Array
+    sample_uniforms: Array | None = None
+    feature_uniforms: Array | None = None
+
+
+class Records(NamedTuple):
+    """States before each update, T + 1 of them (leading axis).
+
+    `gram` is the second moment of the rows (w*, w^t), shape (T+1, r + k, r + k). `preactivations` and `weights` are
+    None unless asked for.
+    """
+
+    train_loss: Float[Array, " states"]
+    train_error: Float[Array, " states"]
+    gram: Float[Array, "states m m"]
+    head: PyTree
+    labels: Array
+    preactivations: Float[Array, "states samples units"] | None
+    weights: Float[Array, "states features units"] | None
+
+
+class _Carry(NamedTuple):
+    matrix_state: Any
+    sample_states: PyTree
+    feature_states: PyTree
+    weights: Array
+    shared: PyTree
+
+
+def run(
+    law: TeacherStudent,
+    method: GeneralFirstOrderMethod,
+    matrix: Matrix,
+    start: Start,
+    *,
+    num_steps: int,
+    keep_preactivations: bool = False,
+    keep_weights: bool = False,
+) -> Records:
+    """Run `method` on data of `law` for `num_steps` updates; pure, safe under jit, vmap and grad.
+
+    Args:
+        law: how labels are made.
+        method: the row-wise maps.
+        matrix: a dense, revealed or limit matrix.
+        start: rows to start from.
+        num_steps: T, static.
+        keep_preactivations: record h^t at every state.
+        keep_weights: record W^t at every state.
+    """
+    matrix_state, z = matrix.times(matrix.init(), start.teacher_weights)
+    labels = jax.vmap(law.label)(z, start.label_noise)
+    shared = method.init_shared(start.head, start.samples_per_feature, method.hyperparameters)
+    sample_states = jax.vmap(method.init_sample, in_axes=(0, None))(labels, shared)
+    feature_states = jax.vmap(method.init_feature, in_axes=(0, None))(start.weights, shared)
+    carry = _Carry(matrix_state, sample_states, feature_states, start.weights, shared)
+
+    def observe(carry: _Carry) -> tuple[_Carry, Array, Records]:
+        matrix_state, h = matrix.times(carry.matrix_state, carry.weights)
+        record = _record(method, matrix, carry, h, labels, start.teacher_weights)
+        record = record._replace(
+            preactivations=h if keep_preactivations else None, weights=carry.weights if keep_weights else None
+        )
+        return carry._replace(matrix_state=matrix_state), h, record
+
+    def step(carry: _Carry, uniforms: tuple[Array, Array]) -> tuple[_Carry, Records]:
+        carry, h, record = observe(carry)
+        return _update(method, matrix, carry, h, labels, *uniforms), record
+
+    uniforms = (
+        _uniforms(start.sample_uniforms, num_steps, labels.shape[0], method.sample_noise, labels.dtype),
+        _uniforms(start.feature_uniforms, num_steps, start.weights.shape[0], method.feature_noise, labels.dtype),
+    )
+    pieces, done = [], 0
+    for length in matrix.segments(num_steps):
+        carry = carry._replace(matrix_state=matrix.grow(carry.matrix_state, length))
+        now = jax.tree.map(lambda u, a=done, b=done + length: u[a:b], uniforms)
+        carry, records = jax.lax.scan(step, carry, now, length=length)
+        pieces.append(records)
+        done += length
+    last = jax.tree.map(lambda leaf: leaf[None], observe(carry)[2])
+    stacked = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *pieces, last)
+    return stacked._replace(labels=labels)
+
+
+def _uniforms(given: Array | None, num_steps: int, rows: int, count: int, dtype: Any) -> Array:
+    if given is None and count:
+        raise ValueError(f"The method asks for {count} uniforms a row and step, and the start has none.")
+    return jnp.zeros((num_steps, rows, 0), dtype) if given is None else given
+
+
+def _record(
+    method: GeneralFirstOrderMethod,
+    matrix: Matrix,
+    carry: _Carry,
+    h: Array,
+    labels: Array,
+    teacher_weights: Array,
+) -> Records:
+    head = method.head_of(carry.shared)
+
+    def metrics(row: Array, label: Array) -> tuple[Array, Array]:
+        prediction = method.output(head, row)
+        return method.loss(prediction, label), method.error(prediction, label)
+
+    train_loss, train_error = matrix.sample_mean(jax.vmap(metrics)(h, labels))
+    rows = jnp.concatenate([teacher_weights, carry.weights], axis=1)
+    gram = matrix.feature_gram(rows, rows)
+    return Records(train_loss, train_error, gram, head, jnp.zeros(()), None, None)
+
+
+def _update(
+    method: GeneralFirstOrderMethod,
+    matrix: Matrix,
+    carry: _Carry,
+    h: Array,
+    labels: Array,
+    sample_uniforms: Array,
+    feature_uniforms: Array,
+) -> _Carry:
+    sample_map = jax.vmap(method.sample_map, in_axes=(0, 0, 0, None, 0))
+    sample_states, g, stats = sample_map(carry.sample_states, h, labels, carry.shared, sample_uniforms)
+    shared = method.after_samples(carry.shared, matrix.sample_mean(stats))
+    matrix_state, p = matrix.transpose_times(carry.matrix_state, g)
+    feature_map = jax.vmap(method.feature_map, in_axes=(0, 0, None, 0))
+    feature_states, weights, stats = feature_map(carry.feature_states, p, shared, feature_uniforms)
+    shared = method.after_features(shared, matrix.feature_mean(stats))
+    return _Carry(matrix_state, sample_states, feature_states, weights, shared)

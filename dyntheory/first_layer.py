@@ -1,0 +1,110 @@
+"""Where the first layer starts: second moments of its rows, jointly with the teacher's, or a given draw."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dyntheory._checks import check_second_moment, is_concrete
+from dyntheory._typing import Array, ArrayLike
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class FirstLayer:
+    """Second moments of the initial first-layer rows w (k,), jointly with the teacher rows w* (r,).
+
+    Args:
+        second_moment: E[w wᵀ] in full (not the part beyond the teacher), shape (k, k); default identity.
+        teacher_overlap: E[w w*ᵀ], shape (k, r); default zero.
+        weights: a given draw W⁰ (d, k) to condition on; set by `FirstLayer.from_weights`.
+        teacher_weights: the teacher W* (d, r) of that draw.
+    """
+
+    second_moment: ArrayLike | None = None
+    teacher_overlap: ArrayLike | None = None
+    weights: ArrayLike | None = None
+    teacher_weights: ArrayLike | None = None
+
+    @classmethod
+    def from_weights(cls, weights: ArrayLike, teacher_weights: ArrayLike) -> FirstLayer:
+        """Condition on a given draw: the realised Gram matrix of [W*, W⁰] replaces its expectation.
+
+        Predicts *that* run: most of the run-to-run spread disappears.
+
+        Args:
+            weights: W⁰, shape (d, k).
+            teacher_weights: W*, shape (d, r).
+
+        Raises:
+            ValueError: shapes that do not match or entries that are not finite.
+        """
+        drawn, teacher = (np.asarray(a, dtype=float) for a in (weights, teacher_weights))
+        for name, array in (("weights", drawn), ("teacher_weights", teacher)):
+            if array.ndim != 2:
+                raise ValueError(f"`{name}` must have shape (d, columns), got {array.shape}.")
+            if not np.all(np.isfinite(array)):
+                raise ValueError(f"`{name}` must be finite.")
+        if drawn.shape[0] != teacher.shape[0]:
+            raise ValueError(
+                f"`weights` and `teacher_weights` must have the same number of rows d, "
+                f"got {drawn.shape[0]} and {teacher.shape[0]}."
+            )
+        return cls(
+            second_moment=drawn.T @ drawn / drawn.shape[0],
+            teacher_overlap=drawn.T @ teacher / drawn.shape[0],
+            weights=drawn,
+            teacher_weights=teacher,
+        )
+
+    @property
+    def draw(self) -> tuple[Array, Array] | None:
+        """The given draw (W*, W⁰), None where only moments are given."""
+        if self.weights is None or self.teacher_weights is None:
+            return None
+        return jnp.asarray(self.teacher_weights), jnp.asarray(self.weights)
+
+    @property
+    def num_rows(self) -> int | None:
+        """Number of rows d of the given draw, None where only moments are given."""
+        return None if self.weights is None else int(jnp.asarray(self.weights).shape[0])
+
+
+def joint_second_moment(first_layer: FirstLayer | None, teacher_moment: Any, num_units: int) -> Array:
+    """Return E[(w*, w)(w*, w)ᵀ], shape (r + k, r + k); the draw's own Gram matrix when one is given.
+
+    Raises:
+        ValueError: wrong shapes, or moments that no joint law can have.
+    """
+    layer = FirstLayer() if first_layer is None else first_layer
+    teacher = jnp.asarray(teacher_moment)
+    if layer.teacher_weights is not None:
+        given = jnp.asarray(layer.teacher_weights)
+        if given.shape[1] != teacher.shape[0]:
+            raise ValueError(
+                f"`teacher_weights` must have {teacher.shape[0]} columns (the law's teacher directions), "
+                f"got {given.shape[1]}."
+            )
+        teacher = given.T @ given / given.shape[0]
+    num_directions = teacher.shape[0]
+    moment = np.eye(num_units) if layer.second_moment is None else layer.second_moment
+    overlap = np.zeros((num_units, num_directions)) if layer.teacher_overlap is None else layer.teacher_overlap
+    if np.shape(overlap) != (num_units, num_directions):
+        raise ValueError(
+            f"`teacher_overlap` must have shape (k, r) = ({num_units}, {num_directions}), got {np.shape(overlap)}."
+        )
+    check_second_moment("second_moment", moment, num_units)
+    moment, overlap = jnp.asarray(moment), jnp.asarray(overlap)
+    joint = jnp.block([[teacher, overlap.T], [overlap, moment]])
+    if is_concrete(joint):
+        smallest = float(np.linalg.eigvalsh(np.asarray(joint)).min())
+        if smallest < -1e-9 * float(np.abs(joint).max()):
+            raise ValueError(
+                "`second_moment` and `teacher_overlap` contradict each other: `second_moment` is E[w wᵀ] in full, so "
+                f"it must be at least O T⁻¹ Oᵀ (the joint matrix has eigenvalue {smallest:.3g})."
+            )
+    return joint

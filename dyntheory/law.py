@@ -1,0 +1,95 @@
+"""Laws: what the data are. Labels y = φ(z) + σ ξ with teacher preactivations z = X W*/√d.
+
+A law knows no matrix and no sample size: only ratios and moments survive in the limit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dyntheory._checks import check_nonnegative, check_positive, check_second_moment, is_concrete
+from dyntheory._typing import Array, ArrayLike
+from dyntheory.links import Link, resolve_link
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TeacherStudent:
+    """Labels made by a teacher that looks at r directions of the input.
+
+    y_i = φ(z_i) + σ ξ_i with z = X W*/√d (n, r), ξ standard normal, rows of X iid with mean 0 and variance 1.
+
+    Scaling:
+        n/d is fixed while both grow; entries of W* are O(1), so z is O(1).
+
+    Args:
+        samples_per_feature: α = n/d, positive.
+        link: φ, a name of `dyntheory.links.LINKS` or a JAX function of z (scalar if r = 1, else shape (r,)).
+        noise_std: σ, zero or positive.
+        teacher_second_moment: E[w* w*ᵀ], shape (r, r); a number means r = 1. Default 1.
+
+    Raises:
+        ValueError: a number outside its range, an unknown link, a second moment that is not one.
+
+    Example:
+        >>> TeacherStudent(samples_per_feature=2.0, link="sin", noise_std=0.3).num_teacher_units
+        1
+
+    Reference: `han2025precise`; their φ = m/n is our α = n/d.
+    """
+
+    samples_per_feature: ArrayLike
+    link: Link | str | Callable[[Array], Array] = dataclasses.field(default="linear", metadata={"static": True})
+    noise_std: ArrayLike = 0.0
+    teacher_second_moment: ArrayLike | None = None
+
+    def __post_init__(self) -> None:
+        check_positive("samples_per_feature", self.samples_per_feature, "it is n/d")
+        check_nonnegative("noise_std", self.noise_std)
+        object.__setattr__(self, "link", resolve_link(self.link))
+        moment = self.teacher_second_moment
+        if moment is None or not is_concrete(moment):
+            return
+        if not isinstance(moment, jax.Array):
+            moment = np.asarray(moment, dtype=float)
+            moment = moment.reshape(1, 1) if moment.ndim == 0 else moment
+            object.__setattr__(self, "teacher_second_moment", moment)
+        if moment.ndim == 2:
+            check_second_moment("teacher_second_moment", moment, moment.shape[0])
+        elif moment.ndim < 2:
+            raise ValueError(f"`teacher_second_moment` must have shape (r, r), got {moment.shape}.")
+
+    @property
+    def num_teacher_units(self) -> int:
+        """Number of teacher directions r."""
+        return 1 if self.teacher_second_moment is None else int(np.shape(self.teacher_second_moment)[-1])
+
+    @property
+    def teacher_moment(self) -> Array:
+        """E[w* w*ᵀ] as an array of shape (r, r)."""
+        moment = self.teacher_second_moment
+        return jnp.eye(1) if moment is None else jnp.asarray(moment)
+
+    def clean_label(self, teacher_preactivation: Array) -> Array:
+        """Return φ(z) for one row z of shape (r,)."""
+        return resolve_link(self.link)(teacher_preactivation)
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of one label, () or (outputs,)."""
+        return jax.eval_shape(self.clean_label, jax.ShapeDtypeStruct((self.num_teacher_units,), float)).shape
+
+    @property
+    def num_outputs(self) -> int:
+        """Number of numbers in one label."""
+        return int(np.prod(self.label_shape))
+
+    def label(self, teacher_preactivation: Array, noise: Array) -> Array:
+        """Return y = φ(z) + σ ξ for rows z (r,) and ξ (num_outputs,)."""
+        clean = self.clean_label(teacher_preactivation)
+        return clean + self.noise_std * jnp.reshape(noise, clean.shape)

@@ -1,0 +1,53 @@
+"""The matrix itself: a dense array X answers X w/√d and Xᵀ g/√d. Two matrix products a step."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from dyntheory._typing import Array, PyTree
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class DenseMatrix:
+    """A stored matrix X (n, d) with iid rows of mean 0 and variance 1; it has no state of its own."""
+
+    inputs: Float[Array, "samples features"]
+
+    def init(self) -> PyTree:
+        """Return the empty state."""
+        return ()
+
+    def segments(self, num_steps: int) -> tuple[int, ...]:
+        """Return the whole run as one piece."""
+        return (num_steps,)
+
+    def grow(self, state: PyTree, num_steps: int) -> PyTree:
+        """Return the state as it is: a stored matrix needs no room."""
+        del num_steps
+        return state
+
+    def times(self, state: PyTree, w: Float[Array, "features units"]) -> tuple[PyTree, Array]:
+        """Return h = X w/√d, shape (samples, units)."""
+        return state, self.inputs @ w / math.sqrt(self.inputs.shape[1])
+
+    def transpose_times(self, state: PyTree, g: Float[Array, "samples units"]) -> tuple[PyTree, Array]:
+        """Return p = Xᵀ g/√d, shape (features, units)."""
+        return state, self.inputs.T @ g / math.sqrt(self.inputs.shape[1])
+
+    def sample_mean(self, values: PyTree) -> PyTree:
+        """Return the mean over samples of every leaf."""
+        return jax.tree.map(lambda x: jnp.mean(x, axis=0), values)
+
+    def feature_mean(self, values: PyTree) -> PyTree:
+        """Return the mean over features of every leaf."""
+        return jax.tree.map(lambda x: jnp.mean(x, axis=0), values)
+
+    def feature_gram(self, left: Float[Array, "features a"], right: Float[Array, "features b"]) -> Array:
+        """Return leftᵀ right/d, shape (a, b)."""
+        return left.T @ right / left.shape[0]

@@ -1,0 +1,85 @@
+"""The matrix in the limit n, d → ∞: nodes on the sample side, an exact frame on the feature side.
+
+The frame holds coordinates along (teacher directions, initial weight columns, v^0, v^1, …), so feature-side quantities
+are (D, units) arrays with the ordinary dot product. Linear feature maps act on coordinate rows exactly.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from dyntheory._typing import Array
+from dyntheory.gaussian.nodes import NodeSet
+from dyntheory.linalg import rank_aware_cholesky
+from dyntheory.matrix.orthonormal import orthonormal_on_nodes
+from dyntheory.matrix.revealed import RevealedMatrix
+from dyntheory.matrix.sides import FrameSide, NodeSide
+
+
+class LimitStart(NamedTuple):
+    """A limit matrix with everything the loop starts from."""
+
+    matrix: RevealedMatrix
+    teacher_weights: Float[Array, "coordinates teacher_units"]
+    weights: Float[Array, "coordinates units"]
+    label_noise: Float[Array, "nodes outputs"]
+
+
+def num_dimensions(num_steps: int, num_units: int, num_teacher_units: int, num_outputs: int) -> int:
+    """Return how many node coordinates a run of that length needs: z, ξ, then k innovations for every state."""
+    return num_teacher_units + num_outputs + num_units * (num_steps + 1)
+
+
+def num_columns(num_steps: int, num_units: int, num_teacher_units: int, num_outputs: int) -> int:
+    """Return how many orthonormal columns the nodes carry at the end of a run."""
+    return 1 + num_dimensions(num_steps, num_units, num_teacher_units, num_outputs) + num_units * num_steps
+
+
+def limit_matrix(
+    nodes: NodeSet,
+    joint_second_moment: Float[Array, "m m"],
+    samples_per_feature: Array,
+    *,
+    num_teacher_units: int,
+    num_outputs: int,
+    num_steps: int,
+    memory: bool = True,
+) -> LimitStart:
+    """Set up the limit matrix on a node set of shape (`num_dimensions(…)`, nodes).
+
+    Args:
+        nodes: coordinates in the order z (r), ξ (outputs), innovations.
+        joint_second_moment: E[(w*, w⁰)(w*, w⁰)ᵀ], shape (r + k, r + k), any rank.
+        samples_per_feature: α.
+        num_teacher_units: r.
+        num_outputs: numbers in one label.
+        num_steps: T.
+        memory: False drops the Onsager term (negative control).
+    """
+    coordinates, weights = jnp.asarray(nodes.coordinates), jnp.asarray(nodes.weights)
+    num_units = joint_second_moment.shape[0] - num_teacher_units
+    num_answers, size = num_units * num_steps, coordinates.shape[-1]
+    raw_noise = coordinates[num_teacher_units : num_teacher_units + num_outputs]
+    constant = jnp.ones((1, size), coordinates.dtype)
+    fixed = orthonormal_on_nodes(jnp.concatenate([constant, raw_noise]), weights)
+    innovations = jnp.concatenate([coordinates[:num_teacher_units], coordinates[num_teacher_units + num_outputs :]])
+    start = joint_second_moment.shape[0]
+    rows = jnp.zeros((start + num_answers, start), coordinates.dtype)
+    rows = rows.at[:start].set(rank_aware_cholesky(joint_second_moment).T)
+    matrix = RevealedMatrix(
+        samples_per_feature,
+        samples=NodeSide(weights, fixed, innovations),
+        features=FrameSide(num_coordinates=start + num_answers, num_initial=start),
+        num_teacher_units=num_teacher_units,
+        num_units=num_units,
+        memory=memory,
+    )
+    return LimitStart(
+        matrix=matrix,
+        teacher_weights=rows[:, :num_teacher_units],
+        weights=rows[:, num_teacher_units:],
+        label_noise=fixed[1:].T,
+    )

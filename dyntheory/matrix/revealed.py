@@ -1,0 +1,156 @@
+"""A Gaussian matrix revealed as it is asked about (Bolthausen conditioning).
+
+Asked for X w, it splits w along the feature directions q known so far; the remainder becomes a new q with a fresh
+noise vector ε on the sample side. Asked for Xᵀ g, it does the mirror image with sample directions ĝ and noise v on the
+feature side. With mean q² = mean ĝ² = 1,
+
+    h = Σ_r ε^r ⟨q^r, w⟩ + α^{-1/2} Σ_s ĝ^s ⟨v^s, w⟩        p = α^{1/2} Σ_s v^s ⟨ĝ^s, g⟩ + α Σ_r q^r ⟨ε^r, g⟩.
+
+The second sums are the Onsager memory. No map is differentiated. What varies is the pair of sides; nodes and a frame
+make the limit n, d → ∞.
+
+Reference: `bolthausen2014iterative`; `lu2021householder`; `celentano2021high`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, Int
+
+from dyntheory._typing import Array, PyTree
+from dyntheory.matrix.orthonormal import euclidean, extend
+from dyntheory.matrix.sides import Side
+
+MAX_SEGMENTS = 4
+MIN_SEGMENT = 10
+
+
+class Half(NamedTuple):
+    """What has been revealed on one side, in coordinates of its space.
+
+    `directions` are the orthonormal directions asked about, `noise` the vectors with which it answered the other side;
+    the r-th direction of one side belongs to the r-th noise vector of the other.
+    """
+
+    space: Any
+    directions: Float[Array, "asked capacity"]
+    noise: Float[Array, "answered capacity"]
+    num_directions: Int[Array, ""]
+    num_noise: Int[Array, ""]
+
+
+class Revealed(NamedTuple):
+    """What has been revealed of the matrix."""
+
+    samples: Half
+    features: Half
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class RevealedMatrix:
+    """Answers X w/√d and Xᵀ g/√d by revelation.
+
+    Args:
+        samples_per_feature: α.
+        samples: the sample side.
+        features: the feature side.
+        num_teacher_units: r, columns of the first question.
+        num_units: k, columns of every later question.
+        memory: keep the Onsager term of h; False is wrong and serves as a negative control.
+    """
+
+    samples_per_feature: Array
+    samples: Side
+    features: Side
+    num_teacher_units: int = dataclasses.field(metadata={"static": True})
+    num_units: int = dataclasses.field(metadata={"static": True})
+    memory: bool = dataclasses.field(default=True, metadata={"static": True})
+
+    def init(self) -> Revealed:
+        """Return a state with nothing revealed and room for the teacher and the first state."""
+        asked = self.num_teacher_units + self.num_units
+        return Revealed(_new_half(self.samples, 0, asked), _new_half(self.features, asked, 0))
+
+    def segments(self, num_steps: int) -> tuple[int, ...]:
+        """Return how a run is cut so that products with padding cost little: equal parts, four at most."""
+        count = min(MAX_SEGMENTS, max(1, num_steps // MIN_SEGMENT))
+        bounds = [round(num_steps * i / count) for i in range(count + 1)]
+        return tuple(b - a for a, b in itertools.pairwise(bounds))
+
+    def grow(self, state: Revealed, num_steps: int) -> Revealed:
+        """Return the state with room for `num_steps` more steps."""
+        count = self.num_units * num_steps
+        return Revealed(
+            _grow_half(self.samples, state.samples, count), _grow_half(self.features, state.features, count)
+        )
+
+    def times(self, state: Revealed, w: Float[Array, "features units"]) -> tuple[Revealed, Array]:
+        """Return h = X w/√d, shape (samples, units)."""
+        scales = (jnp.ones(()), jax.lax.rsqrt(self.samples_per_feature) * self.memory)
+        features, samples, h = _ask(self.features, state.features, self.samples, state.samples, w, scales)
+        return Revealed(samples, features), h
+
+    def transpose_times(self, state: Revealed, g: Float[Array, "samples units"]) -> tuple[Revealed, Array]:
+        """Return p = Xᵀ g/√d, shape (features, units)."""
+        scales = (jnp.sqrt(self.samples_per_feature), self.samples_per_feature)
+        samples, features, p = _ask(self.samples, state.samples, self.features, state.features, g, scales)
+        return Revealed(samples, features), p
+
+    def sample_mean(self, values: PyTree) -> PyTree:
+        """Return the mean over samples of every leaf."""
+        return self.samples.mean(values)
+
+    def feature_mean(self, values: PyTree) -> PyTree:
+        """Return the mean over features of every leaf; refused on a frame."""
+        return self.features.mean(values)
+
+    def feature_gram(self, left: Float[Array, "features a"], right: Float[Array, "features b"]) -> Array:
+        """Return the mean over features of left rightᵀ, shape (a, b)."""
+        return self.features.gram(left, right)
+
+
+def _ask(
+    near_side: Side, near: Half, far_side: Side, far: Half, vectors: Array, scales: tuple[Array, Array]
+) -> tuple[Half, Half, Array]:
+    """Ask about `vectors` of the near side; return both halves and the answer on the far side.
+
+    `scales` multiply the fresh and the memory sum.
+    """
+    space, asked = near_side.resolve(near.space, vectors)
+    found, _ = extend(asked, near.directions, euclidean)
+    directions = jax.lax.dynamic_update_slice_in_dim(near.directions, found, near.num_directions, 0)
+    near = near._replace(space=space, directions=directions, num_directions=near.num_directions + vectors.shape[1])
+    far_space, fresh = far_side.fresh(far.space, vectors.shape[1])
+    noise = jax.lax.dynamic_update_slice_in_dim(far.noise, fresh, far.num_noise, 0)
+    far = far._replace(space=far_space, noise=noise, num_noise=far.num_noise + vectors.shape[1])
+    answer = scales[0] * euclidean(asked, near.directions) @ far.noise
+    answer = answer + scales[1] * euclidean(asked, near.noise) @ far.directions
+    return near, far, far_side.expand(far.space, answer)
+
+
+def _new_half(side: Side, num_asked: int, num_answered: int) -> Half:
+    space = side.init(num_answered)
+    capacity = side.capacity(space)
+    return Half(
+        space=space,
+        directions=jnp.zeros((num_asked, capacity), float),
+        noise=jnp.zeros((num_answered, capacity), float),
+        num_directions=jnp.asarray(0),
+        num_noise=jnp.asarray(0),
+    )
+
+
+def _grow_half(side: Side, half: Half, count: int) -> Half:
+    space = side.grow(half.space, count)
+    wider = side.capacity(space) - half.directions.shape[1]
+    return half._replace(
+        space=space,
+        directions=jnp.pad(half.directions, ((0, count), (0, wider))),
+        noise=jnp.pad(half.noise, ((0, count), (0, wider))),
+    )

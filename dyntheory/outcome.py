@@ -1,0 +1,86 @@
+"""How a prediction ended: heavy tails, divergence, accuracy reached."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import numpy as np
+
+from dyntheory.status import Status
+from dyntheory.trajectory import CURVES, OVERLAPS, Trajectory
+
+FLOOR = 1e-3
+RELATIVE_ERROR_UNRESOLVED = 0.1
+RELATIVE_ERROR_DIVERGED = 0.5
+
+
+def heavy_tail(labels: np.ndarray, weights: np.ndarray) -> Status:
+    """Return whether few nodes carry the second moment of the labels."""
+    power = weights * np.square(labels).reshape(len(labels), -1).sum(axis=1)
+    share = power / max(power.sum(), 1e-300)
+    effective = 1.0 / max(np.square(share).sum(), 1e-300)
+    if share.max() <= 0.01 and effective >= 256:
+        return Status()
+    return Status(
+        "heavy_tail",
+        f"one node carries {share.max():.1%} of E[y²] (effective sample size {effective:.0f}): "
+        "the link grows too fast for this node set, raise `num_nodes`",
+    )
+
+
+def relative_errors(result: Trajectory) -> np.ndarray:
+    """Return the reported errors of train and test error, shape (2, T+1).
+
+    They are relative to the larger of the value and 1e-3 of its initial value.
+    """
+    rows = []
+    for name in ("train_error", "test_error"):
+        value, sigma = getattr(result, name), getattr(result.standard_error, name)
+        scale = np.maximum(np.abs(value), FLOOR * np.abs(value[0]))
+        with np.errstate(all="ignore"):
+            rows.append(np.where(sigma == 0, 0.0, sigma / scale))
+    return np.stack(rows)
+
+
+def finish(result: Trajectory, rtol: float | None) -> Trajectory:
+    """Return the result with its final status, blank (NaN) from the step where it stopped being finite."""
+    relative = relative_errors(result)
+    curves = np.stack([np.asarray(getattr(result, name)) for name in ("train_error", "test_error")])
+    finite = np.all(np.isfinite(relative) & np.isfinite(curves), axis=0)
+    status = _status(result, relative, finite, rtol)
+    return dataclasses.replace(_blank(result, np.maximum.accumulate(~finite)), status=status)
+
+
+def _status(result: Trajectory, relative: np.ndarray, finite: np.ndarray, rtol: float | None) -> Status:
+    bad = ~finite | np.any(relative > RELATIVE_ERROR_DIVERGED, axis=0)
+    if bad.any():
+        step = int(np.argmax(bad))
+        cause = "not finite" if not finite[step] else "the numerical error exceeds half the value"
+        return Status("diverged", f"{cause} from step {step} on: lower the learning rate or raise `num_nodes`", step)
+    reached, step = float(relative.max()), int(relative.max(axis=0).argmax())
+    if rtol is not None and reached > rtol:
+        return Status(
+            "unresolved",
+            f"rtol={rtol:g} was asked for and {reached:.2g} reached (step {step}) within the budget: raise `max_nodes`",
+            step,
+        )
+    if result.status.ok and reached > RELATIVE_ERROR_UNRESOLVED:
+        return Status("unresolved", f"the numerical error is {reached:.0%} at step {step}: raise `num_nodes`", step)
+    return result.status
+
+
+def _blank(result: Trajectory, where: np.ndarray) -> Trajectory:
+    if not where.any():
+        return result
+
+    def blank(leaf: np.ndarray) -> np.ndarray:
+        return np.where(where.reshape(-1, *[1] * (leaf.ndim - 1)), np.nan, leaf)
+
+    def blanked(trajectory: Trajectory | None) -> Trajectory | None:
+        if trajectory is None:
+            return None
+        fields = {name: jax.tree.map(blank, getattr(trajectory, name)) for name in (*CURVES, *OVERLAPS, "head")}
+        return dataclasses.replace(trajectory, **fields)
+
+    return dataclasses.replace(blanked(result) or result, standard_error=blanked(result.standard_error))

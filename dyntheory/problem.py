@@ -1,0 +1,126 @@
+"""What `predict` and `simulate` share: checked arguments, heads, the joint second moment, provenance."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dyntheory._checks import check_count, check_key, is_concrete
+from dyntheory._precision import as_double
+from dyntheory._typing import Array, Key, PyTree
+from dyntheory._version import __version__
+from dyntheory.first_layer import FirstLayer, joint_second_moment
+from dyntheory.law import TeacherStudent
+from dyntheory.method import GeneralFirstOrderMethod
+from dyntheory.randomness import stream
+
+
+class Problem(NamedTuple):
+    """A checked problem in double precision, ready for the core."""
+
+    law: TeacherStudent
+    method: GeneralFirstOrderMethod
+    heads: tuple[PyTree, ...]
+    joint_second_moment: Array
+
+
+def check_problem(law: Any, method: Any, num_steps: Any, key: Any, num_heads: Any) -> None:
+    """Check the arguments that both verbs take.
+
+    Raises:
+        TypeError: an argument of the wrong kind.
+        ValueError: a number outside its range.
+    """
+    if not isinstance(law, TeacherStudent):
+        raise TypeError(f"`law` must be a law such as TeacherStudent(...), got {law!r}.")
+    if not isinstance(method, GeneralFirstOrderMethod):
+        raise TypeError(f"`method` must be a method such as gradient_descent(...), got {method!r}.")
+    check_count("num_steps", num_steps, minimum=0)
+    check_count("num_heads", num_heads)
+    check_key(key)
+
+
+def prepare(
+    law: TeacherStudent,
+    method: GeneralFirstOrderMethod,
+    key: Key,
+    *,
+    head: PyTree,
+    first_layer: FirstLayer | None,
+    num_heads: int,
+) -> Problem:
+    """Return the problem in double precision; call inside `double_precision`.
+
+    Raises:
+        ValueError: heads or moments of the wrong shape, labels and predictions that do not fit.
+    """
+    law, method, layer = as_double(law), as_double(method), as_double(first_layer)
+    keys = jax.random.split(stream(key, "head"), num_heads) if num_heads > 1 else [stream(key, "head")]
+    if head is not None and num_heads > 1:
+        raise ValueError("Give `head` or `num_heads`, not both: `num_heads` averages over draws of the head.")
+    drawn = tuple(as_double(method.init_head(head_key)) for head_key in keys)
+    heads = drawn if head is None else (_check_head(as_double(head), drawn[0]),)
+    joint = joint_second_moment(layer, law.teacher_moment, method.num_units)
+    _check_shapes(law, method, heads[0])
+    return Problem(law, method, heads, joint)
+
+
+def _check_head(head: PyTree, expected: PyTree) -> PyTree:
+    given, wanted = jax.tree.structure(head), jax.tree.structure(expected)
+    shapes = jax.tree.map(lambda leaf: leaf.shape, expected)
+    if given != wanted:
+        raise ValueError(f"`head` must have the structure of `network.init_head(key)`: {shapes}, got {given}.")
+    for (path, leaf), target in zip(jax.tree_util.tree_leaves_with_path(head), jax.tree.leaves(expected), strict=True):
+        place = jax.tree_util.keystr(path)
+        if leaf.shape != target.shape:
+            raise ValueError(f"`head`{place} must have shape {target.shape}, got {leaf.shape}.")
+        if not bool(jnp.all(jnp.isfinite(leaf))):
+            raise ValueError(f"`head`{place} must be finite.")
+    return head
+
+
+def _check_shapes(law: TeacherStudent, method: GeneralFirstOrderMethod, head: PyTree) -> None:
+    prediction = jax.eval_shape(method.output, head, jax.ShapeDtypeStruct((method.num_units,), float)).shape
+    if prediction != law.label_shape:
+        raise ValueError(
+            f"The network's output has shape {prediction} and the law's labels have shape {law.label_shape}: "
+            "change `num_outputs` of the network or the `link`."
+        )
+
+
+def provenance(problem: Problem, key: Key, kind: str, **numbers: Any) -> dict[str, Any]:
+    """Return what is needed to do it again: versions, device kind, dtype, key, configuration. Plain JSON values."""
+    law, method = problem.law, problem.method
+    return {
+        "kind": kind,
+        "dyntheory": __version__,
+        "jax": jax.__version__,
+        "jaxlib": version("jaxlib"),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "device": jax.devices()[0].device_kind,
+        "dtype": "float64",
+        "key": np.asarray(jax.random.key_data(key)).tolist(),
+        "law": {
+            "samples_per_feature": float(law.samples_per_feature),
+            "link": str(getattr(law.link, "name", law.link)),
+            "noise_std": float(law.noise_std),
+            "teacher_second_moment": np.asarray(law.teacher_moment).tolist(),
+        },
+        "method": {
+            "name": method.name,
+            "description": method.description,
+            "hyperparameters": jax.tree.map(lambda x: np.asarray(x).tolist(), method.hyperparameters),
+        },
+        "joint_second_moment": np.asarray(problem.joint_second_moment).tolist(),
+        **{
+            name: value
+            for name, value in numbers.items()
+            if value is None or is_concrete(value) or isinstance(value, str)
+        },
+    }

@@ -1,0 +1,37 @@
+"""A progress bar for what takes longer than two seconds, on a terminal and nowhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+PATIENCE = 2.0
+
+
+@contextlib.contextmanager
+def progress_bar(title: str, *, patience: float = PATIENCE) -> Iterator[Callable[[float, str], None]]:
+    """Yield a function (fraction, text) that moves a bar; the bar appears after `patience` seconds.
+
+    It is drawn on the error stream, and only when that and the output are both terminals.
+    """
+    console = Console(stderr=True)
+    if not (console.is_terminal and sys.stdout.isatty()):
+        yield lambda fraction, text: None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, console=console, transient=True)
+    task = bar.add_task(title, total=1.0)
+    timer = threading.Timer(patience, bar.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lambda fraction, text: bar.update(task, completed=fraction, description=f"{title}: {text}")
+    finally:
+        timer.cancel()
+        timer.join()
+        bar.stop()

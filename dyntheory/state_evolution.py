@@ -1,0 +1,92 @@
+"""The pure core of `predict`: fixed nodes, arrays in, arrays out; safe under jit, vmap and grad.
+
+It follows JAX's precision flag. In float32 directions closer than 1e-4 cannot be told apart: expect train errors with
+two to three correct digits, and a warning when it is traced.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from dyntheory._typing import Array, PyTree
+from dyntheory.dynamics import Records, Start, run
+from dyntheory.gaussian.nodes import NodeSet
+from dyntheory.law import TeacherStudent
+from dyntheory.matrix.limit import limit_matrix
+from dyntheory.method import GeneralFirstOrderMethod
+from dyntheory.population import population_metrics
+from dyntheory.status import DyntheoryWarning
+
+
+class LimitCurves(NamedTuple):
+    """Predicted curves on fixed nodes: what the loop recorded, and the test metrics."""
+
+    records: Records
+    test_loss: Float[Array, " states"]
+    test_error: Float[Array, " states"]
+
+
+def state_evolution(
+    law: TeacherStudent,
+    method: GeneralFirstOrderMethod,
+    head: PyTree,
+    joint_second_moment: Float[Array, "m m"],
+    nodes: NodeSet,
+    test_nodes: NodeSet,
+    *,
+    num_steps: int,
+    keep_preactivations: bool = False,
+    memory: bool = True,
+) -> LimitCurves:
+    """Return the limit of training on fixed nodes.
+
+    Args:
+        law: the data.
+        method: a method with a linear feature map.
+        head: the initial head.
+        joint_second_moment: E[(w*, w⁰)(w*, w⁰)ᵀ], see `dyntheory.first_layer.joint_second_moment`.
+        nodes: `dyntheory.matrix.limit.num_dimensions` coordinates, the first r of them the teacher's.
+        test_nodes: `dyntheory.population.num_test_dimensions` coordinates.
+        num_steps: T, static.
+        keep_preactivations: record h^t on the nodes.
+        memory: False drops the Onsager term: wrong, for negative controls.
+
+    Reference: `han2025precise`, first main theorem; `bolthausen2014iterative` for the form used.
+    """
+    dtype = jnp.asarray(nodes.coordinates).dtype
+    if dtype != jnp.float64:
+        warnings.warn(
+            f"state_evolution computes in {dtype}: nearly parallel directions (relative remainder below 1e-4) are "
+            "dropped. Set jax_enable_x64 for full accuracy; `predict` does so by itself.",
+            DyntheoryWarning,
+            stacklevel=2,
+        )
+    start = limit_matrix(
+        nodes,
+        joint_second_moment,
+        jnp.asarray(law.samples_per_feature, dtype),
+        num_teacher_units=law.num_teacher_units,
+        num_outputs=law.num_outputs,
+        num_steps=num_steps,
+        memory=memory,
+    )
+    records = run(
+        law,
+        method,
+        start.matrix,
+        Start(
+            teacher_weights=start.teacher_weights,
+            weights=start.weights,
+            label_noise=start.label_noise,
+            head=head,
+            samples_per_feature=jnp.asarray(law.samples_per_feature, dtype),
+        ),
+        num_steps=num_steps,
+        keep_preactivations=keep_preactivations,
+    )
+    test_loss, test_error = population_metrics(law, method, records.gram, records.head, test_nodes)
+    return LimitCurves(records, test_loss, test_error)

@@ -1,0 +1,196 @@
+"""The one result: curves over steps, from a prediction, from simulations, or read from a file.
+
+All arrays are NumPy arrays with the step as leading axis (the run before it in `.per_run`). A field that was not
+computed is None.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from dyntheory._typing import PyTree
+from dyntheory.status import Status
+
+if TYPE_CHECKING:
+    import xarray
+
+CURVES = ("train_loss", "test_loss", "train_error", "test_error")
+OVERLAPS = ("teacher_overlap", "weight_overlap")
+PREACTIVATION_BYTES = 2**28
+
+
+def reported_fields(solved: Any, num_teacher_units: int) -> dict[str, Any]:
+    """Return the reported fields of a solved loop (records and test metrics), whatever its leading axes."""
+    gram, r = solved.records.gram, num_teacher_units
+    return {
+        "train_loss": solved.records.train_loss,
+        "test_loss": solved.test_loss,
+        "train_error": solved.records.train_error,
+        "test_error": solved.test_error,
+        "teacher_overlap": gram[..., r:, :r],
+        "weight_overlap": gram[..., r:, r:],
+        "head": solved.records.head,
+    }
+
+
+class Preactivations(NamedTuple):
+    """Samples of (h, y) at one step with their weights.
+
+    `values` has shape (samples, k), `labels` (samples,) or (samples, outputs), `weights` (samples,) summing to one.
+    """
+
+    values: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Assumptions:
+    """What the result rests on.
+
+    Args:
+        level: "theorem" (published, smooth maps, Gaussian or sub-Gaussian independent entries), "simulation-verified"
+            (agrees with simulation in our validation, outside the theorem) or "heuristic".
+        reason: why this level and not a higher one.
+    """
+
+    level: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Trajectory:
+    """Learning curves and order parameters at states 0..T (before each update).
+
+    Args:
+        steps: (T+1,) integers.
+        train_loss: (T+1,) mean loss on the training samples.
+        test_loss: (T+1,) expected loss on a fresh sample.
+        train_error: (T+1,) mean squared norm of prediction minus label (misclassification for classification).
+        test_error: (T+1,) the same on a fresh sample, label noise included.
+        teacher_overlap: (T+1, k, r) mean of w w*ᵀ over features.
+        weight_overlap: (T+1, k, k) mean of w wᵀ over features.
+        head: path of the trained head, leading axis T+1 on every leaf.
+        standard_error: the same structure: numerical error of a prediction, sampling error of a mean over runs.
+        status: how it ended.
+        assumptions: what it rests on.
+        provenance: kind ("prediction" or "simulation"), versions, device kind, dtype, seed, sizes, configuration.
+        recorded_preactivations: (T+1, samples, k), or None when not kept.
+        labels: (samples,) or (samples, outputs), beside the preactivations.
+        sample_weights: (samples,) weights of the samples, summing to one.
+        per_run: the single runs of a simulation (leading axis runs), or None.
+        num_diverged: how many runs diverged, None for a prediction.
+    """
+
+    steps: np.ndarray
+    train_loss: np.ndarray | None = None
+    test_loss: np.ndarray | None = None
+    train_error: np.ndarray | None = None
+    test_error: np.ndarray | None = None
+    teacher_overlap: np.ndarray | None = None
+    weight_overlap: np.ndarray | None = None
+    head: PyTree = None
+    standard_error: Trajectory | None = None
+    status: Status = dataclasses.field(default_factory=Status)
+    assumptions: Assumptions | None = None
+    provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
+    recorded_preactivations: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    sample_weights: np.ndarray | None = None
+    per_run: Trajectory | None = None
+    num_diverged: int | None = None
+
+    @property
+    def num_steps(self) -> int:
+        """Number of updates T."""
+        return len(self.steps) - 1
+
+    def at(self, step: int) -> dict[str, float]:
+        """Return the numbers after `step` updates, standard errors beside them.
+
+        Example: "after 100 updates the training error is …" is `trajectory.at(100)["train_error"]`.
+
+        Raises:
+            ValueError: the step was not computed.
+        """
+        index = self._index(step)
+        row: dict[str, float] = {"step": int(self.steps[index])}
+        for name in CURVES:
+            values = getattr(self, name)
+            if values is None:
+                continue
+            row[name] = float(values[index])
+            errors = None if self.standard_error is None else getattr(self.standard_error, name)
+            if errors is not None:
+                row[f"{name}_standard_error"] = float(errors[index])
+        return row
+
+    def preactivations(self, step: int) -> Preactivations:
+        """Return samples of the first-layer preactivations h after `step` updates, with their labels.
+
+        For a prediction these are nodes of the limit law of rows of X W^t (first main theorem of `han2025precise`), for
+        a simulation the rows themselves, all runs together.
+
+        Raises:
+            ValueError: the step was not computed, or preactivations were not kept.
+        """
+        index = self._index(step)
+        if self.recorded_preactivations is None or self.labels is None or self.sample_weights is None:
+            raise ValueError(
+                "Preactivations were not kept: pass keep_preactivations=True to predict or simulate "
+                "(they are kept by default only while they are small)."
+            )
+        return Preactivations(self.recorded_preactivations[index], self.labels, self.sample_weights)
+
+    def expect(self, fn: Callable[..., Any], step: int) -> np.ndarray:
+        """Return the mean of fn(h) over the training samples after `step` updates, h of shape (k,).
+
+        Raises:
+            ValueError: see `preactivations`.
+        """
+        import jax
+
+        from dyntheory._precision import double_precision
+
+        samples = self.preactivations(step)
+        with double_precision():
+            values = np.asarray(jax.vmap(fn)(samples.values))
+        return np.tensordot(samples.weights, values, axes=1)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return a labelled dataset; see `dyntheory.storage`."""
+        from dyntheory.storage import to_xarray
+
+        return to_xarray(self)
+
+    def save(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write a NetCDF file (never pickle), whole or not at all.
+
+        Raises:
+            FileExistsError: the file exists and `force` is False.
+        """
+        from dyntheory.storage import save
+
+        return save(self, path, force=force)
+
+    def _index(self, step: int) -> int:
+        found = np.flatnonzero(self.steps == step)
+        if found.size == 0:
+            raise ValueError(f"`step` must be one of {self.steps[0]}..{self.steps[-1]}, got {step!r}.")
+        return int(found[0])
+
+
+def load(path: str | Path) -> Trajectory:
+    """Read a file written by `Trajectory.save`.
+
+    Raises:
+        ValueError: the file is not one of ours, is newer than this version, or is damaged.
+    """
+    from dyntheory.storage import load as load_file
+
+    return load_file(path)

@@ -1,0 +1,1 @@
+"""Independent oracles the engine is tested against; nothing here imports the package."""
