@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -46,7 +47,8 @@ class Task:
     """The problem; `dyntheory new` writes one."""
 
     set: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="KEY=VALUE")] = ()
-    """Replace an entry of the problem: run.num_steps=50, network.hidden=[3,3], link=relu."""
+    """Replace entries of the problem, --set run.num_steps=50 link=relu network.hidden=[3,3]; TOML values, the quotes of
+    a word and the table may be left out."""
 
     plot: Annotated[Path | None, tyro.conf.arg(metavar="FIGURE")] = None
     """Draw the curves into this file: .png, .svg or .pdf."""
@@ -122,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else AGREES
     except KeyboardInterrupt:
-        return _complain("interrupted; no file was changed.", INTERRUPTED)
+        return _complain("interrupted.", INTERRUPTED)
     except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
         return _complain(" ".join(str(error).split()), BAD_INPUT)
 
@@ -136,15 +138,10 @@ def _repeat_set(arguments: Sequence[str]) -> list[str]:
     """Let one --set take several assignments: write it again before each of them."""
     repeated: list[str] = []
     inside = False
-    for argument in arguments:
-        follows = bool(repeated) and repeated[-1] == "--set"
-        if inside and not follows and re.match(r"[A-Za-z_][\w.]*=", argument):
-            repeated.append("--set")
-        elif argument == "--set":
-            inside = True
-        elif not follows:
-            inside = False
-        repeated.append(argument)
+    for previous, argument in itertools.pairwise(["", *arguments]):
+        is_value = previous == "--set"
+        inside = is_value or (inside and re.match(r"[A-Za-z_][\w.]*=", argument) is not None)
+        repeated += ["--set", argument] if inside and not is_value else [argument]
     return repeated
 
 
@@ -157,8 +154,11 @@ def _perform(task: Task, sides: tuple[str, ...]) -> int:
 
     files = _planned_files(task, sides)
     problem = load_problem(task.problem, overrides=task.set)
+    arguments = {side: problem.predict if side == "theory" else problem.simulate_arguments() for side in sides}
+    if len(sides) == 2 and problem.simulate["num_runs"] < 2 * problem.simulate.get("num_heads", 1):
+        raise ValueError("compare needs `simulate.num_runs` of at least two for every head: one run has no error bar.")
     console = Console()
-    results = {side: _compute(problem, side) for side in sides}
+    results = {side: _compute(problem, side, keywords) for side, keywords in arguments.items()}
     agreement = None
     if len(results) == 2:
         from dyntheory.compare import compare as judge
@@ -194,19 +194,19 @@ def _planned_files(task: Task, sides: tuple[str, ...]) -> dict[str, Path]:
     return files
 
 
-def _compute(problem: Problem, side: str) -> Trajectory:
+def _compute(problem: Problem, side: str, arguments: dict[str, Any]) -> Trajectory:
     """Run the verb of one side with a progress bar; the problem's table joins the provenance."""
     from dyntheory.predict import predict as predict_verb
     from dyntheory.progress import progress_bar
     from dyntheory.simulate import simulate as simulate_verb
 
-    verb, arguments = (
-        (predict_verb, problem.predict) if side == "theory" else (simulate_verb, problem.simulate_arguments())
-    )
+    verb = predict_verb if side == "theory" else simulate_verb
     with _warnings_as_lines() as shown, progress_bar(side) as report:
         result = verb(problem.law, problem.method, **arguments, progress=report)
         shown.append(str(result.status))
-    return dataclasses.replace(result, provenance={**result.provenance, "configuration": problem.table})
+    named = {"inputs": problem.simulate["inputs"]} if side == "simulation" else {}
+    provenance = {**result.provenance, **named, "configuration": problem.table}
+    return dataclasses.replace(result, provenance=provenance)
 
 
 @contextlib.contextmanager

@@ -32,8 +32,9 @@ def compare(
     """Compare a prediction with a simulation, or with two of sizes d and 2d extrapolated.
 
     **Level.** When both sides have the same mean, "disagree" has probability at most `level`,
-    whatever the number of points. The quantile is Student's with R − 1 degrees of freedom for R
-    runs that did not diverge (the smaller R of two sizes), the normal one when R is unknown.
+    whatever the number of points. The quantile is Student's with R − H degrees of freedom for R
+    runs that did not diverge with H heads (the smaller of two sizes), the normal one when R is
+    unknown; the error of a prediction carries such a factor already.
 
     **Scaling.** A simulation at finite d is off by O(1/d); from two sizes 2 m(2d) − m(d), with
     standard error √(4 s(2d)² + s(d)²), is off by O(1/d²).
@@ -79,7 +80,7 @@ def compare(
     return dataclasses.replace(
         report,
         verdict="unresolved" if ONE_SIDED in notes and report.agrees else report.verdict,
-        notes=(*_facts(runs), *notes, *report.notes),
+        notes=(*_facts(theory, runs), *notes, *report.notes),
     )
 
 
@@ -195,27 +196,28 @@ def _common_part(theory: Measured, simulation: Measured) -> tuple[Measured, Meas
 
 
 def _degrees_of_freedom(runs: tuple[Trajectory, ...]) -> float:
-    """Return R − 1 for the smallest number R of runs that did not diverge, infinity if unknown."""
-    counts = []
-    for run in runs:
-        count = run.provenance.get("num_runs")
-        if run.per_run is not None:
-            count = next((len(c) for n in CURVES if (c := getattr(run.per_run, n)) is not None), count)
-        if count is not None:
-            counts.append(int(count) - (run.num_diverged or 0))
-    if counts and min(counts) < 2:
-        raise ValueError(
-            f"A standard error needs at least two runs that do not diverge, got {min(counts)}: "
-            "simulate with a larger num_runs."
-        )
-    return min(counts) - 1 if counts else np.inf
+    """Return the smallest R − H over the sides, for R runs with H heads; infinity where R is unknown."""
+    known = [count for run in runs if (count := _residual_count(run)) is not None]
+    if known and min(known) < 1:
+        raise ValueError("A standard error needs at least two runs for every head: simulate with a larger num_runs.")
+    return min(known, default=np.inf)
 
 
-def _facts(runs: tuple[Trajectory, ...]) -> tuple[str, ...]:
-    """Say what the simulation is, where that is not obvious."""
+def _residual_count(run: Trajectory) -> int | None:
+    """Return the number of runs averaged (all, when none survived) less one mean for each head."""
+    curves = [] if run.per_run is None else [getattr(run.per_run, name) for name in CURVES]
+    count = next((len(curve) for curve in curves if curve is not None), run.provenance.get("num_runs"))
+    if count is None:
+        return None
+    survived = int(count) - (run.num_diverged or 0)
+    return (survived or int(count)) - int(run.provenance.get("num_heads") or 1)
+
+
+def _facts(theory: Trajectory, runs: tuple[Trajectory, ...]) -> tuple[str, ...]:
+    """Say what was compared, where that is not obvious."""
     notes = []
     if len(runs) == 2:
         small, large = (run.provenance["num_features"] for run in runs)
         notes.append(f"simulation extrapolated from two sizes: 2 m({large}) - m({small})")
-    notes += [f"{run.num_diverged} simulated runs diverged" for run in runs if run.num_diverged]
-    return tuple(notes)
+    sides = [("theory", theory), *(("simulation", run) for run in runs)]
+    return (*notes, *(f"{name} {side.status}" for name, side in sides if not side.status.ok))

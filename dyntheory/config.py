@@ -23,6 +23,7 @@ from dyntheory._checks import check_count, check_name
 from dyntheory.datasets import DATASETS
 from dyntheory.first_layer import FirstLayer, joint_second_moment
 from dyntheory.inputs import INPUTS
+from dyntheory.kinds import COUNT, COUNTS, FLAG, MATRIX, MOMENT, NAME, NUMBER, RATE, Kind, check_entries
 from dyntheory.law import TeacherStudent
 from dyntheory.losses import resolve_loss
 from dyntheory.method import GeneralFirstOrderMethod
@@ -59,41 +60,18 @@ class Problem:
 
         Raises:
             ModuleNotFoundError: the data set needs a package that is not installed.
+            ProblemError: `num_features` is not the number of its columns.
         """
-        inputs = self.simulate["inputs"]
-        return self.simulate if inputs not in DATASETS else {**self.simulate, "inputs": DATASETS[inputs]()}
+        inputs, num_features = self.simulate["inputs"], self.simulate["num_features"]
+        if inputs not in DATASETS:
+            return self.simulate
+        rows = DATASETS[inputs]()
+        if rows.shape[1] != num_features:
+            raise ProblemError(
+                f"`simulate.num_features` must be {rows.shape[1]}, the columns of {inputs!r}, got {num_features}."
+            )
+        return {**self.simulate, "inputs": rows}
 
-
-@dataclasses.dataclass(frozen=True)
-class Kind:
-    """What a value has to be."""
-
-    description: str
-    holds: Callable[[Any], bool]
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, float) or _is_count(value)
-
-
-def _is_matrix(value: Any) -> bool:
-    if not isinstance(value, list) or not value or not all(isinstance(row, list) and row for row in value):
-        return False
-    return len({len(row) for row in value}) == 1 and all(_is_number(entry) for row in value for entry in row)
-
-
-NUMBER = Kind("a number", _is_number)
-COUNT = Kind("an integer", _is_count)
-FLAG = Kind("true or false", lambda value: isinstance(value, bool))
-NAME = Kind('a name in quotes, "…"', lambda value: isinstance(value, str))
-COUNTS = Kind("a list of integers", lambda value: isinstance(value, list) and all(map(_is_count, value)))
-MATRIX = Kind("a matrix written as a list of rows of numbers", _is_matrix)
-MOMENT = Kind("a number or a matrix written as a list of rows", lambda value: _is_number(value) or _is_matrix(value))
-RATE = Kind("a number or a schedule", lambda value: _is_number(value) or isinstance(value, dict))
 
 NETWORKS: dict[str, tuple[Callable[..., Network], dict[str, Kind]]] = {
     "mlp": (
@@ -160,7 +138,7 @@ def parse_problem(table: Mapping[str, Any], *, overrides: Sequence[str] = ()) ->
     with _located():
         tables = _fill(apply_overrides(copy.deepcopy(dict(table)), overrides, known_keys=_known_keys))
     with _located("law"):
-        _check_entries("law", tables["law"], LAW, required={"samples_per_feature": "it is n/d"})
+        check_entries("law", tables["law"], LAW, required={"samples_per_feature": "it is n/d"})
         law = TeacherStudent(**tables["law"])
     with _located("network"):
         network = _network(tables["network"])
@@ -170,9 +148,9 @@ def parse_problem(table: Mapping[str, Any], *, overrides: Sequence[str] = ()) ->
         start = _first_layer(tables["first_layer"], law, network)
     common = {**_run(tables["run"]), **start}
     with _located("predict"):
-        _check_entries("predict", tables["predict"], PREDICT)
+        check_entries("predict", tables["predict"], PREDICT)
     with _located("simulate"):
-        _check_simulate(tables["simulate"])
+        _check_simulate(tables["simulate"], common.get("num_heads", 1))
     return Problem(law, method, {**common, **tables["predict"]}, {**common, **tables["simulate"]}, tables)
 
 
@@ -193,25 +171,6 @@ def _fill(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: {**DEFAULTS.get(name, {}), **table.get(name, {})} for name in TABLES}
 
 
-def _check_entries(
-    table: str,
-    entries: Mapping[str, Any],
-    kinds: Mapping[str, Kind],
-    *,
-    required: Mapping[str, str] | None = None,
-    choice: str | None = None,
-) -> None:
-    """Check keys and kinds of values; `choice` is the entry on which the known keys depend."""
-    where = f"[{table}]" if choice is None else f"[{table}] with {choice} = {entries[choice]!r}"
-    for key, value in entries.items():
-        kind = kinds[check_name(f"key of {where}:", key, kinds)]
-        if not kind.holds(value):
-            raise TypeError(f"`{table}.{key}` must be {kind.description}, got {value!r}.")
-    for key, reason in (required or {}).items():
-        if key not in entries:
-            raise ValueError(f"`{table}.{key}` is missing: {reason}.")
-
-
 def _known_keys(tables: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what may be written in every table, given the kind of network and the optimizers."""
     filled = _fill(tables)
@@ -227,7 +186,7 @@ def _network(entries: Mapping[str, Any]) -> Network:
     name = check_name("`network.kind`", entries["kind"], NETWORKS)
     factory, kinds = NETWORKS[name]
     required = {"hidden": "the widths of the hidden layers, such as [3, 3]"} if "hidden" in kinds else {}
-    _check_entries("network", entries, {"kind": NAME, **kinds}, required=required, choice="kind")
+    check_entries("network", entries, {"kind": NAME, **kinds}, required=required, choice="kind")
     arguments = {key: value for key, value in entries.items() if key != "kind"}
     if "hidden" in arguments:
         arguments["hidden"] = tuple(arguments["hidden"])
@@ -251,7 +210,7 @@ def _method(entries: Mapping[str, Any], network: Network) -> GeneralFirstOrderMe
     needed = dict.fromkeys(missing_numbers(first, {}), f"the optimizer {entries['optimizer']!r} needs it")
     if name is not None:
         needed |= {f"head_{number}": f"the optimizer {name!r} needs it" for number in missing_numbers(head, {})}
-    _check_entries("method", entries, _method_kinds(first, head), required=needed, choice="optimizer")
+    check_entries("method", entries, _method_kinds(first, head), required=needed, choice="optimizer")
     numbers = {
         key: build_schedule(f"method.{key}", value) if isinstance(value, dict) else value
         for key, value in entries.items()
@@ -264,7 +223,7 @@ def _method(entries: Mapping[str, Any], network: Network) -> GeneralFirstOrderMe
 
 
 def _first_layer(entries: Mapping[str, Any], law: TeacherStudent, network: Network) -> dict[str, FirstLayer]:
-    _check_entries("first_layer", entries, FIRST_LAYER)
+    check_entries("first_layer", entries, FIRST_LAYER)
     if not entries:
         return {}
     moment = entries.get("second_moment")
@@ -279,7 +238,7 @@ def _first_layer(entries: Mapping[str, Any], law: TeacherStudent, network: Netwo
 
 def _run(entries: Mapping[str, Any]) -> dict[str, Any]:
     with _located("run"):
-        _check_entries("run", entries, RUN, required={"num_steps": "how many updates to follow"})
+        check_entries("run", entries, RUN, required={"num_steps": "how many updates to follow"})
         check_count("num_steps", entries["num_steps"], minimum=0)
         seed = check_count("seed", entries["seed"], minimum=0)
         if "num_heads" in entries:
@@ -287,8 +246,9 @@ def _run(entries: Mapping[str, Any]) -> dict[str, Any]:
     return {"key": jax.random.key(seed), **{key: value for key, value in entries.items() if key != "seed"}}
 
 
-def _check_simulate(entries: Mapping[str, Any]) -> None:
-    _check_entries("simulate", entries, SIMULATE)
+def _check_simulate(entries: Mapping[str, Any], num_heads: int) -> None:
+    check_entries("simulate", entries, SIMULATE)
     check_count("num_features", entries["num_features"])
-    check_count("num_runs", entries["num_runs"])
+    if check_count("num_runs", entries["num_runs"]) % num_heads:
+        raise ValueError(f"`num_runs` must be a multiple of `run.num_heads` = {num_heads}, got {entries['num_runs']}.")
     check_name("`simulate.inputs`", entries["inputs"], [*INPUTS, *DATASETS])

@@ -35,7 +35,8 @@ def digits_pixels(*, whiten: bool = True, min_fraction: float = 0.10) -> np.ndar
         raise ModuleNotFoundError(
             "The digits come with scikit-learn, which is not installed: pip install 'dyntheory[data]'."
         ) from error
-    pixels = np.asarray(load_digits().data, dtype=float)
+    images, _ = load_digits(return_X_y=True)
+    pixels = np.asarray(images, dtype=float)
     kept = np.mean(pixels != 0, axis=0) > min_fraction
     if not kept.any():
         raise ValueError(f"`min_fraction` must leave a pixel: none is nonzero in more than {min_fraction} of the rows.")

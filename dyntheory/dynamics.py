@@ -6,7 +6,7 @@ The loop asks a matrix its two questions and nothing else, so a simulation and a
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from dyntheory.law import TeacherStudent
 from dyntheory.method import GeneralFirstOrderMethod
 
 
+@runtime_checkable
 class Matrix(Protocol):
     """Whoever answers X·w/√d and Xᵀ·g/√d; its state is a pytree."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dyntheory._typing import PyTree
 from dyntheory.status import Status
-from dyntheory.trajectory import CURVES, Trajectory, reported_fields
+from dyntheory.trajectory import CURVES, Trajectory, has_diverged, reported_fields
 
 
 def average_runs(solved: Any, num_teacher_units: int, num_heads: int, provenance: dict[str, Any]) -> Trajectory:
@@ -47,9 +47,9 @@ def average_runs(solved: Any, num_teacher_units: int, num_heads: int, provenance
 
 
 def _first_bad_step(fields: dict[str, PyTree]) -> np.ndarray:
-    """Return for each run the first step at which a curve is not finite, T + 1 when all are."""
+    """Return for each run the first step at which it has diverged, T + 1 when it has not."""
     curves = np.stack([fields[name] for name in CURVES])
-    bad = ~np.all(np.isfinite(curves), axis=0)
+    bad = ~np.all(np.isfinite(curves), axis=0) | has_diverged(fields["train_loss"])
     return np.where(np.any(bad, axis=1), np.argmax(bad, axis=1), bad.shape[1])
 
 

@@ -16,8 +16,7 @@ NEIGHBOURS = 2
 
 def _smooth(errors: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Raise each error to the rms of its neighbours' relative errors; non-finite neighbours do not count."""
-    with np.errstate(all="ignore"):
-        squared = np.square(errors / scale)
+    squared = np.square(errors / scale)
     padded = np.pad(squared, [(NEIGHBOURS, NEIGHBOURS)] + [(0, 0)] * (squared.ndim - 1), constant_values=np.nan)
     windows = np.stack([padded[i : i + len(errors)] for i in range(2 * NEIGHBOURS + 1)])
     finite = np.isfinite(windows)
@@ -35,8 +34,9 @@ def standard_error(values: np.ndarray, blocks: np.ndarray, *, relative: bool) ->
         relative: smooth errors relative to |values| (curves that stay positive) or absolutely (overlaps, heads).
     """
     count = blocks.shape[0]
-    spread = blocks.std(axis=0, ddof=1) / np.sqrt(count)
-    shift = np.abs(values - blocks.mean(axis=0))
-    scale = np.abs(values) if relative else np.ones_like(values)
     factor = student.ppf(0.975, count - 1) / 1.959963984540054
-    return np.hypot(factor * _smooth(spread, scale), _smooth(shift, scale) / 2)
+    with np.errstate(all="ignore"):
+        spread = blocks.std(axis=0, ddof=1) / np.sqrt(count)
+        shift = np.abs(values - blocks.mean(axis=0))
+        scale = np.abs(values) if relative else np.ones_like(values)
+        return np.hypot(factor * _smooth(spread, scale), _smooth(shift, scale) / 2)

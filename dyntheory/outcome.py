@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from dyntheory.status import Status
-from dyntheory.trajectory import CURVES, OVERLAPS, Trajectory
+from dyntheory.trajectory import CURVES, OVERLAPS, Trajectory, has_diverged
 
 FLOOR = 1e-3
 RELATIVE_ERROR_UNRESOLVED = 0.1
@@ -53,10 +53,11 @@ def finish(result: Trajectory, rtol: float | None) -> Trajectory:
 
 
 def _status(result: Trajectory, relative: np.ndarray, finite: np.ndarray, rtol: float | None) -> Status:
-    bad = ~finite | np.any(relative > RELATIVE_ERROR_DIVERGED, axis=0)
+    blown = has_diverged(np.asarray(result.train_loss))
+    bad = ~finite | blown | np.any(relative > RELATIVE_ERROR_DIVERGED, axis=0)
     if bad.any():
         step = int(np.argmax(bad))
-        cause = "not finite" if not finite[step] else "the numerical error exceeds half the value"
+        cause = "the training loss blew up" if blown[step] else "the numerical error exceeds half the value"
         return Status("diverged", f"{cause} from step {step} on: lower the learning rate or raise `num_nodes`", step)
     reached, step = float(relative.max()), int(relative.max(axis=0).argmax())
     if rtol is not None and reached > rtol:

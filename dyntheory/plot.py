@@ -7,57 +7,35 @@ without `pyplot`: nothing is shown, no global state is touched.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from dyntheory._checks import check_count, check_name
+from dyntheory._figures import (
+    STEP,
+    STYLES,
+    add_legend,
+    figure_of,
+    finish,
+    new_figure,
+    save_figure,
+    words,
+)
 from dyntheory.agreement import Agreement
-from dyntheory.files import replacing
 from dyntheory.trajectory import CURVES, Preactivations, Trajectory
+
+__all__ = ["agreement", "curves", "preactivations", "save_figure"]
 
 WIDTH = 2.0  # half-width of bands and bars, in standard errors
 MOST_MARKERS = 26
 LOG_RANGE = 30.0  # curves that span more than this factor get a logarithmic axis
-NUM_QUANTILES = 200
+NUM_QUANTILES = 41
 NUM_BINS = 50
-METADATA: dict[str, dict[str, Any]] = {
-    ".png": {"Software": None},
-    ".svg": {"Date": None},
-    ".pdf": {"CreationDate": None},
-}  # a figure depends on what it shows, not on when it was drawn
-
-
-@dataclasses.dataclass(frozen=True)
-class Style:
-    """How one curve looks.
-
-    Args:
-        color: of line and markers; dark against light, so that grey tells them apart.
-        dash: of the theory line.
-        markers: of the simulations, one after the other.
-        live: marker of an estimate from one real run.
-    """
-
-    color: str
-    dash: str | tuple[int, tuple[float, ...]]
-    markers: str
-    live: str
-
-
-STYLES = {
-    "train_error": Style("#0b3c78", "-", "o^v", "x"),
-    "test_error": Style("#e8743b", (0, (5.0, 2.0)), "sD<", "+"),
-    "train_loss": Style("#3f7f5f", (0, (1.0, 1.5)), "X*>", "1"),
-    "test_loss": Style("#b48ac8", (0, (6.0, 1.5, 1.0, 1.5)), "P8H", "2"),
-}
+ROWS = "rows of finite runs"
 
 
 def curves(
@@ -95,24 +73,25 @@ def curves(
     for name in names:
         if all(getattr(one, name) is None for one in everybody):
             raise ValueError(f"None of the trajectories has {name}: leave it out of metrics=(…).")
-    axes = _new_axes() if ax is None else ax
+    axes = new_figure(5.4, 3.7).add_subplot() if ax is None else ax
     for name in names:
         style = STYLES[name]
-        _draw_line(axes, theory, name, f"{_words(name, names)}, theory")
+        _draw_line(axes, theory, name, f"{words(name, names)}, theory")
         for number, run in enumerate(runs):
             marker = style.markers[number % len(style.markers)]
-            label = f"{_words(name, names)}, {_run_label(run)}"
+            label = f"{words(name, names)}, {_run_label(run)}"
             _draw_points(axes, run, name, label, marker, filled=number % 2 == 1)
         if estimate is not None:
-            label = f"{_words(name, names)}, estimate"
+            label = f"{words(name, names)}, estimate"
             _draw_points(axes, estimate, name, label, style.live, filled=True)
     if logy if logy is not None else _spans_decades(everybody, names):
         axes.set_yscale("log")
     _mark_divergence(axes, theory)
     kinds = dict.fromkeys(name.split("_")[1] for name in names)
-    _finish(axes, "step $t$", " and ".join(kinds), title)
-    axes.legend(frameon=False, fontsize="small")
-    return cast(Figure, axes.figure.figure)
+    finish(axes, STEP, " and ".join(kinds), title)
+    has_errors = any(one.standard_error is not None for one in everybody)
+    add_legend(axes, alone=ax is None, heading="bars and bands: ±2 s.e." if has_errors else None)
+    return figure_of(axes)
 
 
 def agreement(report: Agreement, *, ax: Axes | None = None) -> Figure:
@@ -128,36 +107,29 @@ def agreement(report: Agreement, *, ax: Axes | None = None) -> Figure:
     Returns:
         The figure.
     """
-    axes = _new_axes() if ax is None else ax
+    axes = new_figure(5.4, 3.7).add_subplot() if ax is None else ax
     finite = [abs(z[np.isfinite(z)]).max(initial=0.0) for z in report.z.values()]
-    edge = 1.25 * max(report.threshold, *finite)
-    for name, z in report.z.items():
-        style = STYLES[name]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            bound = report.tolerance[name] / report.standard_error[name]
-        for sign in (1, -1):
-            axes.plot(report.steps, sign * bound, color=style.color, ls=style.dash, lw=0.8)
-        shown = {"color": style.color, "ls": "none", "mfc": "white"}
-        axes.plot(report.steps, z, marker=style.markers[0], ms=4, label=_words(name, []), **shown)
-        beyond = np.isinf(z)
-        axes.plot(report.steps[beyond], np.sign(z[beyond]) * edge, marker="^", clip_on=False, **shown)
-    for sign in (1, -1):
-        label = f"|z| = {report.threshold:.2f}, level {report.level:g}" if sign == 1 else None
-        axes.axhline(sign * report.threshold, color="black", ls=":", lw=1.2, label=label)
+    edge = 1.3 * max(report.threshold, *finite)
+    for name in report.z:
+        _draw_scores(axes, report, name, edge)
+    label = f"threshold {report.threshold:.2f}, level {report.level:g}"
+    axes.axhline(report.threshold, color="black", ls=":", lw=1.2, label=label)
+    axes.axhline(-report.threshold, color="black", ls=":", lw=1.2)
     axes.axhline(0.0, color="0.6", lw=0.8, zorder=1)
     axes.set_ylim(-edge, edge)
     worst = report.worst
-    verdict = f"{report.verdict} (worst: {worst.metric} at step {worst.step}, z = {worst.z:+.2f})"
-    _finish(axes, "step $t$", "(simulation − theory) / s.e.", verdict)
-    axes.legend(frameon=False, fontsize="small", ncols=3, loc="lower left")
-    return cast(Figure, axes.figure.figure)
+    at = f"{words(worst.metric, [])} at step {worst.step}"
+    title = f"{report.verdict} (worst point: {at}, z = {worst.z:+.2f})"
+    finish(axes, STEP, "(simulation − theory) / s.e.", title)
+    add_legend(axes, alone=ax is None, below=True)
+    return figure_of(axes)
 
 
 def preactivations(theory: Trajectory, runs: Trajectory, step: int, unit: int = 0) -> Figure:
     """Draw the limit law of one preactivation against the rows of finite runs.
 
-    Left, quantiles against quantiles: the law is right when points lie on the diagonal; the band is
-    ±2 standard errors of the quantiles of as many independent rows. Right, both densities.
+    Left, quantiles against quantiles: the law is right when points lie on the diagonal; the band holds
+    95 % of the quantiles of as many independent rows. Right, both densities.
 
     Args:
         theory: a prediction that kept its preactivations.
@@ -172,7 +144,7 @@ def preactivations(theory: Trajectory, runs: Trajectory, step: int, unit: int = 
         ValueError: the step was not computed, preactivations were not kept, no such unit.
     """
     law, rows = _one_unit(theory, step, unit), _one_unit(runs, step, unit)
-    figure = _new_figure((7.0, 3.4))
+    figure = new_figure(7.0, 3.4)
     left, right = figure.subplots(1, 2)
     _draw_quantiles(left, law, rows)
     _draw_densities(right, law, rows)
@@ -180,54 +152,19 @@ def preactivations(theory: Trajectory, runs: Trajectory, step: int, unit: int = 
     return figure
 
 
-def save_figure(fig: Figure, path: str | Path, *, force: bool = False) -> Path:
-    """Write a figure as PNG, SVG or PDF, whole or not at all.
-
-    Args:
-        fig: the figure.
-        path: its suffix chooses the format.
-        force: whether an existing file may be replaced.
-
-    Returns:
-        The path.
-
-    Raises:
-        FileExistsError: the file exists and `force` is False.
-        FileNotFoundError: its directory does not exist.
-        ValueError: the suffix is none of .png, .svg, .pdf.
-    """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in METADATA:
-        raise ValueError(f"The name of a figure must end in {', '.join(METADATA)}, got '{path}': change the end.")
-    settings = {"svg.hashsalt": "dyntheory", "pdf.fonttype": 42}
-    with replacing(path, force=force) as beside, matplotlib.rc_context(settings):
-        fig.savefig(beside, format=suffix[1:], dpi=200, metadata=METADATA[suffix])
-    return path
-
-
-def _new_figure(size: tuple[float, float]) -> Figure:
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _new_axes() -> Axes:
-    return _new_figure((5.4, 3.7)).add_subplot()
-
-
-def _finish(axes: Axes, xlabel: str, ylabel: str, title: str | None) -> None:
-    axes.set_xlabel(xlabel)
-    axes.set_ylabel(ylabel)
-    if title is not None:
-        axes.set_title(title, fontsize="medium")
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _words(metric: str, among: Sequence[str]) -> str:
-    """Return "train" where the axis says the rest, else "train error"."""
-    one_kind = len({name.split("_")[1] for name in among}) == 1
-    return metric.split("_")[0] if one_kind else metric.replace("_", " ")
+def _draw_scores(axes: Axes, report: Agreement, name: str, edge: float) -> None:
+    style, z, steps = STYLES[name], report.z[name], report.steps
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bound = report.tolerance[name] / report.standard_error[name]
+    for sign in (1, -1):
+        axes.plot(steps, sign * bound, color=style.color, ls=style.dash, lw=0.7, alpha=0.6)
+    shown: dict[str, Any] = {"color": style.color, "mfc": "white", "ms": 3.5}
+    label = words(name, [])
+    axes.plot(steps, z, ls=style.dash, lw=0.8, marker=style.markers[0], label=label, **shown)
+    beyond = np.isinf(z)
+    if beyond.any():
+        at_edge = np.sign(z[beyond]) * edge
+        axes.plot(steps[beyond], at_edge, ls="none", marker="^", clip_on=False, **shown)
 
 
 def _run_label(run: Trajectory) -> str:
@@ -285,7 +222,7 @@ def _spans_decades(trajectories: Iterable[Trajectory], names: Iterable[str]) -> 
 def _mark_divergence(axes: Axes, theory: Trajectory) -> None:
     status = theory.status
     if status.code == "diverged" and status.step is not None:
-        axes.axvline(status.step, color="0.4", ls=":", lw=1.0, label="theory diverges")
+        axes.axvline(status.step, color="0.4", ls=":", lw=1.0, label="theory diverged")
 
 
 def _one_unit(trajectory: Trajectory, step: int, unit: int) -> Preactivations:
@@ -299,35 +236,39 @@ def _one_unit(trajectory: Trajectory, step: int, unit: int) -> Preactivations:
 
 
 def _quantiles(law: Preactivations, probabilities: np.ndarray) -> np.ndarray:
-    """Return quantiles of sorted, weighted samples, each sample standing at the middle of its weight."""
+    """Return quantiles of sorted samples, each standing at the middle of its weight."""
     middle = np.cumsum(law.weights) - law.weights / 2
     return np.interp(probabilities, middle / law.weights.sum(), law.values)
 
 
 def _draw_quantiles(axes: Axes, law: Preactivations, rows: Preactivations) -> None:
-    count = min(NUM_QUANTILES, len(rows.values))
-    at = (np.arange(count) + 0.5) / count
-    expected, style = _quantiles(law, at), STYLES["train_error"]
-    width = WIDTH * np.sqrt(at * (1 - at) / len(rows.values))
-    low, high = (_quantiles(law, np.clip(at + sign * width, 0, 1)) for sign in (-1, 1))
-    axes.fill_between(expected, low, high, color="0.8", lw=0, label="±2 s.e.", zorder=1)
+    """Draw quantiles at probabilities spaced as normal quantiles are, so that tails are seen."""
+    from scipy.special import betaincinv, ndtr, ndtri
+
+    count = len(rows.values)
+    last = ndtri(1 - 0.5 / min(count, len(law.values)))
+    at = ndtr(np.linspace(-last, last, NUM_QUANTILES))
+    expected = _quantiles(law, at)
+    ranks = (count * at + 0.5, count * (1 - at) + 0.5)
+    low, high = (_quantiles(law, betaincinv(*ranks, edge)) for edge in (0.025, 0.975))
+    axes.fill_between(expected, low, high, color="0.8", lw=0, label="95 % of independent rows", zorder=1)
     axes.plot(expected, expected, color="black", lw=1.0, label="theory", zorder=2)
-    shown = {"color": style.color, "mfc": "white", "ls": "none", "ms": 3.5, "zorder": 3}
-    axes.plot(expected, _quantiles(rows, at), marker="o", label=_ROWS, **shown)
-    _finish(axes, "quantile of the limit law", "quantile of the rows", None)
-    axes.legend(frameon=False, fontsize="small")
-
-
-_ROWS = "rows of finite runs"
+    color = STYLES["train_error"].color
+    shown: dict[str, Any] = {"color": color, "mfc": "white", "ls": "none", "ms": 4, "zorder": 3}
+    axes.plot(expected, _quantiles(rows, at), marker="o", label=ROWS, **shown)
+    finish(axes, "quantile of the limit law", "quantile of the rows")
+    axes.legend(frameon=False, fontsize="small", loc="upper left")
 
 
 def _draw_densities(axes: Axes, law: Preactivations, rows: Preactivations) -> None:
     low = min(law.values[0], rows.values[0])
     bins = np.linspace(low, max(law.values[-1], rows.values[-1]), NUM_BINS + 1)
-    for samples, label in ((rows, _ROWS), (law, "theory")):
+    drawn = ((rows, ROWS, "0.75", True), (law, "theory", STYLES["train_error"].color, False))
+    highest = 0.0
+    for samples, label, color, fill in drawn:
         height, _ = np.histogram(samples.values, bins, weights=samples.weights, density=True)
-        fill = label == _ROWS
-        color = "0.75" if fill else STYLES["train_error"].color
         axes.stairs(height, bins, fill=fill, color=color, lw=1.4, label=label)
-    _finish(axes, "preactivation $h$", "density", None)
-    axes.legend(frameon=False, fontsize="small")
+        highest = max(highest, float(height.max()))
+    axes.set_ylim(0, 1.3 * highest)
+    finish(axes, "preactivation $h$", "density")
+    axes.legend(frameon=False, fontsize="small", loc="upper left")

@@ -26,7 +26,7 @@ def num_test_dimensions(law: TeacherStudent, method: GeneralFirstOrderMethod) ->
 
 def matched_coordinates(nodes: NodeSet) -> Float[Array, "nodes dimensions"]:
     """Return the coordinates made exactly uncorrelated, of mean 0 and variance 1 under the weights."""
-    coordinates, weights = jnp.asarray(nodes.coordinates), jnp.asarray(nodes.weights)
+    coordinates, weights = nodes.as_arrays()
     constant = jnp.ones((1, coordinates.shape[1]), coordinates.dtype)
     return orthonormal_on_nodes(jnp.concatenate([constant, coordinates]), weights)[1:].T
 
@@ -47,7 +47,7 @@ def population_metrics(
         head: heads with a leading axis of states.
         nodes: `num_test_dimensions` coordinates.
     """
-    coordinates, weights = matched_coordinates(nodes), jnp.asarray(nodes.weights)
+    coordinates, weights = matched_coordinates(nodes), nodes.as_arrays()[1]
     size = law.num_teacher_units + method.num_units
     shift = method.noise_coefficients
 

@@ -55,7 +55,7 @@ def predict(
             its initial value; nodes are doubled until the reported error meets it or `max_nodes` is reached.
         num_nodes: N, a power of two; default 2^14 or what the number of steps and units asks for.
         num_heads: average the curves over that many draws of the head.
-        keep_preactivations: keep samples of the limit law of preactivations; default while they are below 256 MB.
+        keep_preactivations: keep samples of the limit law of preactivations; default while they are below 64 MB.
         max_nodes: budget for `rtol`.
         progress: called with (fraction done, what is being done).
 

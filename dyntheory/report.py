@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from dyntheory.agreement import Agreement
 
 MOST_ROWS = 12
-NEGLIGIBLE = 1e-6
+NEGLIGIBLE = 1e-5
+HUGE = 1e5
 NOTATION = "0.137(13) stands for 0.137 ± 0.013, one standard error"
 ENVIRONMENT = ("dyntheory", "python", "jax", "jaxlib", "numpy", "device", "dtype")
 METRICS = (("train_error", "train"), ("test_error", "test"))
@@ -31,6 +32,8 @@ def print_report(console: Console, results: dict[str, Trajectory], agreement: Ag
         agreement: the verdict, when there are both.
     """
     console.print(results_table(results, agreement))
+    if any(trajectory.standard_error is not None for trajectory in results.values()):
+        _print_line(console, NOTATION)
     for name, trajectory in results.items():
         _print_line(console, _summary(name, trajectory))
     _print_line(console, _environment(next(iter(results.values()))))
@@ -41,7 +44,7 @@ def print_report(console: Console, results: dict[str, Trajectory], agreement: Ag
 def results_table(results: dict[str, Trajectory], agreement: Agreement | None = None) -> Table:
     """Return the train and test errors at about a dozen steps, with z where theory and simulation meet."""
     first, *_ = results.values()
-    table = Table(box=box.SIMPLE_HEAD, caption=NOTATION, caption_justify="left", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("step", justify="right", no_wrap=True)
     for _, label in METRICS:
         for name in results:
@@ -76,8 +79,10 @@ def with_error(value: float, error: float | None) -> str:
     """
     if error is None or not math.isfinite(value) or not math.isfinite(error):
         return f"{value:.5g}"
+    if abs(value) >= HUGE:
+        return f"{value:.3g} ± {error:.2g}"
     if error <= NEGLIGIBLE * abs(value):
-        return f"{value:.7g}"
+        return f"{value:.6g}"
     digits = max(1 - math.floor(math.log10(error)), 0)
     shown = f"{error:.{digits}f}" if error >= 1 else f"{error * 10**digits:.0f}"
     return f"{value:.{digits}f}({shown})"

@@ -66,7 +66,7 @@ def simulate(
         inputs: "gaussian", "rademacher", "uniform", "student_t" (5 degrees of freedom), "sparse" (one entry in ten), or
             an array (N, d) whose rows are drawn without replacement.
         num_heads: average over that many draws of the head, the same number of runs for each.
-        keep_preactivations: keep every row's preactivations; default while they are below 256 MB.
+        keep_preactivations: keep every row's preactivations; default while they are below 64 MB.
         progress: called with (fraction done, what is being done).
 
     Returns:

@@ -57,7 +57,7 @@ def state_evolution(
 
     Reference: `han2025precise`, first main theorem; `bolthausen2014iterative` for the form used.
     """
-    dtype = jnp.asarray(nodes.coordinates).dtype
+    dtype = jnp.zeros((), float).dtype
     if dtype != jnp.float64:
         warnings.warn(
             f"state_evolution computes in {dtype}: nearly parallel directions (relative remainder below 1e-4) are "

@@ -96,7 +96,7 @@ def from_xarray(dataset: xarray.Dataset) -> Trajectory:
         parts = {part: _read(dataset, description, part) for part, description in found.items()}
         description = {name: json.loads(dataset.attrs[name]) for name in DESCRIPTION}
         return dataclasses.replace(_read(dataset, description, ""), **parts)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise ValueError(f"The dataset is damaged ({error}): compute it again.") from error
 
 
@@ -253,7 +253,7 @@ def _plain(value: Any) -> Any:
 
 def _read(dataset: xarray.Dataset, description: dict[str, Any], part: str) -> Trajectory:
     steps = _name("step", part)
-    arrays = {
+    arrays: dict[str, Any] = {
         field: dataset.variables[_name(field, part)].values
         for field in DIMENSIONS
         if _name(field, part) in dataset.variables
@@ -278,5 +278,7 @@ def _read_head(dataset: xarray.Dataset, node: list[Any]) -> PyTree:
         return dataset.variables[rest[0]].values
     if kind == "dict":
         return {key: _read_head(dataset, child) for key, child in rest[0]}
+    if kind not in ("list", "tuple"):
+        raise ValueError(f"the head has an unknown container {kind!r}")
     nodes = [_read_head(dataset, child) for child in rest[0]]
     return nodes if kind == "list" else tuple(nodes)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 CURVES = ("train_loss", "test_loss", "train_error", "test_error")
 OVERLAPS = ("teacher_overlap", "weight_overlap")
-PREACTIVATION_BYTES = 2**28
+PREACTIVATION_BYTES = 2**26
+DIVERGED_GROWTH = 1e10
 
 
 def reported_fields(solved: Any, num_teacher_units: int) -> dict[str, Any]:
@@ -36,6 +37,12 @@ def reported_fields(solved: Any, num_teacher_units: int) -> dict[str, Any]:
         "weight_overlap": gram[..., r:, r:],
         "head": solved.records.head,
     }
+
+
+def has_diverged(train_loss: np.ndarray) -> np.ndarray:
+    """Return where a training loss, steps along the last axis, is not finite or has grown 10¹⁰-fold."""
+    with np.errstate(all="ignore"):
+        return ~(train_loss <= DIVERGED_GROWTH * np.maximum(train_loss[..., :1], 1e-300))
 
 
 class Preactivations(NamedTuple):

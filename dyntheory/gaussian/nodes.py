@@ -13,6 +13,7 @@ import dataclasses
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.special import ndtr, ndtri
 from scipy.stats import qmc
@@ -39,6 +40,10 @@ class NodeSet:
     def num_nodes(self) -> int:
         """Number of points N."""
         return self.coordinates.shape[-1]
+
+    def as_arrays(self) -> tuple[jax.Array, jax.Array]:
+        """Return coordinates and weights in JAX's current floating type."""
+        return jnp.asarray(self.coordinates, dtype=float), jnp.asarray(self.weights, dtype=float)
 
 
 def heavy_quantile(uniforms: np.ndarray) -> np.ndarray:

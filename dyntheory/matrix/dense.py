@@ -25,7 +25,7 @@ class DenseMatrix:
 
     def segments(self, num_steps: int) -> tuple[int, ...]:
         """Return the whole run as one piece."""
-        return (num_steps,)
+        return (num_steps,) if num_steps else ()
 
     def grow(self, state: PyTree, num_steps: int) -> PyTree:
         """Return the state as it is: a stored matrix needs no room."""

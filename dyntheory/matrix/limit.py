@@ -59,7 +59,7 @@ def limit_matrix(
         num_steps: T.
         memory: False drops the Onsager term (negative control).
     """
-    coordinates, weights = jnp.asarray(nodes.coordinates), jnp.asarray(nodes.weights)
+    coordinates, weights = nodes.as_arrays()
     num_units = joint_second_moment.shape[0] - num_teacher_units
     num_answers, size = num_units * num_steps, coordinates.shape[-1]
     raw_noise = coordinates[num_teacher_units : num_teacher_units + num_outputs]

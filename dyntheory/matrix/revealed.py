@@ -80,6 +80,8 @@ class RevealedMatrix:
     def segments(self, num_steps: int) -> tuple[int, ...]:
         """Return how a run is cut so that products with padding cost little: equal parts, four at most."""
         count = min(MAX_SEGMENTS, max(1, num_steps // MIN_SEGMENT))
+        if num_steps == 0:
+            return ()
         bounds = [round(num_steps * i / count) for i in range(count + 1)]
         return tuple(b - a for a, b in itertools.pairwise(bounds))
 

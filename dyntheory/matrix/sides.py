@@ -7,7 +7,7 @@ coordinates along the basis, and come back by expansion; everything in between i
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from dyntheory._typing import Array, PyTree
 from dyntheory.matrix.orthonormal import extend, orthonormalise
 
 
+@runtime_checkable
 class Side(Protocol):
     """What the revelation asks of a side; `space` is the side's own state."""
 

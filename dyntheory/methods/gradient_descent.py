@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -16,16 +15,21 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dyntheory._checks import check_finite, check_name, is_concrete
 from dyntheory._typing import Array, PyTree
 from dyntheory.losses import Loss, resolve_loss
 from dyntheory.method import GeneralFirstOrderMethod
-from dyntheory.methods.row_wise import check_row_wise, init_row, update_row
+from dyntheory.methods.hyperparameters import (
+    HEAD_PREFIX,
+    Optimizer,
+    StaticNumbers,
+    build,
+    check_optimizer,
+    is_head_number,
+    shown,
+    split_numbers,
+)
+from dyntheory.methods.row_wise import init_row, update_row
 from dyntheory.network import Network
-
-HEAD_PREFIX = "head_"
-OptimizerFactory = Callable[..., optax.GradientTransformation]
-Optimizer = OptimizerFactory | optax.GradientTransformation
 
 
 def gradient_descent(
@@ -67,140 +71,103 @@ def gradient_descent(
 
     Reference: `han2025precise`, whose step size φ⁻¹η on the first layer is our η/α.
     """
-    own = {name: value for name, value in hyperparameters.items() if not _is_head_number(name, optimizer)}
+    own = {name: value for name, value in hyperparameters.items() if not is_head_number(name, optimizer)}
     extra = {name.removeprefix(HEAD_PREFIX): v for name, v in hyperparameters.items() if name not in own}
     shared_numbers = own if head_optimizer is None else {}
-    first_data, first_static = _split_numbers("optimizer", optimizer, own)
+    first_data, first_static = split_numbers("optimizer", optimizer, own)
     head_factory = optimizer if head_optimizer is None else head_optimizer
-    head_data, head_static = _split_numbers("head_optimizer", head_factory, {**shared_numbers, **extra})
-    _check_optimizer(optimizer, first_data, first_static)
+    head_data, head_static = split_numbers("head_optimizer", head_factory, {**shared_numbers, **extra})
+    check_optimizer(optimizer, first_data, first_static)
     template = _template(network, optimizer, first_static, head_factory, head_static, resolve_loss(loss))
     return dataclasses.replace(template, hyperparameters={"first_layer": first_data, "head": head_data})
 
 
-def _shown(optimizer: Optimizer) -> str:
-    return str(getattr(optimizer, "__name__", type(optimizer).__name__))
+@dataclasses.dataclass(frozen=True)
+class _Maps:
+    """The row-wise maps of gradient descent for one network, one pair of optimizers and one loss."""
 
+    network: Network
+    optimizer: Optimizer
+    static: StaticNumbers
+    head_optimizer: Optimizer
+    head_static: StaticNumbers
+    loss: Loss
 
-def _is_head_number(name: str, optimizer: Optimizer) -> bool:
-    if not name.startswith(HEAD_PREFIX):
-        return False
-    is_ready = isinstance(optimizer, optax.GradientTransformation)
-    return is_ready or name not in inspect.signature(optimizer).parameters
+    def _first_layer(self, shared: PyTree) -> optax.GradientTransformation:
+        return build(self.optimizer, self.static, shared["hyperparameters"]["first_layer"])
 
+    def _head(self, numbers: PyTree) -> optax.GradientTransformation:
+        return build(self.head_optimizer, self.head_static, numbers["head"])
 
-def _split_numbers(
-    argument: str, optimizer: Optimizer, given: dict[str, Any]
-) -> tuple[dict[str, Any], tuple[tuple[str, Any], ...]]:
-    """Separate numbers (data) from flags, schedules and the like (static); check both."""
-    if isinstance(optimizer, optax.GradientTransformation):
-        if given:
-            raise TypeError(
-                f"`{argument}` is a ready optax transformation, its numbers are already inside; "
-                f"got {', '.join(sorted(given))} as well. Pass the factory (optax.sgd) or drop them."
-            )
-        return {}, ()
-    if not callable(optimizer):
-        raise TypeError(f"`{argument}` must be an optax factory or transformation, got {optimizer!r}.")
-    signature = inspect.signature(optimizer)
-    for name in given:
-        check_name(f"hyperparameter of `{argument}`", name, signature.parameters)
-    missing = [
-        name
-        for name, parameter in signature.parameters.items()
-        if parameter.default is inspect.Parameter.empty
-        and parameter.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        and name not in given
-    ]
-    if missing:
-        raise TypeError(
-            f"`{argument}` {_shown(optimizer)} needs {', '.join(missing)}: pass {missing[0]}=… as a keyword."
-        )
-    data, static = {}, {}
-    for name, value in given.items():
-        if _is_number(value, signature.parameters[name]):
-            check_finite(name, value)
-            data[name] = value
-        else:
-            static[name] = value
-    return data, tuple(sorted(static.items()))
-
-
-def _is_number(value: Any, parameter: inspect.Parameter) -> bool:
-    counts = isinstance(parameter.default, int) and not isinstance(parameter.default, bool)
-    if isinstance(value, bool) or (isinstance(value, int) and counts):
-        return False
-    return isinstance(value, jax.Array) or is_concrete(value)
-
-
-def _build(optimizer: Optimizer, static: tuple[tuple[str, Any], ...], data: PyTree) -> optax.GradientTransformation:
-    if isinstance(optimizer, optax.GradientTransformation):
-        return optimizer
-    return optimizer(**dict(static), **data)
-
-
-def _check_optimizer(optimizer: Optimizer, data: dict[str, Any], static: tuple[tuple[str, Any], ...]) -> None:
-    generic = {name: value if is_concrete(value) else 0.37 for name, value in data.items()}
-    check_row_wise(_build(optimizer, static, generic), _shown(optimizer))
-
-
-@functools.cache
-def _template(
-    network: Network,
-    optimizer: Optimizer,
-    static: tuple[tuple[str, Any], ...],
-    head_optimizer: Optimizer,
-    head_static: tuple[tuple[str, Any], ...],
-    loss: Loss,
-) -> GeneralFirstOrderMethod:
-    """Return the method without its numbers: the same functions for the same problem, so nothing recompiles."""
-
-    def first_layer_optimizer(shared: PyTree) -> optax.GradientTransformation:
-        return _build(optimizer, static, shared["hyperparameters"]["first_layer"])
-
-    def init_shared(head: PyTree, samples_per_feature: Array, hyperparameters: PyTree) -> PyTree:
+    def init_shared(self, head: PyTree, samples_per_feature: Array, hyperparameters: PyTree) -> PyTree:
+        """Return the head with its optimizer state, α and the numbers."""
         numbers = jax.tree.map(lambda number: jnp.asarray(number, dtype=float), hyperparameters)
         return {
             "head": head,
-            "head_state": _build(head_optimizer, head_static, numbers["head"]).init(head),
+            "head_state": self._head(numbers).init(head),
             "samples_per_feature": jnp.asarray(samples_per_feature, dtype=float),
             "hyperparameters": numbers,
         }
 
-    def sample_map(state: PyTree, h: Array, label: Array, shared: PyTree, u: Array) -> tuple[PyTree, Array, PyTree]:
+    def init_sample(self, label: Array, shared: PyTree) -> PyTree:
+        """Return the empty state of a sample row."""
+        del label, shared
+        return ()
+
+    def init_feature(self, row: Array, shared: PyTree) -> PyTree:
+        """Return the optimizer state of a weight row, and the row."""
+        return init_row(self._first_layer(shared), row)
+
+    def sample_map(
+        self, state: PyTree, h: Array, label: Array, shared: PyTree, u: Array
+    ) -> tuple[PyTree, Array, PyTree]:
+        """Return g = ∂_h ℓ(F(θ, h), y) and ∂_θ ℓ."""
         del u
 
         def row_loss(preactivation: Array, head: PyTree) -> Array:
-            return loss.value(network.apply_head(head, preactivation), label)
+            return self.loss.value(self.network.apply_head(head, preactivation), label)
 
         residual, head_gradient = jax.grad(row_loss, argnums=(0, 1))(h, shared["head"])
         return state, residual, head_gradient
 
-    def after_samples(shared: PyTree, head_gradient: PyTree) -> PyTree:
-        transformation = _build(head_optimizer, head_static, shared["hyperparameters"]["head"])
+    def after_samples(self, shared: PyTree, head_gradient: PyTree) -> PyTree:
+        """Update the head with the mean gradient."""
+        transformation = self._head(shared["hyperparameters"])
         head_state, head = update_row(transformation, (shared["head_state"], shared["head"]), head_gradient)
         return {**shared, "head": head, "head_state": head_state}
 
-    def feature_map(state: PyTree, p: Array, shared: PyTree, u: Array) -> tuple[PyTree, Array, PyTree]:
+    def feature_map(self, state: PyTree, p: Array, shared: PyTree, u: Array) -> tuple[PyTree, Array, PyTree]:
+        """Update a weight row with the gradient row p/α."""
         del u
-        state = update_row(first_layer_optimizer(shared), state, p / shared["samples_per_feature"])
+        state = update_row(self._first_layer(shared), state, p / shared["samples_per_feature"])
         return state, state[1], ()
 
+    def head_of(self, shared: PyTree) -> PyTree:
+        """Return the head."""
+        return shared["head"]
+
+
+@functools.cache
+def _template(*parts: Any) -> GeneralFirstOrderMethod:
+    """Return the method without its numbers: the same functions for the same problem, so nothing recompiles."""
+    maps = _Maps(*parts)
     return GeneralFirstOrderMethod(
         name="gradient_descent",
-        num_units=network.num_units,
-        init_head=network.init_head,
-        init_shared=init_shared,
-        init_sample=lambda label, shared: (),
-        init_feature=lambda row, shared: init_row(first_layer_optimizer(shared), row),
-        sample_map=sample_map,
-        feature_map=feature_map,
-        output=network.apply_head,
-        loss=loss.value,
-        error=loss.error,
-        head_of=lambda shared: shared["head"],
-        after_samples=after_samples,
-        noise_coefficients=loss.noise_coefficients,
-        smooth=network.smooth,
-        description=f"{network}, {_shown(optimizer)}, {loss.name} loss, head {_shown(head_optimizer)}",
+        num_units=maps.network.num_units,
+        init_head=maps.network.init_head,
+        init_shared=maps.init_shared,
+        init_sample=maps.init_sample,
+        init_feature=maps.init_feature,
+        sample_map=maps.sample_map,
+        feature_map=maps.feature_map,
+        output=maps.network.apply_head,
+        loss=maps.loss.value,
+        error=maps.loss.error,
+        head_of=maps.head_of,
+        after_samples=maps.after_samples,
+        noise_coefficients=maps.loss.noise_coefficients,
+        smooth=maps.network.smooth,
+        description=(
+            f"{maps.network}, {shown(maps.optimizer)}, {maps.loss.name} loss, head {shown(maps.head_optimizer)}"
+        ),
     )

@@ -1,0 +1,50 @@
+"""Shapes and types of the core are checked while the tests run; ranks are never broadcast in silence.
+
+The verbs and nouns check their own arguments, with their own messages, so the hook covers the rooms beneath them.
+"""
+
+from collections.abc import Iterator
+
+import jax
+import jaxtyping
+import pytest
+
+CORE = (
+    "dense_run",
+    "dynamics",
+    "ensemble",
+    "error_bars",
+    "gaussian",
+    "limit_solver",
+    "linalg",
+    "matrix",
+    "outcome",
+    "population",
+    "randomness",
+    "state_evolution",
+)
+hook = jaxtyping.install_import_hook([f"dyntheory.{room}" for room in CORE], "beartype.beartype")
+
+import dyntheory as dt  # noqa: E402
+from dyntheory._precision import double_precision  # noqa: E402
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Run the test in float64, as the verbs do."""
+    with double_precision():
+        yield
+
+
+@pytest.fixture
+def key() -> jax.Array:
+    """Return one fixed random key."""
+    return jax.random.key(2026)
+
+
+@pytest.fixture
+def law() -> dt.TeacherStudent:
+    """Return the reference law of the tests."""
+    return dt.TeacherStudent(samples_per_feature=2.0, link="sin_mixture", noise_std=0.3)

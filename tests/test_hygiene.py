@@ -1,0 +1,131 @@
+"""The house rules: imports run one way, importing is light, citations exist, doctests hold."""
+
+import ast
+import doctest
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "dyntheory"
+
+ROOMS = (
+    ("_version", "_typing", "_precision", "_checks", "status", "files"),
+    ("activations", "losses", "links", "linalg", "randomness", "optimizers"),
+    ("gaussian.nodes", "gaussian.__init__"),
+    ("network",),
+    ("law", "first_layer", "inputs", "datasets"),
+    ("method",),
+    ("methods.row_wise",),
+    ("methods.gradient_descent",),
+    ("methods.__init__",),
+    ("trajectory",),
+    ("storage",),
+    ("matrix.orthonormal",),
+    ("matrix.dense", "matrix.sides"),
+    ("matrix.revealed",),
+    ("matrix.limit", "matrix.__init__"),
+    ("dynamics", "population"),
+    ("state_evolution", "dense_run"),
+    ("problem", "error_bars", "assumptions", "outcome"),
+    ("limit_solver", "ensemble"),
+    ("predict", "simulate"),
+    ("agreement",),
+    ("compare",),
+    ("plot",),
+    ("__init__",),
+    ("overrides",),
+    ("config",),
+    ("progress", "report", "doctor"),
+    ("cli",),
+)
+FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
+EXCEPTIONS = {("trajectory", "storage")}
+
+
+def _rooms() -> list[str]:
+    return sorted(".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
+
+
+def _imports(room: str) -> set[str]:
+    """Return the rooms a file imports, wherever in the file; type-checking blocks do not count."""
+    tree = ast.parse((PACKAGE / (room.replace(".", "/") + ".py")).read_text())
+    guarded = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node not in guarded and (node.module or "").startswith("dyntheory"):
+            base = (node.module or "").removeprefix("dyntheory").strip(".")
+            for name in node.names:
+                inner = f"{base}.{name.name}".strip(".")
+                target = inner if inner in FLOOR else base or "__init__"
+                found.add(target if target in FLOOR else f"{target}.__init__")
+    return found - {room}
+
+
+def test_every_room_has_a_floor() -> None:
+    assert set(_rooms()) == set(FLOOR)
+
+
+@pytest.mark.parametrize("room", _rooms())
+def test_imports_run_one_way(room: str) -> None:
+    upward = {other for other in _imports(room) if FLOOR[other] >= FLOOR[room] and (room, other) not in EXCEPTIONS}
+    assert not upward, f"{room} imports {sorted(upward)}, which do not stand below it"
+
+
+def test_importing_touches_no_device_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, dyntheory; from jax._src import xla_bridge; "
+        "heavy = [m for m in ('matplotlib', 'flax', 'xarray', 'rich', 'tyro', 'sklearn') if m in sys.modules]; "
+        "assert not heavy, heavy; assert not xla_bridge._backends, 'a device was touched'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_public_names_exist() -> None:
+    import dyntheory
+
+    assert sorted(dyntheory.__all__, key=str.lower) == sorted(set(dyntheory.__all__), key=str.lower)
+    for name in dyntheory.__all__:
+        assert getattr(dyntheory, name) is not None
+    assert callable(dyntheory.predict) and callable(dyntheory.simulate) and callable(dyntheory.compare)
+
+
+def test_cited_keys_exist() -> None:
+    known = set(re.findall(r"@\w+\{([^,]+),", (ROOT / "references.bib").read_text()))
+    for path in PACKAGE.rglob("*.py"):
+        cited = set(re.findall(r"`([a-z]+\d{4}[a-z]+)`", path.read_text()))
+        assert cited <= known, f"{path.name} cites {sorted(cited - known)}, which references.bib does not have"
+
+
+def test_public_functions_are_documented_and_annotated() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                assert node.returns is not None, f"{path.name}: {node.name} has no return annotation"
+
+
+@pytest.mark.parametrize("room", _rooms())
+def test_files_and_functions_stay_small(room: str) -> None:
+    source = (PACKAGE / (room.replace(".", "/") + ".py")).read_text()
+    assert source.count("\n") <= 300, "which idea should move out?"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+            first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+            assert node.end_lineno - first.lineno < 45, f"{node.name} is long: which idea should move out?"
+
+
+@pytest.mark.parametrize("room", ["network", "law", "methods.gradient_descent", "predict"])
+def test_examples_in_docstrings_run(room: str) -> None:
+    module = importlib.import_module(f"dyntheory.{room}")
+    result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    assert result.attempted > 0
+    assert result.failed == 0
