@@ -11,9 +11,12 @@ from typing import Any, TypeAlias
 
 import jax
 import numpy as np
+import numpy.typing
 
 Array: TypeAlias = jax.Array
-ArrayLike: TypeAlias = jax.Array | np.ndarray | float | int
+ArrayLike: TypeAlias = jax.Array | np.typing.ArrayLike
+Number: TypeAlias = jax.Array | np.ndarray | float
+OptionalArray: TypeAlias = Any  # np.ndarray, or None where a field was not computed
 PyTree: TypeAlias = Any
 Key: TypeAlias = jax.Array
 Progress: TypeAlias = Callable[[float, str], None]

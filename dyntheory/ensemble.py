@@ -33,7 +33,7 @@ def average_runs(solved: Any, num_teacher_units: int, num_heads: int, provenance
     errors = jax.tree.map(lambda x: _error(x, used, num_heads), fields)
     has_errors = min(part.sum() for part in np.split(used, num_heads)) > 1
     status = _status(diverged_at, len(steps))
-    per_run = Trajectory(steps=steps, **fields, provenance=provenance, recorded_preactivations=records.preactivations)
+    per_run = Trajectory(steps=steps, **fields, provenance=provenance)
     return Trajectory(
         steps=steps,
         **means,

@@ -30,6 +30,11 @@ class FirstLayer:
     weights: ArrayLike | None = None
     teacher_weights: ArrayLike | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("second_moment", "teacher_overlap"):
+            if isinstance(value := getattr(self, name), list | tuple):
+                object.__setattr__(self, name, np.asarray(value, dtype=float))
+
     @classmethod
     def from_weights(cls, weights: ArrayLike, teacher_weights: ArrayLike) -> FirstLayer:
         """Condition on a given draw: the realised Gram matrix of [W*, W⁰] replaces its expectation.

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyntheory._checks import check_nonnegative, check_positive, check_second_moment, is_concrete
-from dyntheory._typing import Array, ArrayLike
+from dyntheory._typing import Array, ArrayLike, Number
 from dyntheory.links import Link, resolve_link
 
 
@@ -43,9 +43,9 @@ class TeacherStudent:
     Reference: `han2025precise`; their φ = m/n is our α = n/d.
     """
 
-    samples_per_feature: ArrayLike
+    samples_per_feature: Number
     link: Link | str | Callable[[Array], Array] = dataclasses.field(default="linear", metadata={"static": True})
-    noise_std: ArrayLike = 0.0
+    noise_std: Number = 0.0
     teacher_second_moment: ArrayLike | None = None
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from dyntheory.matrix.limit import num_dimensions
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.outcome import heavy_tail
 from dyntheory.population import num_test_dimensions
-from dyntheory.problem import Problem, provenance
+from dyntheory.problem import PreparedProblem, provenance
 from dyntheory.randomness import seed
 from dyntheory.state_evolution import LimitCurves, state_evolution
 from dyntheory.trajectory import CURVES, PREACTIVATION_BYTES, Trajectory, reported_fields
@@ -34,7 +34,12 @@ class NodePair(NamedTuple):
 
 
 def solve_on_nodes(
-    problem: Problem, key: Key, num_steps: int, num_nodes: int, keep_preactivations: bool | None, report: Progress
+    problem: PreparedProblem,
+    key: Key,
+    num_steps: int,
+    num_nodes: int,
+    keep_preactivations: bool | None,
+    report: Progress,
 ) -> Trajectory:
     """Solve on `num_nodes` nodes and on their sub-nets, average over heads, attach errors.
 
@@ -48,9 +53,11 @@ def solve_on_nodes(
     for index, head in enumerate(heads):
         report(index / len(heads), f"{num_nodes} nodes")
         solved = _solve(law, method, head, moment, nodes, num_steps=num_steps, keep_preactivations=keep)
+        # Dispatched before the first result is asked for: compiling the second program overlaps with running the first.
+        solved_blocks = _solve_blocks(law, method, head, moment, blocks, num_steps=num_steps)
         whole.append(to_numpy(solved))
         report((index + 0.5) / len(heads), f"{NUM_BLOCKS} sub-nets for the error bar")
-        parts.append(to_numpy(_solve_blocks(law, method, head, moment, blocks, num_steps=num_steps)))
+        parts.append(to_numpy(solved_blocks))
     report(1.0, "done")
     details = {"num_steps": num_steps, "num_nodes": num_nodes, "num_heads": len(heads)}
     return _assemble(problem, whole, parts, nodes.samples.weights, provenance(problem, key, "prediction", **details))
@@ -62,7 +69,7 @@ def _keeps_preactivations(wanted: bool | None, num_heads: int, size: int) -> boo
     return wanted if wanted is not None else num_heads == 1 and 8 * size <= PREACTIVATION_BYTES
 
 
-def _draw(problem: Problem, key: Key, num_steps: int, num_nodes: int, num_blocks: int | None) -> NodePair:
+def _draw(problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int, num_blocks: int | None) -> NodePair:
     law, method = problem.law, problem.method
     r = law.num_teacher_units
     dimensions = num_dimensions(num_steps, method.num_units, r, law.num_outputs)
@@ -103,7 +110,7 @@ def _solve_blocks(
 
 
 def _assemble(
-    problem: Problem,
+    problem: PreparedProblem,
     whole: list[Any],
     parts: list[Any],
     weights: Any,

@@ -15,7 +15,7 @@ from dyntheory.limit_solver import solve_on_nodes
 from dyntheory.matrix.limit import num_columns
 from dyntheory.method import GeneralFirstOrderMethod, feature_map_is_linear
 from dyntheory.outcome import finish, relative_errors
-from dyntheory.problem import Problem, check_problem, prepare
+from dyntheory.problem import PreparedProblem, check_problem, prepare
 from dyntheory.status import DyntheoryWarning
 from dyntheory.trajectory import Trajectory
 
@@ -95,7 +95,7 @@ def predict(
     return result
 
 
-def _check_linear(problem: Problem) -> None:
+def _check_linear(problem: PreparedProblem) -> None:
     if not feature_map_is_linear(problem.method, problem.heads[0]):
         raise ValueError(
             f"predict needs a first-layer optimizer whose update is linear in gradients and weights (SGD, momentum, "
@@ -104,7 +104,7 @@ def _check_linear(problem: Problem) -> None:
         )
 
 
-def _first_size(problem: Problem, num_steps: int, num_nodes: int | None) -> int:
+def _first_size(problem: PreparedProblem, num_steps: int, num_nodes: int | None) -> int:
     law, method = problem.law, problem.method
     columns = num_columns(num_steps, method.num_units, law.num_teacher_units, law.num_outputs)
     if num_nodes is None:

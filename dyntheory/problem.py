@@ -20,7 +20,7 @@ from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.randomness import stream
 
 
-class Problem(NamedTuple):
+class PreparedProblem(NamedTuple):
     """A checked problem in double precision, ready for the core."""
 
     law: TeacherStudent
@@ -53,7 +53,7 @@ def prepare(
     head: PyTree,
     first_layer: FirstLayer | None,
     num_heads: int,
-) -> Problem:
+) -> PreparedProblem:
     """Return the problem in double precision; call inside `double_precision`.
 
     Raises:
@@ -67,7 +67,7 @@ def prepare(
     heads = drawn if head is None else (_check_head(as_double(head), drawn[0]),)
     joint = joint_second_moment(layer, law.teacher_moment, method.num_units)
     _check_shapes(law, method, heads[0])
-    return Problem(law, method, heads, joint)
+    return PreparedProblem(law, method, heads, joint)
 
 
 def _check_head(head: PyTree, expected: PyTree) -> PyTree:
@@ -93,7 +93,7 @@ def _check_shapes(law: TeacherStudent, method: GeneralFirstOrderMethod, head: Py
         )
 
 
-def provenance(problem: Problem, key: Key, kind: str, **numbers: Any) -> dict[str, Any]:
+def provenance(problem: PreparedProblem, key: Key, kind: str, **numbers: Any) -> dict[str, Any]:
     """Return what is needed to do it again: versions, device kind, dtype, key, configuration. Plain JSON values."""
     law, method = problem.law, problem.method
     return {

@@ -21,7 +21,7 @@ from dyntheory.inputs import check_standardised, num_test_rows, resolve_inputs
 from dyntheory.law import TeacherStudent
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.population import num_test_dimensions
-from dyntheory.problem import Problem, check_problem, prepare, provenance
+from dyntheory.problem import PreparedProblem, check_problem, prepare, provenance
 from dyntheory.randomness import seed, stream
 from dyntheory.status import DyntheoryWarning
 from dyntheory.trajectory import PREACTIVATION_BYTES, Trajectory
@@ -125,7 +125,7 @@ def _check_draw(first_layer: FirstLayer | None, num_features: int) -> None:
 class _Batch(NamedTuple):
     """What all runs share."""
 
-    problem: Problem
+    problem: PreparedProblem
     key: Key
     rows: Array | None
     inputs: str

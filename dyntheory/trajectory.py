@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dyntheory._typing import PyTree
+from dyntheory._typing import OptionalArray, PyTree
 from dyntheory.status import Status
 
 if TYPE_CHECKING:
@@ -95,12 +95,12 @@ class Trajectory:
     """
 
     steps: np.ndarray
-    train_loss: np.ndarray | None = None
-    test_loss: np.ndarray | None = None
-    train_error: np.ndarray | None = None
-    test_error: np.ndarray | None = None
-    teacher_overlap: np.ndarray | None = None
-    weight_overlap: np.ndarray | None = None
+    train_loss: OptionalArray = None
+    test_loss: OptionalArray = None
+    train_error: OptionalArray = None
+    test_error: OptionalArray = None
+    teacher_overlap: OptionalArray = None
+    weight_overlap: OptionalArray = None
     head: PyTree = None
     standard_error: Trajectory | None = None
     status: Status = dataclasses.field(default_factory=Status)

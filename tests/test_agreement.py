@@ -75,7 +75,8 @@ def _solve(case: Case, num_features: int, num_runs: int) -> tuple[dt.Trajectory,
 def _check(case: Case, num_features: int, num_runs: int) -> None:
     theory, runs = _solve(case, num_features, num_runs)
     assert theory.status.ok
-    assert np.median(runs[1].standard_error.test_error / runs[1].test_error) < 0.04  # pyright: ignore
+    assert runs[1].standard_error is not None
+    assert np.median(runs[1].standard_error.test_error / runs[1].test_error) < 0.04
     report = dt.compare(theory, runs[1])
     assert report.verdict == "agree", str(report)
     extrapolated = dt.compare(theory, *runs)

@@ -10,8 +10,8 @@ import optax
 import pytest
 
 import dyntheory as dt
+from dyntheory import limit_solver
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
-from dyntheory.limit_solver import _solve
 from dyntheory.matrix.limit import num_dimensions
 from dyntheory.population import num_test_dimensions
 
@@ -70,9 +70,10 @@ def test_new_numbers_do_not_recompile(key: jax.Array) -> None:
         )
 
     solve(0.1, 1.0, 0.2)
-    before = _solve._cache_size()
+    solver: Any = limit_solver._solve
+    before = solver._cache_size()
     solve(0.3, 2.0, 0.4)
-    assert _solve._cache_size() == before
+    assert solver._cache_size() == before
 
 
 def test_float32_says_so_and_is_close() -> None:

@@ -23,7 +23,7 @@ def test_input_laws_have_mean_zero_and_variance_one(name: str, key: jax.Array) -
 def test_runs_do_not_depend_on_their_number(law: dt.TeacherStudent, key: jax.Array) -> None:
     few, many = (dt.simulate(law, METHOD, num_steps=3, num_features=30, num_runs=runs, key=key) for runs in (2, 6))
     assert few.per_run is not None and many.per_run is not None
-    np.testing.assert_allclose(few.per_run.test_error, many.per_run.test_error[:2], rtol=1e-12)  # pyright: ignore
+    np.testing.assert_allclose(few.per_run.test_error, many.per_run.test_error[:2], rtol=1e-12)
 
 
 def test_standard_error_is_the_spread_over_the_root_of_runs(law: dt.TeacherStudent, key: jax.Array) -> None:
@@ -45,9 +45,9 @@ def test_conditioning_on_a_draw_removes_most_of_the_spread(key: jax.Array) -> No
     given = dt.simulate(law, LINEAR, first_layer=draw, **options)
     theory = dt.predict(law, LINEAR, num_steps=4, key=key, first_layer=draw, num_nodes=2**12)
     assert given.standard_error is not None and free.standard_error is not None
-    assert given.standard_error.test_error[1] < 0.6 * free.standard_error.test_error[1]  # pyright: ignore
-    assert given.standard_error.test_error[0] < 1e-12  # pyright: ignore
-    np.testing.assert_allclose(given.test_error[0], theory.test_error[0], rtol=1e-10)  # pyright: ignore
+    assert given.standard_error.test_error[1] < 0.6 * free.standard_error.test_error[1]
+    assert given.standard_error.test_error[0] < 1e-12
+    np.testing.assert_allclose(given.test_error[0], theory.test_error[0], rtol=1e-10)
     assert dt.compare(theory, given).verdict == "agree"
 
 
@@ -67,13 +67,13 @@ def test_divergence_is_reported_and_the_finite_part_kept(law: dt.TeacherStudent,
         runs = dt.simulate(law, wild, num_steps=30, num_features=30, num_runs=4, key=key)
     assert runs.status.code == "diverged" and runs.num_diverged == 4
     assert runs.status.step is not None and 0 < runs.status.step < 30
-    assert np.isfinite(runs.test_error[: runs.status.step]).all()  # pyright: ignore
-    assert np.isnan(runs.test_error[-1])  # pyright: ignore
+    assert np.isfinite(runs.test_error[: runs.status.step]).all()
+    assert np.isnan(runs.test_error[-1])
     with pytest.warns(dt.DyntheoryWarning, match="diverged: "):
         theory = dt.predict(law, wild, num_steps=30, key=key, num_nodes=2**12)
     assert theory.status.code == "diverged" and theory.status.step is not None
-    assert np.isfinite(theory.test_error[: theory.status.step]).all()  # pyright: ignore
-    assert np.isnan(theory.test_error[-1])  # pyright: ignore
+    assert np.isfinite(theory.test_error[: theory.status.step]).all()
+    assert np.isnan(theory.test_error[-1])
 
 
 def test_some_diverging_runs_are_counted_and_kept_apart() -> None:

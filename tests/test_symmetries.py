@@ -1,4 +1,4 @@
-"""Symmetries that hold exactly: units may be permuted, features rotated, the units' frame rotated for linear networks."""
+"""Exact symmetries: units and samples may be permuted, features rotated under linear feature maps."""
 
 import jax
 import jax.numpy as jnp

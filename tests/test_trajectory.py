@@ -36,7 +36,7 @@ def test_a_row_of_numbers() -> None:
     theory, _ = _results()
     row = theory.at(6)
     assert row["step"] == 6
-    assert row["train_error"] == theory.train_error[6]  # pyright: ignore
+    assert row["train_error"] == theory.train_error[6]
     assert 0 < row["test_error_standard_error"] < 0.01 * row["test_error"]
     with pytest.raises(ValueError, match=r"must be one of 0\.\.6, got 7"):
         theory.at(7)

@@ -71,7 +71,7 @@ def limit_matrix(
     rows = rows.at[:start].set(rank_aware_cholesky(joint_second_moment).T)
     matrix = RevealedMatrix(
         samples_per_feature,
-        samples=NodeSide(weights, fixed, innovations),
+        samples=NodeSide(weights, fixed, innovations, num_columns=num_units),
         features=FrameSide(num_coordinates=start + num_answers, num_initial=start),
         num_teacher_units=num_teacher_units,
         num_units=num_units,

@@ -51,18 +51,32 @@ def orthonormalise(
 
 
 def extend(
-    vectors: Float[Array, "rows points"], family: Float[Array, "capacity points"], inner: InnerProduct
-) -> tuple[Float[Array, "rows points"], Float[Array, "rows capacity"]]:
+    vectors: Float[Array, "rows points"],
+    family: Float[Array, "capacity points"],
+    inner: InnerProduct,
+    *,
+    beside: Float[Array, "others points"] | None = None,
+) -> tuple[Float[Array, "rows points"], Float[Array, "rows capacity"], Float[Array, "others points"]]:
     """Return orthonormal rows for the part of `vectors` outside the family, and their components inside it.
 
     A direction whose remainder is below `drop_tolerance` of its vector's norm counts as absent: a zero row.
+
+    Args:
+        vectors: rows to add.
+        family: orthonormal rows, zero rows allowed.
+        inner: the inner product of many rows with a few.
+        beside: other rows to project once in the same passes over the family; returned last.
     """
     squared_norms = jax.vmap(lambda v: inner(v[None], v[None])[0, 0])(vectors)
     norms = safe_sqrt(squared_norms, squared_norms > 0)
-    components = inner(family, vectors).T
-    once = orthonormalise(vectors - components @ family, inner, drop_tolerance(vectors.dtype) * norms)
+    count = vectors.shape[0]
+    everything = vectors if beside is None else jnp.concatenate([vectors, beside])
+    components = inner(family, everything).T
+    remainder = everything - components @ family
+    once = orthonormalise(remainder[:count], inner, drop_tolerance(vectors.dtype) * norms)
     rest = once - inner(family, once).T @ family
-    return orthonormalise(rest, inner, jnp.full(norms.shape, 0.5, norms.dtype)), components
+    found = orthonormalise(rest, inner, jnp.full(norms.shape, 0.5, norms.dtype))
+    return found, components[:count], remainder[count:]
 
 
 def orthonormal_on_nodes(

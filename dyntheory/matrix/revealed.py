@@ -27,7 +27,7 @@ from dyntheory.matrix.orthonormal import euclidean, extend
 from dyntheory.matrix.sides import Side
 
 MAX_SEGMENTS = 4
-MIN_SEGMENT = 10
+MIN_SEGMENT = 25
 
 
 class Half(NamedTuple):
@@ -125,7 +125,7 @@ def _ask(
     `scales` multiply the fresh and the memory sum.
     """
     space, asked = near_side.resolve(near.space, vectors)
-    found, _ = extend(asked, near.directions, euclidean)
+    found, _, _ = extend(asked, near.directions, euclidean)
     directions = jax.lax.dynamic_update_slice_in_dim(near.directions, found, near.num_directions, 0)
     near = near._replace(space=space, directions=directions, num_directions=near.num_directions + vectors.shape[1])
     far_space, fresh = far_side.fresh(far.space, vectors.shape[1])

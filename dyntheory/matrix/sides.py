@@ -54,14 +54,19 @@ class Side(Protocol):
         ...
 
 
-def _unit_rows(position: Array, count: int, capacity: int, dtype: Any) -> Array:
+def unit_rows(position: Array, count: int, capacity: int, dtype: Any) -> Array:
+    """Return `count` unit coordinate rows, the first at `position`."""
     return jnp.asarray(jnp.arange(capacity)[None] == position + jnp.arange(count)[:, None], dtype)
 
 
 class NodeSpace(NamedTuple):
-    """An orthonormal basis on nodes, zero rows where nothing is yet."""
+    """An orthonormal basis on nodes, zero rows where nothing is yet, and the next noise rows made orthogonal to it.
+
+    `pending` is None before the first question.
+    """
 
     basis: Float[Array, "capacity nodes"]
+    pending: Float[Array, "columns nodes"] | None
     num_used: Int[Array, ""]
     num_drawn: Int[Array, ""]
 
@@ -71,15 +76,20 @@ class NodeSpace(NamedTuple):
 class NodeSide:
     """Expectations as weighted means over nodes; fresh noise is the next coordinate, projected and moment-matched.
 
+    Reading the basis is what a long run costs. The next noise rows are therefore projected in the same passes as the
+    vectors that are resolved, and wait in `NodeSpace.pending`: five passes over the basis per step.
+
     Args:
         weights: shape (nodes,), summing to one.
         fixed: orthonormal rows that are there from the start: the constant, the label noise.
         reserve: raw noise coordinates in the order of their revelation.
+        num_columns: columns of every question but the first.
     """
 
     weights: Float[Array, " nodes"]
     fixed: Float[Array, "fixed nodes"]
     reserve: Float[Array, "noise nodes"]
+    num_columns: int = dataclasses.field(metadata={"static": True})
 
     def inner(self, family: Array, vectors: Array) -> Array:
         """Return Σ_i ω_i a_i b_i for rows a, b; the few vectors carry the weights, the family is read once."""
@@ -88,7 +98,7 @@ class NodeSide:
     def init(self, room: int) -> NodeSpace:
         """Return a space holding the fixed rows and room for `room` noise vectors."""
         basis = _pad_rows(self.fixed, room)
-        return NodeSpace(basis, jnp.asarray(self.fixed.shape[0]), jnp.asarray(0))
+        return NodeSpace(basis, None, jnp.asarray(self.fixed.shape[0]), jnp.asarray(0))
 
     def grow(self, space: NodeSpace, count: int) -> NodeSpace:
         """Return the space with room for `count` resolved vectors and `count` noise vectors."""
@@ -101,21 +111,28 @@ class NodeSide:
     def resolve(self, space: NodeSpace, vectors: Float[Array, "nodes columns"]) -> tuple[NodeSpace, Array]:
         """Return coordinates of the columns, adding what lies outside the basis to it."""
         rows = vectors.T
-        found, coordinates = extend(rows, space.basis, self.inner)
-        new = _unit_rows(space.num_used, rows.shape[0], self.capacity(space), rows.dtype)
+        raw = jax.lax.dynamic_slice_in_dim(self.reserve, space.num_drawn, self.num_columns)
+        found, coordinates, pending = extend(rows, space.basis, self.inner, beside=raw)
+        new = unit_rows(space.num_used, rows.shape[0], self.capacity(space), rows.dtype)
         coordinates = coordinates + self.inner(found, rows).T @ new
-        return self._append(space, found), coordinates
+        pending = pending - self.inner(found, pending).T @ found
+        return self._append(space, found)._replace(pending=pending), coordinates
 
     def fresh(self, space: NodeSpace, count: int) -> tuple[NodeSpace, Array]:
-        """Draw the next coordinates, orthogonalise them to the whole basis, normalise, and add them.
+        """Add the pending noise rows to the basis; the first question has none pending and makes its own.
 
-        One pass is enough here: fresh coordinates are nearly orthogonal to everything from the start.
+        One projection is enough here: fresh coordinates are nearly orthogonal to everything from the start.
         """
+        rest = self._projected(space, count) if space.pending is None else space.pending
+        noise = orthonormalise(rest, self.inner, jnp.zeros(count, rest.dtype))
+        coordinates = unit_rows(space.num_used, count, self.capacity(space), rest.dtype)
+        after = self._append(space, noise)._replace(num_drawn=space.num_drawn + count)
+        pending = self._projected(after, self.num_columns) if space.pending is None else space.pending
+        return after._replace(pending=pending), coordinates
+
+    def _projected(self, space: NodeSpace, count: int) -> Array:
         raw = jax.lax.dynamic_slice_in_dim(self.reserve, space.num_drawn, count)
-        rest = raw - self.inner(space.basis, raw).T @ space.basis
-        noise = orthonormalise(rest, self.inner, jnp.zeros(count, raw.dtype))
-        coordinates = _unit_rows(space.num_used, count, self.capacity(space), raw.dtype)
-        return self._append(space, noise)._replace(num_drawn=space.num_drawn + count), coordinates
+        return raw - self.inner(space.basis, raw).T @ space.basis
 
     def expand(self, space: NodeSpace, coordinates: Float[Array, "columns capacity"]) -> Array:
         """Return Σ_b c_b F_b on the nodes."""
@@ -170,7 +187,7 @@ class FrameSide:
 
     def fresh(self, space: Array, count: int) -> tuple[Array, Array]:
         """Return the next unit coordinates."""
-        return space + count, _unit_rows(space, count, self.num_coordinates, float)
+        return space + count, unit_rows(space, count, self.num_coordinates, float)
 
     def expand(self, space: Array, coordinates: Float[Array, "columns coordinates"]) -> Array:
         """Return the coordinates themselves."""

@@ -56,7 +56,7 @@ def test_follows_flax_and_optax_through_the_dictionary(optimizer: Any) -> None:
     """SGD on the kernel K = W/√d has our learning rate; Adam has ours over √d (ε likewise)."""
     inputs, weights, noise = _data()
     head, scale = NETWORK.init_head(jax.random.key(0)), 5.0
-    numbers = {"learning_rate": 0.3} if optimizer is optax.sgd else {"learning_rate": 0.05, "eps": 1e-3}
+    numbers: dict[str, Any] = {"learning_rate": 0.3} if optimizer is optax.sgd else {"learning_rate": 0.05, "eps": 1e-3}
     ours = _ours(dt.gradient_descent(NETWORK, optimizer, **numbers), head)
     theirs = {n: v / scale for n, v in numbers.items()} if optimizer is optax.adam else numbers
     labels = jnp.asarray(np.tanh(inputs @ weights[:, 0] / scale) + 0.2 * noise[:, 0])
