@@ -40,6 +40,12 @@ def _require(name: str, value: Any, rule: str, holds: Any) -> None:
         raise ValueError(f"`{name}` must be {rule}, got {value!r}.")
 
 
+def check_scalar(name: str, value: Any) -> None:
+    """Require a single number, not an array of them; traced values may be batched by vmap."""
+    if isinstance(value, list | tuple) or (is_concrete(value) and np.shape(value) != ()):
+        raise TypeError(f"`{name}` must be a single number, got {value!r}: use jax.vmap or a loop for several.")
+
+
 def check_positive(name: str, value: Any, meaning: str = "") -> None:
     """Require finite numbers above zero; `meaning` is added to the message."""
     _require(name, value, "positive" + (f" ({meaning})" if meaning else ""), lambda a: a > 0)

@@ -21,11 +21,10 @@ def double_precision() -> AbstractContextManager[None]:
 
 
 def as_double(tree: PyTree) -> PyTree:
-    """Convert every floating leaf to float64; call inside `double_precision`."""
+    """Convert every number to float64, integers included; call inside `double_precision`."""
 
     def convert(leaf: PyTree) -> PyTree:
-        array = jnp.asarray(leaf)
-        return array.astype(jnp.float64) if jnp.issubdtype(array.dtype, jnp.floating) else array
+        return jnp.asarray(leaf, dtype=jnp.float64)
 
     return jax.tree.map(convert, tree)
 

@@ -15,7 +15,7 @@ from dyntheory.trajectory import Assumptions
 def assess(law: TeacherStudent, method: GeneralFirstOrderMethod) -> Assumptions:
     """Return the level of support for predicting `method` on `law`, with the reason."""
     link = resolve_link(law.link)
-    facts = {"the network": method.smooth, f"the link {link.name}": link.smooth}
+    facts = {"the network with its loss": method.smooth, f"the link {link.name}": link.smooth}
     unknown = [name for name, smooth in facts.items() if smooth is None]
     if unknown:
         return Assumptions("heuristic", f"nobody said whether {' and '.join(unknown)} is smooth")
@@ -24,5 +24,11 @@ def assess(law: TeacherStudent, method: GeneralFirstOrderMethod) -> Assumptions:
         return Assumptions(
             "simulation-verified",
             f"{' and '.join(kinked)} is not smooth with bounded derivatives, outside the published theorem",
+        )
+    if not method.is_in_theorem:
+        return Assumptions(
+            "simulation-verified",
+            "the published theorem is about plain gradient descent with a constant rate; momentum, decay, schedules "
+            "and other optimizers follow by the same derivation",
         )
     return Assumptions("theorem", "smooth network and link, Gaussian limit at a fixed number of steps")

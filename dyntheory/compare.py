@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 
 from dyntheory._checks import check_name, check_nonnegative, check_positive
@@ -213,11 +214,27 @@ def _residual_count(run: Trajectory) -> int | None:
     return (survived or int(count)) - int(run.provenance.get("num_heads") or 1)
 
 
+def _differences(theory: Trajectory, run: Trajectory) -> list[str]:
+    """Return the parts of the problem in which two results differ, as far as their provenance tells."""
+    named = ("law", "method", "joint_second_moment", "num_heads")
+    both = [(name, theory.provenance.get(name), run.provenance.get(name)) for name in named]
+    found = [name for name, ours, theirs in both if ours is not None and theirs is not None and ours != theirs]
+    heads = [jax.tree.leaves(side.head) for side in (theory, run)]
+    if all(heads) and len(heads[0]) == len(heads[1]):
+        pairs = zip(*heads, strict=True)
+        if any(a[0].shape != b[0].shape or not np.allclose(a[0], b[0], equal_nan=True) for a, b in pairs):
+            found.append("initial head (another key, or another `head`)")
+    return found
+
+
 def _facts(theory: Trajectory, runs: tuple[Trajectory, ...]) -> tuple[str, ...]:
     """Say what was compared, where that is not obvious."""
     notes = []
     if len(runs) == 2:
         small, large = (run.provenance["num_features"] for run in runs)
         notes.append(f"simulation extrapolated from two sizes: 2 m({large}) - m({small})")
+    different = sorted({name for run in runs for name in _differences(theory, run)})
+    if different:
+        notes.append(f"the two sides are not the same problem: they differ in {', '.join(different)}")
     sides = [("theory", theory), *(("simulation", run) for run in runs)]
     return (*notes, *(f"{name} {side.status}" for name, side in sides if not side.status.ok))

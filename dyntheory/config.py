@@ -26,6 +26,7 @@ from dyntheory.inputs import INPUTS
 from dyntheory.kinds import COUNT, COUNTS, FLAG, MATRIX, MOMENT, NAME, NUMBER, RATE, Kind, check_entries
 from dyntheory.law import TeacherStudent
 from dyntheory.losses import resolve_loss
+from dyntheory.matrix_choice import MATRICES
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.methods.gradient_descent import gradient_descent
 from dyntheory.network import MLP, LinearModel, Network
@@ -84,13 +85,13 @@ LAW = {"samples_per_feature": NUMBER, "link": NAME, "noise_std": NUMBER, "teache
 FIRST_LAYER = {"second_moment": MOMENT, "teacher_overlap": MATRIX}
 RUN = {"num_steps": COUNT, "seed": COUNT, "num_heads": COUNT, "keep_preactivations": FLAG}
 PREDICT = {"rtol": NUMBER, "num_nodes": COUNT}
-SIMULATE = {"num_features": COUNT, "num_runs": COUNT, "inputs": NAME}
+SIMULATE = {"num_features": COUNT, "num_runs": COUNT, "inputs": NAME, "matrix": NAME}
 TABLES = ("law", "network", "method", "first_layer", "run", "predict", "simulate")
 DEFAULTS: dict[str, dict[str, Any]] = {
     "network": {"kind": "mlp"},
     "method": {"optimizer": "sgd", "loss": "squared"},
     "run": {"seed": 0, "keep_preactivations": False},
-    "simulate": {"num_features": 1000, "num_runs": 20, "inputs": "gaussian"},
+    "simulate": {"num_features": 1000, "num_runs": 20, "inputs": "gaussian", "matrix": "dense"},
 }
 
 
@@ -252,3 +253,4 @@ def _check_simulate(entries: Mapping[str, Any], num_heads: int) -> None:
     if check_count("num_runs", entries["num_runs"]) % num_heads:
         raise ValueError(f"`num_runs` must be a multiple of `run.num_heads` = {num_heads}, got {entries['num_runs']}.")
     check_name("`simulate.inputs`", entries["inputs"], [*INPUTS, *DATASETS])
+    check_name("`simulate.matrix`", entries["matrix"], MATRICES)

@@ -42,7 +42,7 @@ def average_runs(solved: Any, num_teacher_units: int, num_heads: int, provenance
         provenance=provenance,
         per_run=per_run,
         num_diverged=int((~survived).sum()),
-        **_pooled_preactivations(records),
+        **(_pooled_preactivations(records, used) if num_heads == 1 else {}),
     )
 
 
@@ -88,13 +88,14 @@ def _status(diverged_at: np.ndarray, num_states: int) -> Status:
     )
 
 
-def _pooled_preactivations(records: Any) -> dict[str, Any]:
-    """Return the rows of all runs together, equally weighted."""
+def _pooled_preactivations(records: Any, used: np.ndarray) -> dict[str, Any]:
+    """Return the rows of the runs used together, equally weighted."""
     if records.preactivations is None:
         return {}
-    runs, states, rows, units = records.preactivations.shape
-    pooled = np.moveaxis(records.preactivations, 0, 1).reshape(states, runs * rows, units)
-    labels = records.labels.reshape(runs * rows, *records.labels.shape[2:])
+    kept, kept_labels = records.preactivations[used], records.labels[used]
+    runs, states, rows, units = kept.shape
+    pooled = np.moveaxis(kept, 0, 1).reshape(states, runs * rows, units)
+    labels = kept_labels.reshape(runs * rows, *kept_labels.shape[2:])
     return {
         "recorded_preactivations": pooled,
         "labels": labels,

@@ -21,8 +21,12 @@ class FirstLayer:
     Args:
         second_moment: E[w wᵀ] in full (not the part beyond the teacher), shape (k, k); default identity.
         teacher_overlap: E[w w*ᵀ], shape (k, r); default zero.
-        weights: a given draw W⁰ (d, k) to condition on; set by `FirstLayer.from_weights`.
+        weights: a given draw W⁰ (d, k) to condition on, with `teacher_weights`; its Gram matrix then replaces all
+            moments, the law's teacher moment included. `FirstLayer.from_weights` sets both.
         teacher_weights: the teacher W* (d, r) of that draw.
+
+    Raises:
+        ValueError: half a draw, shapes that do not match, entries that are not finite.
     """
 
     second_moment: ArrayLike | None = None
@@ -34,6 +38,12 @@ class FirstLayer:
         for name in ("second_moment", "teacher_overlap"):
             if isinstance(value := getattr(self, name), list | tuple):
                 object.__setattr__(self, name, np.asarray(value, dtype=float))
+        if (self.weights is None) != (self.teacher_weights is None):
+            raise ValueError(
+                "`weights` and `teacher_weights` belong together: pass both, FirstLayer.from_weights(W, W_teacher)."
+            )
+        if is_concrete(self.weights) and is_concrete(self.teacher_weights):
+            self._check_draw()
 
     @classmethod
     def from_weights(cls, weights: ArrayLike, teacher_weights: ArrayLike) -> FirstLayer:
@@ -48,7 +58,11 @@ class FirstLayer:
         Raises:
             ValueError: shapes that do not match or entries that are not finite.
         """
-        drawn, teacher = (np.asarray(a, dtype=float) for a in (weights, teacher_weights))
+        return cls(weights=weights, teacher_weights=teacher_weights)
+
+    def _check_draw(self) -> None:
+        """Check the draw and make its Gram matrix the second moments."""
+        drawn, teacher = (np.asarray(a, dtype=float) for a in (self.weights, self.teacher_weights))
         for name, array in (("weights", drawn), ("teacher_weights", teacher)):
             if array.ndim != 2:
                 raise ValueError(f"`{name}` must have shape (d, columns), got {array.shape}.")
@@ -59,12 +73,8 @@ class FirstLayer:
                 f"`weights` and `teacher_weights` must have the same number of rows d, "
                 f"got {drawn.shape[0]} and {teacher.shape[0]}."
             )
-        return cls(
-            second_moment=drawn.T @ drawn / drawn.shape[0],
-            teacher_overlap=drawn.T @ teacher / drawn.shape[0],
-            weights=drawn,
-            teacher_weights=teacher,
-        )
+        object.__setattr__(self, "second_moment", drawn.T @ drawn / len(drawn))
+        object.__setattr__(self, "teacher_overlap", drawn.T @ teacher / len(drawn))
 
     @property
     def draw(self) -> tuple[Array, Array] | None:
@@ -103,7 +113,7 @@ def joint_second_moment(first_layer: FirstLayer | None, teacher_moment: Any, num
             f"`teacher_overlap` must have shape (k, r) = ({num_units}, {num_directions}), got {np.shape(overlap)}."
         )
     check_second_moment("second_moment", moment, num_units)
-    moment, overlap = jnp.asarray(moment), jnp.asarray(overlap)
+    teacher, moment, overlap = (jnp.asarray(a, dtype=float) for a in (teacher, moment, overlap))
     joint = jnp.block([[teacher, overlap.T], [overlap, moment]])
     if is_concrete(joint):
         smallest = float(np.linalg.eigvalsh(np.asarray(joint)).min())

@@ -81,7 +81,7 @@ def draw_inputs(inputs: str | Array, key: Key, num_train: int, num_test: int, nu
 
 
 def num_test_rows(inputs: str | np.ndarray, num_train: int, num_features: int) -> int:
-    """Return how many fresh rows measure the test error; none for Gaussian inputs, whose population error is exact.
+    """Return how many fresh rows measure the test error; none for Gaussian inputs, where it is an expectation.
 
     Raises:
         ValueError: an array with too few rows.

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._checks import check_nonnegative, check_positive, check_second_moment, is_concrete
+from dyntheory._checks import check_nonnegative, check_positive, check_scalar, check_second_moment, is_concrete
 from dyntheory._typing import Array, ArrayLike, Number
 from dyntheory.links import Link, resolve_link
 
@@ -49,6 +49,8 @@ class TeacherStudent:
     teacher_second_moment: ArrayLike | None = None
 
     def __post_init__(self) -> None:
+        check_scalar("samples_per_feature", self.samples_per_feature)
+        check_scalar("noise_std", self.noise_std)
         check_positive("samples_per_feature", self.samples_per_feature, "it is n/d")
         check_nonnegative("noise_std", self.noise_std)
         object.__setattr__(self, "link", resolve_link(self.link))

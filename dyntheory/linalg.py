@@ -19,13 +19,16 @@ def safe_sqrt(value: Array, valid: Array) -> Array:
     return jnp.where(valid, jnp.sqrt(jnp.where(valid, value, 1.0)), 0.0)
 
 
-def rank_aware_cholesky(matrix: Float[Array, "m m"], *, tolerance: float = 1e-13) -> Float[Array, "m m"]:
+PIVOT_ROUNDING = 500
+
+
+def rank_aware_cholesky(matrix: Float[Array, "m m"]) -> Float[Array, "m m"]:
     """Return lower triangular L with L Lᵀ = matrix for a positive semidefinite matrix of any rank.
 
-    A pivot below `tolerance` times its diagonal entry gets a zero column: zero initial weights, repeated or
-    dependent directions are legal. Plain `cholesky` gives NaN there and `eigh` has NaN gradients.
+    A pivot below 500 rounding units of its diagonal entry (1e-13 in float64) gets a zero column: zero initial weights,
+    repeated or dependent directions are legal. Plain `cholesky` gives NaN there and `eigh` has NaN gradients.
     """
-    size = matrix.shape[0]
+    size, tolerance = matrix.shape[0], PIVOT_ROUNDING * jnp.finfo(matrix.dtype).eps
     rows = jnp.arange(size)
 
     def add_column(index: Array, factor: Array) -> Array:

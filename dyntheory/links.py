@@ -20,7 +20,7 @@ from dyntheory._typing import Array
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """The deterministic part φ of a label."""
+    """The deterministic part φ of a label; `smooth` means smooth with bounded derivatives."""
 
     name: str
     function: Callable[[Array], Array]
@@ -72,12 +72,12 @@ LINKS = {
         ("relu", jax.nn.relu, False),
         ("abs", jnp.abs, False),
         ("sign", jnp.sign, False),
-        ("quadratic", jnp.square, True),
-        ("cubic", _cubic, True),
-        ("hermite2", _hermite2, True),
-        ("hermite3", _hermite3, True),
-        ("hermite4", _hermite4, True),
-        ("exp", jnp.exp, True),
+        ("quadratic", jnp.square, False),
+        ("cubic", _cubic, False),
+        ("hermite2", _hermite2, False),
+        ("hermite3", _hermite3, False),
+        ("hermite4", _hermite4, False),
+        ("exp", jnp.exp, False),
     )
 }
 

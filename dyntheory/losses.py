@@ -21,12 +21,14 @@ class Loss:
         error: what is reported as train and test error, a scalar.
         noise_coefficients: (c, c') when additive label noise of variance s² per output raises the expected loss by
             c s² and the expected error by c' s² for every output; None when it has to be integrated.
+        smooth: whether the value is smooth in the prediction; None when nobody said.
     """
 
     name: str
     value: Callable[[Array, Array], Array]
     error: Callable[[Array, Array], Array]
     noise_coefficients: tuple[float, float] | None = None
+    smooth: bool | None = None
 
 
 def _squared_norm(prediction: Array, label: Array) -> Array:
@@ -37,7 +39,7 @@ def _half_squared_norm(prediction: Array, label: Array) -> Array:
     return 0.5 * _squared_norm(prediction, label)
 
 
-LOSSES = {"squared": Loss("squared", _half_squared_norm, _squared_norm, (0.5, 1.0))}
+LOSSES = {"squared": Loss("squared", _half_squared_norm, _squared_norm, (0.5, 1.0), smooth=True)}
 
 
 def resolve_loss(loss: str | Callable[[Array, Array], Array] | Loss) -> Loss:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dyntheory._checks import check_count, check_name
 from dyntheory._typing import Array, Key, PyTree
@@ -89,7 +90,7 @@ class MLP:
     initialization: str = "lecun"
 
     def __post_init__(self) -> None:
-        hidden = (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
+        hidden = (self.hidden,) if isinstance(self.hidden, int | np.integer) else tuple(self.hidden)
         if not hidden:
             raise ValueError("`hidden` must name at least one hidden width; for none use `LinearModel()`.")
         widths = tuple(check_count(f"hidden[{i}]", width) for i, width in enumerate(hidden))
@@ -154,7 +155,10 @@ class LinearModel:
         return preactivation[0]
 
 
-@dataclasses.dataclass(frozen=True)
+RANDOM_MODULE = "The flax module draws random numbers (dropout, say), which a head cannot: make it deterministic."
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class FlaxNetwork:
     """Any flax module acting on the k first-layer preactivations as the head of a network.
 
@@ -180,25 +184,55 @@ class FlaxNetwork:
         from flax import linen, nnx
 
         check_count("num_units", self.num_units)
+        is_class = isinstance(self.module, type)
+        if is_class and issubclass(self.module, linen.Module):
+            raise TypeError(f"`module` must be an instance, got the class {self.module.__name__}: call it.")
         if not isinstance(self.module, linen.Module | nnx.Module) and not callable(self.module):
             raise TypeError(f"`module` must be a flax module or a callable rngs -> nnx module, got {self.module!r}.")
 
+    def __repr__(self) -> str:
+        name = getattr(self.module, "__name__", type(self.module).__name__)
+        return f"FlaxNetwork({name}, num_units={self.num_units})"
+
     def init_head(self, key: Key) -> PyTree:
-        """Return the module's parameters as nested dictionaries."""
-        from flax import linen, nnx
+        """Return the module's parameters as nested dictionaries.
+
+        Raises:
+            ValueError: the module draws random numbers, or keeps state beside its parameters.
+        """
+        from flax import errors, linen, nnx
 
         if isinstance(self.module, linen.Module):
-            variables = self.module.init(key, jnp.zeros(self.num_units))
+            try:
+                row = jnp.zeros(self.num_units)
+                variables = self.module.init(key, row)
+                jax.eval_shape(self.module.apply, variables, row)
+            except errors.InvalidRngError as error:
+                raise ValueError(RANDOM_MODULE) from error
             extra = set(variables) - {"params"}
             if extra:
                 raise ValueError(f"The flax module keeps state beside its parameters ({', '.join(sorted(extra))}).")
             return variables.get("params", {})
-        module = self.module if isinstance(self.module, nnx.Module) else self.module(nnx.Rngs(params=key))
+        module = self._nnx_module(key)
+        if not isinstance(module, nnx.Module):
+            raise TypeError(f"`module` must be a flax module or a callable rngs -> nnx module, it made {module!r}.")
         _, params, rest = nnx.split(module, nnx.Param, ...)
-        kept = [path for path, leaf in nnx.to_flat_state(rest) if not isinstance(leaf, nnx.RngState)]
+        kept = nnx.to_flat_state(rest)
+        if any(isinstance(leaf, nnx.RngState) for _, leaf in kept):
+            raise ValueError(RANDOM_MODULE)
         if kept:
-            raise ValueError(f"The flax module keeps state beside its parameters ({kept[0]}).")
+            raise ValueError(f"The flax module keeps state beside its parameters ({kept[0][0]}).")
         return nnx.to_pure_dict(params)
+
+    def _nnx_module(self, key: Key) -> Any:
+        from flax import nnx
+
+        if isinstance(self.module, nnx.Module):
+            return self.module
+        try:
+            return self.module(nnx.Rngs(params=key))
+        except (KeyError, AttributeError) as error:
+            raise ValueError(f"{RANDOM_MODULE} Or `module` is not a callable rngs -> nnx module ({error}).") from error
 
     def apply_head(self, head: PyTree, preactivation: Array) -> Array:
         """Return the module's output for one row h of shape (k,)."""
@@ -216,6 +250,6 @@ class FlaxNetwork:
     def _abstract_nnx(self) -> tuple[Any, Any, Any]:
         from flax import nnx
 
-        module = self.module if isinstance(self.module, nnx.Module) else self.module(nnx.Rngs(0))
+        module = self._nnx_module(jax.random.key(0))
         definition, params, rest = nnx.split(module, nnx.Param, ...)
         return definition, jax.tree.map(lambda leaf: leaf, params), rest

@@ -48,7 +48,9 @@ def population_metrics(
         nodes: `num_test_dimensions` coordinates.
     """
     coordinates, weights = matched_coordinates(nodes), nodes.as_arrays()[1]
-    size = law.num_teacher_units + method.num_units
+    size, wanted = law.num_teacher_units + method.num_units, num_test_dimensions(law, method)
+    if coordinates.shape[1] != wanted:
+        raise ValueError(f"The test nodes must have {wanted} coordinates, got {coordinates.shape[1]}.")
     shift = method.noise_coefficients
 
     def at_state(state: tuple[Array, PyTree]) -> tuple[Array, Array]:

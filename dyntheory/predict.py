@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 
-from dyntheory._checks import check_count, check_positive
+from dyntheory._checks import check_count, check_positive, check_scalar
 from dyntheory._precision import double_precision
 from dyntheory._typing import Key, Progress, PyTree
 from dyntheory.first_layer import FirstLayer
@@ -75,13 +75,15 @@ def predict(
 
     Reference: `han2025precise`.
     """
-    check_problem(law, method, num_steps, key, num_heads)
+    check_problem(law, method, first_layer, num_steps, key, num_heads)
     if rtol is not None:
+        check_scalar("rtol", rtol)
         check_positive("rtol", rtol)
+    check_count("max_nodes", max_nodes)
     report = progress or (lambda fraction, text: None)
     with double_precision():
         problem = prepare(law, method, key, head=head, first_layer=first_layer, num_heads=num_heads)
-        _check_linear(problem)
+        _check_linear(problem, num_steps)
         size = _first_size(problem, num_steps, num_nodes)
         while True:
             result = solve_on_nodes(problem, key, num_steps, size, keep_preactivations, report)
@@ -95,8 +97,8 @@ def predict(
     return result
 
 
-def _check_linear(problem: PreparedProblem) -> None:
-    if not feature_map_is_linear(problem.method, problem.heads[0]):
+def _check_linear(problem: PreparedProblem, num_steps: int) -> None:
+    if not feature_map_is_linear(problem.method, problem.heads[0], num_steps=num_steps):
         raise ValueError(
             f"predict needs a first-layer optimizer whose update is linear in gradients and weights (SGD, momentum, "
             f"Nesterov, weight decay, schedules); {problem.method.description or problem.method.name} is not. "

@@ -29,7 +29,7 @@ class PreparedProblem(NamedTuple):
     joint_second_moment: Array
 
 
-def check_problem(law: Any, method: Any, num_steps: Any, key: Any, num_heads: Any) -> None:
+def check_problem(law: Any, method: Any, first_layer: Any, num_steps: Any, key: Any, num_heads: Any) -> None:
     """Check the arguments that both verbs take.
 
     Raises:
@@ -40,6 +40,8 @@ def check_problem(law: Any, method: Any, num_steps: Any, key: Any, num_heads: An
         raise TypeError(f"`law` must be a law such as TeacherStudent(...), got {law!r}.")
     if not isinstance(method, GeneralFirstOrderMethod):
         raise TypeError(f"`method` must be a method such as gradient_descent(...), got {method!r}.")
+    if first_layer is not None and not isinstance(first_layer, FirstLayer):
+        raise TypeError(f"`first_layer` must be a FirstLayer(...), got {first_layer!r}.")
     check_count("num_steps", num_steps, minimum=0)
     check_count("num_heads", num_heads)
     check_key(key)

@@ -13,12 +13,13 @@ import numpy as np
 from dyntheory._checks import check_count, check_name
 from dyntheory._precision import double_precision, to_numpy
 from dyntheory._typing import Array, ArrayLike, Key, Progress, PyTree
-from dyntheory.dense_run import RunCurves, Sizes, dense_run
 from dyntheory.ensemble import average_runs
+from dyntheory.finite_run import RunCurves, Sizes, finite_run
 from dyntheory.first_layer import FirstLayer
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 from dyntheory.inputs import check_standardised, num_test_rows, resolve_inputs
 from dyntheory.law import TeacherStudent
+from dyntheory.matrix_choice import MATRICES, RunShape, choose_matrix
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.population import num_test_dimensions
 from dyntheory.problem import PreparedProblem, check_problem, prepare, provenance
@@ -26,8 +27,8 @@ from dyntheory.randomness import seed, stream
 from dyntheory.status import DyntheoryWarning
 from dyntheory.trajectory import PREACTIVATION_BYTES, Trajectory
 
-MATRICES = ("dense",)
-TEST_NODES = 2**13
+TEST_NODES = 2**14
+ROUNDING_WORTH_SAYING = 0.01
 BATCH_ENTRIES = 2**22
 
 
@@ -50,8 +51,8 @@ def simulate(
     """Train finite networks and report means over runs.
 
     Every run draws its own inputs, labels, teacher and first layer; the head is the same (see `head`). n is
-    round(α · num_features). With Gaussian inputs the test error is the population error of the trained weights, with no
-    test set; other inputs are tested on fresh rows of the same law.
+    round(α · num_features). With Gaussian inputs the test error is the population error of the trained weights, by
+    quadrature with no test set; other inputs are tested on fresh rows of the same law.
 
     Args:
         law: what the data are.
@@ -62,7 +63,8 @@ def simulate(
         key: `jax.random.key(seed)`.
         head: the initial head; default one draw from `key`, the same as in `predict`.
         first_layer: moments of the initial first layer, or a given draw (then d is the draw's).
-        matrix: "dense".
+        matrix: "dense" stores X; "revealed" has exactly the law of a Gaussian X at this n and d without storing it
+            (Gaussian inputs only); "auto" takes the cheaper one, and `provenance["matrix"]` says which.
         inputs: "gaussian", "rademacher", "uniform", "student_t" (5 degrees of freedom), "sparse" (one entry in ten), or
             an array (N, d) whose rows are drawn without replacement.
         num_heads: average over that many draws of the head, the same number of runs for each.
@@ -76,7 +78,7 @@ def simulate(
         TypeError: an argument of the wrong kind.
         ValueError: a number outside its range.
     """
-    check_problem(law, method, num_steps, key, num_heads)
+    check_problem(law, method, first_layer, num_steps, key, num_heads)
     num_runs = check_count("num_runs", num_runs)
     check_name("matrix", matrix, MATRICES)
     rows = resolve_inputs(inputs, check_count("num_features", num_features))
@@ -84,8 +86,15 @@ def simulate(
     _check_draw(first_layer, num_features)
     if num_runs % num_heads:
         raise ValueError(f"`num_runs` must be a multiple of `num_heads` = {num_heads}, got {num_runs}.")
+    if sizes.num_test and method.noise_coefficients is None:
+        raise ValueError(
+            "`inputs` other than Gaussian need a loss whose label noise adds a known amount to the test error; give "
+            "the method a `dyntheory.losses.Loss` with `noise_coefficients`, or inputs='gaussian'."
+        )
     if not isinstance(rows, str) and (complaint := check_standardised(rows)):
         warnings.warn(complaint, DyntheoryWarning, stacklevel=2)
+    shape = RunShape(sizes, num_steps, method.num_units, law.num_teacher_units)
+    matrix = choose_matrix(matrix, inputs if isinstance(inputs, str) else "array", shape)
     kept = 8 * num_runs * (num_steps + 1) * sizes.num_samples * method.num_units <= PREACTIVATION_BYTES
     keep = kept if keep_preactivations is None else keep_preactivations
     report = progress or (lambda fraction, text: None)
@@ -94,7 +103,7 @@ def simulate(
         data = None if isinstance(rows, str) else jnp.asarray(rows)
         name = rows if isinstance(rows, str) else "array"
         given = None if first_layer is None else first_layer.draw
-        batch = _Batch(problem, key, data, name, given, num_steps, sizes, keep)
+        batch = _Batch(problem, key, data, name, given, shape, matrix, keep)
         solved = _run_all(batch, num_runs, report)
         details = {"num_steps": num_steps, "num_runs": num_runs, "num_heads": num_heads, "matrix": matrix}
         record = provenance(problem, key, "simulation", **details, **sizes._asdict(), inputs=name)
@@ -110,6 +119,14 @@ def _sizes(law: TeacherStudent, rows: str | np.ndarray, num_features: int) -> Si
         raise ValueError(
             f"`samples_per_feature` × `num_features` gives {num_samples} samples, at least one is needed: "
             "raise `num_features`."
+        )
+    realised = num_samples / num_features
+    if abs(realised / float(law.samples_per_feature) - 1) > ROUNDING_WORTH_SAYING:
+        warnings.warn(
+            f"With num_features={num_features} the ratio n/d is {realised:.4g}, not samples_per_feature="
+            f"{float(law.samples_per_feature):.4g}: raise `num_features`.",
+            DyntheoryWarning,
+            stacklevel=3,
         )
     return Sizes(num_samples, num_test_rows(rows, num_samples, num_features), num_features)
 
@@ -130,8 +147,8 @@ class _Batch(NamedTuple):
     rows: Array | None
     inputs: str
     given: tuple[Array, Array] | None
-    num_steps: int
-    sizes: Sizes
+    shape: RunShape
+    matrix: str
     keep: bool
 
 
@@ -145,7 +162,7 @@ def _run_all(shared: _Batch, num_runs: int, report: Progress) -> RunCurves:
         seed=seed(shared.key, "test_nodes"),
     )
     per_head = num_runs // len(heads)
-    size = _batch_size(shared.sizes, per_head)
+    size = _batch_size(shared.shape.entries(shared.matrix), per_head)
     run_keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(stream(shared.key, "runs"), jnp.arange(num_runs))
     results = []
     for first in range(0, num_runs, size):
@@ -160,8 +177,9 @@ def _run_all(shared: _Batch, num_runs: int, report: Progress) -> RunCurves:
             shared.rows,
             test_nodes,
             inputs=shared.inputs,
-            num_steps=shared.num_steps,
-            sizes=shared.sizes,
+            num_steps=shared.shape.num_steps,
+            sizes=shared.shape.sizes,
+            matrix=shared.matrix,
             keep=shared.keep,
         )
         results.append(to_numpy(solved))
@@ -169,13 +187,13 @@ def _run_all(shared: _Batch, num_runs: int, report: Progress) -> RunCurves:
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *results)
 
 
-def _batch_size(sizes: Sizes, num_runs: int) -> int:
-    """Return the largest divisor of the number of runs whose inputs fit the batch budget."""
-    fitting = max(1, BATCH_ENTRIES // ((sizes.num_samples + sizes.num_test) * sizes.num_features))
+def _batch_size(entries: int, num_runs: int) -> int:
+    """Return the largest divisor of the number of runs whose arrays fit the batch budget."""
+    fitting = max(1, BATCH_ENTRIES // entries)
     return max(size for size in range(1, num_runs + 1) if num_runs % size == 0 and size <= fitting)
 
 
-@functools.partial(jax.jit, static_argnames=("inputs", "num_steps", "sizes", "keep"))
+@functools.partial(jax.jit, static_argnames=("inputs", "num_steps", "sizes", "matrix", "keep"))
 def _run_batch(
     law: TeacherStudent,
     method: GeneralFirstOrderMethod,
@@ -189,10 +207,11 @@ def _run_batch(
     inputs: str,
     num_steps: int,
     sizes: Sizes,
+    matrix: str,
     keep: bool,
 ) -> RunCurves:
     def run_one(run_key: Array) -> RunCurves:
-        return dense_run(
+        return finite_run(
             law,
             method,
             head,
@@ -203,6 +222,7 @@ def _run_batch(
             given=given,
             num_steps=num_steps,
             sizes=sizes,
+            matrix=matrix,
             keep_preactivations=keep,
         )
 

@@ -1,4 +1,7 @@
-"""The pure core of `predict`: fixed nodes, arrays in, arrays out; safe under jit, vmap and grad.
+"""The pure core of `predict`: fixed nodes, arrays in, arrays out; safe under jit, vmap and, for smooth maps, grad.
+
+For kinked activations and links (ReLU, sign) the values are right but derivatives through them are not: they miss the
+nodes that cross a kink. Use differences with a wide step there.
 
 It follows JAX's precision flag. In float32 directions closer than 1e-4 cannot be told apart: expect train errors with
 two to three correct digits, and a warning when it is traced.

@@ -10,7 +10,7 @@ import jaxtyping
 import pytest
 
 CORE = (
-    "dense_run",
+    "finite_run",
     "dynamics",
     "ensemble",
     "error_bars",

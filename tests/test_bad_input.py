@@ -22,6 +22,9 @@ KEY = jax.random.key(0)
         ((0.0,), ValueError, "`samples_per_feature` must be positive"),
         ((float("nan"),), ValueError, "`samples_per_feature` must be positive"),
         (("two",), TypeError, "`samples_per_feature` must be a number"),
+        (([2.0],), TypeError, "`samples_per_feature` must be a single number"),
+        ((np.array([1.0, 2.0]),), TypeError, "`samples_per_feature` must be a single number"),
+        ((1.0, "sin", [0.1]), TypeError, "`noise_std` must be a single number"),
         ((1.0, "sinn"), ValueError, "Unknown link 'sinn'. Did you mean 'sin'"),
         ((1.0, "sin", -0.1), ValueError, "`noise_std` must be zero or positive"),
         (
@@ -61,6 +64,7 @@ COMMON = [
     ({"key": 0}, TypeError, r"pass `jax.random.key\(0\)`, got 0"),
     ({"key": np.zeros(2, np.uint32)}, TypeError, "must be a typed JAX key"),
     ({"key": jax.random.split(KEY, 3)}, ValueError, "single key"),
+    ({"first_layer": np.eye(2)}, TypeError, r"`first_layer` must be a FirstLayer"),
     ({"num_heads": 0}, ValueError, "`num_heads` must be at least 1"),
     ({"head": HEAD, "num_heads": 2}, ValueError, "not both"),
     ({"head": {"layer_2": {"weights": np.ones((1, 3))}}}, ValueError, r"must have shape \(1, 2\), got \(1, 3\)"),
@@ -88,6 +92,8 @@ def test_both_verbs(change: dict[str, Any], error: type[Exception], message: str
         ({"law": "linear"}, TypeError, "`law` must be a law"),
         ({"method": optax.sgd(0.1)}, TypeError, "`method` must be a method"),
         ({"rtol": -1.0}, ValueError, "`rtol` must be positive"),
+        ({"rtol": np.array([0.1, 0.2])}, TypeError, "`rtol` must be a single number"),
+        ({"max_nodes": "many"}, TypeError, "`max_nodes` must be an integer"),
         ({"num_nodes": 1000}, ValueError, "power of two, got 1000"),
         ({"num_nodes": 64}, ValueError, "must be at least 256 for 2 steps and 2 units"),
         ({"law": dt.TeacherStudent(1.0, lambda z: jnp.stack([z, z]))}, ValueError, "change `num_outputs`"),
@@ -146,3 +152,62 @@ def test_flax_modules_with_state_are_refused() -> None:
         dt.FlaxNetwork(WithState(), 2).init_head(KEY)
     with pytest.raises(TypeError, match="must be a flax module"):
         dt.FlaxNetwork(3, 2)
+    with pytest.raises(TypeError, match="got the class WithState: call it"):
+        dt.FlaxNetwork(WithState, 2)
+
+
+def test_flax_modules_that_draw_random_numbers_are_refused() -> None:
+    from flax import linen, nnx
+
+    class Dropped(linen.Module):
+        @linen.compact
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return linen.Dropout(0.5, deterministic=False)(x).sum()
+
+    class DroppedNnx(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs) -> None:
+            self.dropout = nnx.Dropout(0.5, rngs=rngs)
+
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return self.dropout(x).sum()
+
+    for module in (Dropped(), DroppedNnx, DroppedNnx(nnx.Rngs(0)), lambda x: x.sum()):
+        with pytest.raises(ValueError, match="draws random numbers"):
+            dt.FlaxNetwork(module, 2).init_head(KEY)
+    with pytest.raises(TypeError, match="it made 3"):
+        dt.FlaxNetwork(lambda rngs: 3, 2).init_head(KEY)
+
+
+def test_half_a_draw_is_refused() -> None:
+    with pytest.raises(ValueError, match="belong together"):
+        dt.FirstLayer(weights=np.ones((5, 2)))
+    whole = dt.FirstLayer(weights=np.ones((5, 2)), teacher_weights=np.ones((5, 1)))
+    np.testing.assert_array_equal(whole.second_moment, np.ones((2, 2)))  # pyright: ignore
+
+
+def test_ratios_that_a_size_cannot_have_are_reported() -> None:
+    with pytest.warns(dt.DyntheoryWarning, match="n/d is 0.1, not samples_per_feature=0.13"):
+        dt.simulate(dt.TeacherStudent(0.13), METHOD, num_steps=1, num_features=10, num_runs=2, key=KEY)
+
+
+def test_test_rows_need_a_loss_that_says_what_noise_adds() -> None:
+    method = dt.gradient_descent(dt.MLP((2,)), loss=lambda p, y: jnp.abs(p - y), learning_rate=0.1)
+    with pytest.raises(ValueError, match="`inputs` other than Gaussian need a loss"):
+        dt.simulate(LAW, method, num_steps=1, num_features=20, num_runs=2, key=KEY, inputs="uniform")
+
+
+def test_integers_are_numbers() -> None:
+    """Integer moments and heads must give what the same floats give."""
+    results = [
+        dt.predict(
+            dt.TeacherStudent(2, "sin", 0, kind([[2]])),
+            dt.gradient_descent(dt.MLP((1,)), learning_rate=1),
+            num_steps=1,
+            key=KEY,
+            num_nodes=2**11,
+            head={"layer_2": {"weights": kind([[1]])}},
+            first_layer=dt.FirstLayer(kind([[2]]), kind([[1]])),
+        ).test_error
+        for kind in (jnp.asarray, lambda x: np.asarray(x, float))
+    ]
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-12)

@@ -318,3 +318,19 @@ def test_a_missing_standard_error_of_one_curve_is_named() -> None:
     partial = Trajectory(STEPS, train_error=np.full(21, 1e-3))
     with pytest.raises(ValueError, match="`runs` has no standard error of test_error"):
         compare(_theory(), dataclasses.replace(_simulation(), standard_error=partial))
+
+
+def test_different_problems_are_named() -> None:
+    import dataclasses
+
+    import jax
+
+    from dyntheory import LinearModel, TeacherStudent, gradient_descent, predict
+
+    law, key = TeacherStudent(2.0), jax.random.key(0)
+    slow, fast = (
+        predict(law, gradient_descent(LinearModel(), learning_rate=rate), num_steps=2, key=key, num_nodes=2**11)
+        for rate in (0.1, 0.3)
+    )
+    assert "not the same problem: they differ in method" in str(compare(slow, fast))
+    assert "not the same problem" not in str(compare(slow, dataclasses.replace(slow)))

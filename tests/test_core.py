@@ -29,9 +29,16 @@ def _nodes() -> tuple[NodeSet, NodeSet]:
     )
 
 
-def _test_error(rate: Any = 0.4, alpha: Any = 2.0, noise: Any = 0.3, scale: Any = 1.0, **numbers: Any) -> jax.Array:
+def _test_error(
+    rate: Any = 0.4,
+    alpha: Any = 2.0,
+    noise: Any = 0.3,
+    scale: Any = 1.0,
+    network: dt.MLP = NETWORK,
+    **numbers: Any,
+) -> jax.Array:
     law = dt.TeacherStudent(alpha, "sin_mixture", noise)
-    method = dt.gradient_descent(NETWORK, optax.sgd, learning_rate=rate, **numbers)
+    method = dt.gradient_descent(network, optax.sgd, learning_rate=rate, **numbers)
     head = {"layer_2": {"weights": jnp.asarray([[0.9, -0.6]])}}
     joint = jnp.diag(jnp.stack([jnp.ones(()), scale * jnp.ones(()), scale * jnp.ones(())]))
     return dt.state_evolution(law, method, head, joint, *_nodes(), num_steps=STEPS).test_error[-1]
@@ -48,6 +55,15 @@ def test_gradient_equals_finite_differences(name: str, value: float) -> None:
     values = [function(value + offset * step) for offset in (-2, -1, 1, 2)]
     difference = (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * step)
     np.testing.assert_allclose(derivative, difference, rtol=1e-6)
+
+
+@pytest.mark.usefixtures("double")
+def test_gradients_through_kinks_are_wrong_as_documented() -> None:
+    """Trap 3: pathwise derivatives miss the nodes that cross a kink; wide-step differences see them."""
+    kinked = jax.jit(lambda x: _test_error(rate=x, network=dt.MLP((2,), "relu")))
+    derivative = jax.jit(jax.grad(kinked))(0.5)
+    difference = (kinked(0.55) - kinked(0.45)) / 0.1
+    assert abs(derivative - difference) > 0.05 * abs(difference)
 
 
 @pytest.mark.usefixtures("double")

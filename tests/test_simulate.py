@@ -78,9 +78,9 @@ def test_divergence_is_reported_and_the_finite_part_kept(law: dt.TeacherStudent,
 
 def test_some_diverging_runs_are_counted_and_kept_apart() -> None:
     """Built by hand: two of four runs stop being finite at step 2."""
-    from dyntheory.dense_run import RunCurves
     from dyntheory.dynamics import Records
     from dyntheory.ensemble import average_runs
+    from dyntheory.finite_run import RunCurves
 
     curve = np.arange(1.0, 13.0).reshape(4, 3)
     broken = curve.copy()

@@ -83,6 +83,7 @@ def test_preactivations_not_kept_say_how_to_keep_them(law: dt.TeacherStudent, ke
         (dt.MLP((2,), "tanh"), "sin", "theorem"),
         (dt.MLP((2,), "relu"), "sin", "simulation-verified"),
         (dt.MLP((2,), "tanh"), "sign", "simulation-verified"),
+        (dt.MLP((2,), "tanh"), "exp", "simulation-verified"),
         (dt.MLP((2,), lambda x: x / (1 + x**2)), "sin", "heuristic"),
     ],
 )
@@ -92,6 +93,22 @@ def test_assumptions_are_carried(network: dt.MLP, link: str, level: str, key: ja
     assumptions = assess(dt.TeacherStudent(1.0, link), dt.gradient_descent(network, learning_rate=0.1))
     assert assumptions.level == level
     assert assumptions.reason
+
+
+def test_only_plain_gradient_descent_is_in_the_theorem() -> None:
+    from dyntheory.assumptions import assess
+
+    network, law = dt.MLP((2,), "tanh"), dt.TeacherStudent(1.0, "sin")
+    plain = dt.gradient_descent(network, learning_rate=0.1)
+    others = [
+        dt.gradient_descent(network, learning_rate=0.1, momentum=0.9),
+        dt.gradient_descent(network, learning_rate=optax.cosine_decay_schedule(0.1, 5)),
+        dt.gradient_descent(network, learning_rate=0.1, head_optimizer=optax.adam, head_learning_rate=0.1),
+    ]
+    assert assess(law, plain).level == "theorem"
+    assert {assess(law, method).level for method in others} == {"simulation-verified"}
+    unknown = dt.gradient_descent(network, learning_rate=0.1, loss=lambda p, y: jnp.abs(p - y))
+    assert assess(law, unknown).level == "heuristic"
 
 
 def test_provenance_tells_how_to_do_it_again() -> None:

@@ -63,7 +63,7 @@ def heavy_weights(values: np.ndarray) -> np.ndarray:
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=2)
 def _sobol(num_nodes: int, num_dimensions: int, seed: int) -> np.ndarray:
     sampler = qmc.Sobol(num_dimensions, scramble=True, bits=SOBOL_BITS, rng=np.random.default_rng(seed))
     uniforms = sampler.random(num_nodes) + 0.5 / 2**SOBOL_BITS

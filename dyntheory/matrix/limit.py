@@ -60,6 +60,9 @@ def limit_matrix(
         memory: False drops the Onsager term (negative control).
     """
     coordinates, weights = nodes.as_arrays()
+    _check_nodes(
+        coordinates, (num_steps, joint_second_moment.shape[0] - num_teacher_units, num_teacher_units, num_outputs)
+    )
     num_units = joint_second_moment.shape[0] - num_teacher_units
     num_answers, size = num_units * num_steps, coordinates.shape[-1]
     raw_noise = coordinates[num_teacher_units : num_teacher_units + num_outputs]
@@ -83,3 +86,14 @@ def limit_matrix(
         weights=rows[:, num_teacher_units:],
         label_noise=fixed[1:].T,
     )
+
+
+def _check_nodes(coordinates: Array, counts: tuple[int, int, int, int]) -> None:
+    """Refuse node sets on which directions would run out or noise be used twice."""
+    wanted, columns = num_dimensions(*counts), num_columns(*counts)
+    if coordinates.shape[0] != wanted:
+        raise ValueError(f"The node set must have {wanted} coordinates for this run, got {coordinates.shape[0]}.")
+    if coordinates.shape[1] < 2 * columns:
+        raise ValueError(
+            f"The node set must have at least {2 * columns} nodes for {columns} directions, got {coordinates.shape[1]}."
+        )

@@ -6,8 +6,9 @@ feature side. With mean q² = mean ĝ² = 1,
 
     h = Σ_r ε^r ⟨q^r, w⟩ + α^{-1/2} Σ_s ĝ^s ⟨v^s, w⟩        p = α^{1/2} Σ_s v^s ⟨ĝ^s, g⟩ + α Σ_r q^r ⟨ε^r, g⟩.
 
-The second sums are the Onsager memory. No map is differentiated. What varies is the pair of sides; nodes and a frame
-make the limit n, d → ∞.
+The second sums are the Onsager memory; a fresh ε is made orthogonal to the ĝ known so far, a fresh v to the q. No map
+is differentiated. What varies is the pair of sides: nodes and a frame make the limit n, d → ∞; two finite sides have
+exactly the law of a Gaussian matrix, at any size, without storing it.
 
 Reference: `bolthausen2014iterative`; `lu2021householder`; `celentano2021high`.
 """
@@ -63,6 +64,7 @@ class RevealedMatrix:
         num_teacher_units: r, columns of the first question.
         num_units: k, columns of every later question.
         memory: keep the Onsager term of h; False is wrong and serves as a negative control.
+        projection: make fresh noise orthogonal to the known directions of its side; False is wrong, likewise.
     """
 
     samples_per_feature: Array
@@ -71,6 +73,7 @@ class RevealedMatrix:
     num_teacher_units: int = dataclasses.field(metadata={"static": True})
     num_units: int = dataclasses.field(metadata={"static": True})
     memory: bool = dataclasses.field(default=True, metadata={"static": True})
+    projection: bool = dataclasses.field(default=True, metadata={"static": True})
 
     def init(self) -> Revealed:
         """Return a state with nothing revealed and room for the teacher and the first state."""
@@ -95,13 +98,15 @@ class RevealedMatrix:
     def times(self, state: Revealed, w: Float[Array, "features units"]) -> tuple[Revealed, Array]:
         """Return h = X w/√d, shape (samples, units)."""
         scales = (jnp.ones(()), jax.lax.rsqrt(self.samples_per_feature) * self.memory)
-        features, samples, h = _ask(self.features, state.features, self.samples, state.samples, w, scales)
+        sides = (self.features, state.features, self.samples, state.samples)
+        features, samples, h = _ask(*sides, w, scales, self.projection)
         return Revealed(samples, features), h
 
     def transpose_times(self, state: Revealed, g: Float[Array, "samples units"]) -> tuple[Revealed, Array]:
         """Return p = Xᵀ g/√d, shape (features, units)."""
         scales = (jnp.sqrt(self.samples_per_feature), self.samples_per_feature)
-        samples, features, p = _ask(self.samples, state.samples, self.features, state.features, g, scales)
+        sides = (self.samples, state.samples, self.features, state.features)
+        samples, features, p = _ask(*sides, g, scales, self.projection)
         return Revealed(samples, features), p
 
     def sample_mean(self, values: PyTree) -> PyTree:
@@ -118,7 +123,13 @@ class RevealedMatrix:
 
 
 def _ask(
-    near_side: Side, near: Half, far_side: Side, far: Half, vectors: Array, scales: tuple[Array, Array]
+    near_side: Side,
+    near: Half,
+    far_side: Side,
+    far: Half,
+    vectors: Array,
+    scales: tuple[Array, Array],
+    projection: bool,
 ) -> tuple[Half, Half, Array]:
     """Ask about `vectors` of the near side; return both halves and the answer on the far side.
 
@@ -129,6 +140,7 @@ def _ask(
     directions = jax.lax.dynamic_update_slice_in_dim(near.directions, found, near.num_directions, 0)
     near = near._replace(space=space, directions=directions, num_directions=near.num_directions + vectors.shape[1])
     far_space, fresh = far_side.fresh(far.space, vectors.shape[1])
+    fresh = fresh - projection * euclidean(fresh, far.directions) @ far.directions
     noise = jax.lax.dynamic_update_slice_in_dim(far.noise, fresh, far.num_noise, 0)
     far = far._replace(space=far_space, noise=noise, num_noise=far.num_noise + vectors.shape[1])
     answer = scales[0] * euclidean(asked, near.directions) @ far.noise
@@ -137,7 +149,7 @@ def _ask(
 
 
 def _new_half(side: Side, num_asked: int, num_answered: int) -> Half:
-    space = side.init(num_answered)
+    space = side.init(num_asked + num_answered)
     capacity = side.capacity(space)
     return Half(
         space=space,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from dyntheory._typing import Array, PyTree
 from dyntheory.matrix.orthonormal import extend, orthonormalise
@@ -62,11 +62,12 @@ def unit_rows(position: Array, count: int, capacity: int, dtype: Any) -> Array:
 class NodeSpace(NamedTuple):
     """An orthonormal basis on nodes, zero rows where nothing is yet, and the next noise rows made orthogonal to it.
 
-    `pending` is None before the first question.
+    `pending` is None before the first question; `is_ready` says whether it still waits to be used.
     """
 
     basis: Float[Array, "capacity nodes"]
     pending: Float[Array, "columns nodes"] | None
+    is_ready: Bool[Array, ""]
     num_used: Int[Array, ""]
     num_drawn: Int[Array, ""]
 
@@ -97,12 +98,12 @@ class NodeSide:
 
     def init(self, room: int) -> NodeSpace:
         """Return a space holding the fixed rows and room for `room` noise vectors."""
-        basis = _pad_rows(self.fixed, room)
-        return NodeSpace(basis, None, jnp.asarray(self.fixed.shape[0]), jnp.asarray(0))
+        basis = pad_rows(self.fixed, room)
+        return NodeSpace(basis, None, jnp.asarray(False), jnp.asarray(self.fixed.shape[0]), jnp.asarray(0))
 
     def grow(self, space: NodeSpace, count: int) -> NodeSpace:
         """Return the space with room for `count` resolved vectors and `count` noise vectors."""
-        return space._replace(basis=_pad_rows(space.basis, 2 * count))
+        return space._replace(basis=pad_rows(space.basis, 2 * count))
 
     def capacity(self, space: NodeSpace) -> int:
         """Return the number of basis rows."""
@@ -116,19 +117,25 @@ class NodeSide:
         new = unit_rows(space.num_used, rows.shape[0], self.capacity(space), rows.dtype)
         coordinates = coordinates + self.inner(found, rows).T @ new
         pending = pending - self.inner(found, pending).T @ found
-        return self._append(space, found)._replace(pending=pending), coordinates
+        return self._append(space, found)._replace(pending=pending, is_ready=jnp.asarray(True)), coordinates
 
     def fresh(self, space: NodeSpace, count: int) -> tuple[NodeSpace, Array]:
         """Add the pending noise rows to the basis; the first question has none pending and makes its own.
 
         One projection is enough here: fresh coordinates are nearly orthogonal to everything from the start.
         """
-        rest = self._projected(space, count) if space.pending is None else space.pending
+        if space.pending is None:
+            rest = self._projected(space, count)
+        else:
+            rest = jax.lax.cond(space.is_ready, lambda: space.pending, lambda: self._projected(space, count))
         noise = orthonormalise(rest, self.inner, jnp.zeros(count, rest.dtype))
         coordinates = unit_rows(space.num_used, count, self.capacity(space), rest.dtype)
         after = self._append(space, noise)._replace(num_drawn=space.num_drawn + count)
-        pending = self._projected(after, self.num_columns) if space.pending is None else space.pending
-        return after._replace(pending=pending), coordinates
+        if space.pending is None:
+            return after._replace(
+                pending=self._projected(after, self.num_columns), is_ready=jnp.asarray(True)
+            ), coordinates
+        return after._replace(is_ready=jnp.asarray(False)), coordinates
 
     def _projected(self, space: NodeSpace, count: int) -> Array:
         raw = jax.lax.dynamic_slice_in_dim(self.reserve, space.num_drawn, count)
@@ -205,5 +212,6 @@ class FrameSide:
         return left.T @ right
 
 
-def _pad_rows(rows: Array, count: int) -> Array:
+def pad_rows(rows: Array, count: int) -> Array:
+    """Return the rows with `count` zero rows below them."""
     return jnp.concatenate([rows, jnp.zeros((count, rows.shape[1]), rows.dtype)])

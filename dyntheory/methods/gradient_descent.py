@@ -71,14 +71,22 @@ def gradient_descent(
 
     Reference: `han2025precise`, whose step size φ⁻¹η on the first layer is our η/α.
     """
+    if isinstance(network, type) or not isinstance(network, Network):
+        raise TypeError(f"`network` must be a network such as MLP(hidden=(3,)), got {network!r}.")
     own = {name: value for name, value in hyperparameters.items() if not is_head_number(name, optimizer)}
     extra = {name.removeprefix(HEAD_PREFIX): v for name, v in hyperparameters.items() if name not in own}
     shared_numbers = own if head_optimizer is None else {}
     first_data, first_static = split_numbers("optimizer", optimizer, own)
     head_factory = optimizer if head_optimizer is None else head_optimizer
-    head_data, head_static = split_numbers("head_optimizer", head_factory, {**shared_numbers, **extra})
+    prefix = HEAD_PREFIX if head_optimizer is not None else ""
+    head_data, head_static = split_numbers("head_optimizer", head_factory, {**shared_numbers, **extra}, prefix=prefix)
     check_optimizer(optimizer, first_data, first_static)
-    template = _template(network, optimizer, first_static, head_factory, head_static, resolve_loss(loss))
+    check_optimizer(head_factory, head_data, head_static, is_row_wise=False)
+    plain = all(
+        rule is optax.sgd and set(data) == {"learning_rate"} and not static
+        for rule, data, static in ((optimizer, first_data, first_static), (head_factory, head_data, head_static))
+    )
+    template = _template(network, optimizer, first_static, head_factory, head_static, resolve_loss(loss), plain)
     return dataclasses.replace(template, hyperparameters={"first_layer": first_data, "head": head_data})
 
 
@@ -92,6 +100,7 @@ class _Maps:
     head_optimizer: Optimizer
     head_static: StaticNumbers
     loss: Loss
+    is_plain: bool
 
     def _first_layer(self, shared: PyTree) -> optax.GradientTransformation:
         return build(self.optimizer, self.static, shared["hyperparameters"]["first_layer"])
@@ -147,6 +156,13 @@ class _Maps:
         return shared["head"]
 
 
+def _both(first: bool | None, second: bool | None) -> bool | None:
+    """Return whether both hold: no if one does not, unknown if one is unknown."""
+    if first is False or second is False:
+        return False
+    return None if first is None or second is None else True
+
+
 @functools.cache
 def _template(*parts: Any) -> GeneralFirstOrderMethod:
     """Return the method without its numbers: the same functions for the same problem, so nothing recompiles."""
@@ -166,7 +182,8 @@ def _template(*parts: Any) -> GeneralFirstOrderMethod:
         head_of=maps.head_of,
         after_samples=maps.after_samples,
         noise_coefficients=maps.loss.noise_coefficients,
-        smooth=maps.network.smooth,
+        smooth=_both(maps.network.smooth, maps.loss.smooth),
+        is_in_theorem=maps.is_plain,
         description=(
             f"{maps.network}, {shown(maps.optimizer)}, {maps.loss.name} loss, head {shown(maps.head_optimizer)}"
         ),

@@ -86,6 +86,28 @@ def test_without_memory_answers_are_not_adjoint() -> None:
     assert defect > 1e-3
 
 
+def test_questions_need_not_alternate() -> None:
+    """Two questions about orthogonal directions in a row get independent answers."""
+    nodes = draw_nodes(2**10, num_dimensions(4, UNITS, 1, 1), num_heavy=1, seed=1)
+    start = limit_matrix(nodes, jnp.eye(3), jnp.asarray(1.0), num_teacher_units=1, num_outputs=1, num_steps=4)
+    matrix = start.matrix
+    state, z = times(matrix, matrix.init(), start.teacher_weights)
+    state = matrix.grow(state, 4)
+    first, second = (jnp.eye(start.weights.shape[0])[:, a : a + 2] for a in (1, 4))
+    state, one = times(matrix, state, first)
+    state, other = times(matrix, state, second)
+    np.testing.assert_allclose(matrix.samples.gram(one, other), 0, atol=1e-12)
+    np.testing.assert_allclose(matrix.samples.gram(other, other), np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(matrix.samples.gram(other, z), 0, atol=1e-12)
+
+
+def test_node_sets_that_are_too_small_are_refused() -> None:
+    for count, size, message in ((5, 256, "14 coordinates"), (14, 16, "at least")):
+        nodes = draw_nodes(size, count, num_heavy=1, seed=0)
+        with pytest.raises(ValueError, match=message):
+            limit_matrix(nodes, jnp.eye(3), jnp.asarray(1.0), num_teacher_units=1, num_outputs=1, num_steps=5)
+
+
 def test_growth_in_pieces_changes_nothing() -> None:
     nodes = draw_nodes(2**10, num_dimensions(4, UNITS, 1, 1), num_heavy=1, seed=1)
     answers = []

@@ -88,11 +88,15 @@ def test_follows_flax_and_optax_through_the_dictionary(optimizer: Any) -> None:
         (optax.adam, {"learning_rate": 0.1}, False),
         (optax.sign_sgd, {"learning_rate": 0.1}, False),
         (optax.chain(optax.clip(0.5), optax.sgd(0.1)), {}, False),
+        (optax.chain(optax.clip(50.0), optax.sgd(0.1)), {}, False),
+        (optax.adam, {"learning_rate": lambda count: jnp.where(count < 15, 0.0, 0.1)}, False),
+        (optax.adam, {"learning_rate": 1e-6}, False),
+        (optax.sgd, {"learning_rate": 1e-9}, True),
     ],
 )
 def test_linearity_is_found_by_probing(optimizer: Any, numbers: dict[str, Any], linear: bool) -> None:
     method = dt.gradient_descent(NETWORK, optimizer, **numbers)
-    assert feature_map_is_linear(method, NETWORK.init_head(jax.random.key(0))) is linear
+    assert feature_map_is_linear(method, NETWORK.init_head(jax.random.key(0)), num_steps=20) is linear
 
 
 @pytest.mark.usefixtures("double")
@@ -131,8 +135,32 @@ def test_same_problem_shares_its_functions() -> None:
         ({"optimizer": 0.1}, "must be an optax factory"),
         ({"optimizer": optax.sgd, "learning_rate": 0.1, "loss": "square"}, "Did you mean 'squared'"),
         ({"optimizer": optax.lars, "learning_rate": 0.1}, "not row-wise"),
+        ({"optimizer": optax.sgd, "learning_rate": None}, "`learning_rate` must be a number or a schedule, got None"),
+        ({"optimizer": optax.sgd, "learning_rate": True}, "must be a number or a schedule"),
+        ({"optimizer": optax.sgd, "learning_rate": "0.5"}, "must be a number or a schedule"),
+        ({"optimizer": optax.sgd, "learning_rate": [0.5]}, "must be a number or a schedule"),
+        ({"optimizer": optax.sgd, "learning_rate": 0.1, "nesterov": 1}, "`nesterov` must be True or False"),
+        ({"optimizer": optax.sgd, "learning_rate": 1e400}, "`learning_rate` must be finite"),
+        ({"learning_rate": 0.1, "head_optimizer": optax.adam}, "pass head_learning_rate=…"),
+        (
+            {"learning_rate": 0.1, "head_optimizer": optax.adam, "head_learning_rte": 0.1},
+            "Did you mean 'head_learning_rate'",
+        ),
+        ({"learning_rate": 0.1, "head_optimizer": optax.add_noise(0.1, 0.5, 0)}, "draws random numbers of its own"),
+        ({"learning_rate": 0.1, "head_optimizer": optax.lbfgs()}, "gradient and parameters alone"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         dt.gradient_descent(NETWORK, **arguments)
+
+
+@pytest.mark.parametrize("network", ["mlp", dt.MLP, None])
+def test_networks_that_are_none_are_refused(network: Any) -> None:
+    with pytest.raises(TypeError, match="`network` must be a network such as MLP"):
+        dt.gradient_descent(network, learning_rate=0.1)
+
+
+def test_head_optimizer_may_couple_the_entries_of_the_head() -> None:
+    head_optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.1))
+    assert dt.gradient_descent(NETWORK, learning_rate=0.1, head_optimizer=head_optimizer).num_units == 3

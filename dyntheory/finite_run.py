@@ -14,6 +14,7 @@ from dyntheory.inputs import draw_inputs
 from dyntheory.law import TeacherStudent
 from dyntheory.linalg import rank_aware_cholesky
 from dyntheory.matrix.dense import DenseMatrix
+from dyntheory.matrix.finite import finite_matrix
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.population import population_metrics, sample_metrics
 
@@ -34,7 +35,7 @@ class RunCurves(NamedTuple):
     test_error: Array
 
 
-def dense_run(
+def finite_run(
     law: TeacherStudent,
     method: GeneralFirstOrderMethod,
     head: PyTree,
@@ -46,7 +47,8 @@ def dense_run(
     given: tuple[Array, Array] | None,
     num_steps: int,
     sizes: Sizes,
-    keep_preactivations: bool,
+    matrix: str = "dense",
+    keep_preactivations: bool = False,
 ) -> RunCurves:
     """Train once on drawn data; the pure core of `simulate`, safe under jit and vmap.
 
@@ -61,11 +63,23 @@ def dense_run(
         given: (W*, W⁰) to start from instead of a draw.
         num_steps: T.
         sizes: n, test rows, d.
+        matrix: "dense" stores X, "revealed" has the law of a Gaussian X without storing it.
         keep_preactivations: record h^t.
     """
     num_samples, num_test, num_features = sizes
     input_key, weight_key, noise_key = jax.random.split(key, 3)
-    train, test = draw_inputs(inputs, input_key, num_samples, num_test, num_features)
+    if matrix == "revealed":
+        data = finite_matrix(
+            input_key,
+            num_samples,
+            num_features,
+            num_teacher_units=law.num_teacher_units,
+            num_units=method.num_units,
+        )
+        test = None
+    else:
+        train, test = draw_inputs(inputs, input_key, num_samples, num_test, num_features)
+        data = DenseMatrix(train)
     teacher, weights = given if given is not None else _draw_weights(law, joint_second_moment, weight_key, num_features)
     start = Start(
         teacher_weights=teacher,
@@ -77,13 +91,13 @@ def dense_run(
     records = run(
         law,
         method,
-        DenseMatrix(train),
+        data,
         start,
         num_steps=num_steps,
         keep_preactivations=keep_preactivations,
         keep_weights=num_test > 0,
     )
-    if records.weights is None:
+    if records.weights is None or test is None:
         metrics = population_metrics(law, method, records.gram, records.head, test_nodes)
     else:
         metrics = sample_metrics(law, method, DenseMatrix(test), teacher, records.weights, records.head)
