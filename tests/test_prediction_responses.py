@@ -82,3 +82,51 @@ def test_two_identities_of_the_slides() -> None:
         teacher_second_moment=np.eye(1),
     )
     np.testing.assert_allclose(left, right, atol=1e-10)
+
+
+ACTIVATIONS = ("tanh", "erf", "gelu", "relu")
+SHAPES = ((1,), (2,), (4,), (8,), (3, 3), (2, 3, 3, 2))
+GRID = [
+    (ACTIVATIONS[i % 4], SHAPES[i % 6], (0.3, 0.6, 1.0, 2.0, 4.0)[i % 5], (0.0, 0.2, 0.5)[i % 3], (0.0, 0.4)[i % 2], i)
+    for i in range(24)
+]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("activation", "hidden", "alpha", "noise", "overlap", "seed"), GRID)
+def test_agrees_with_the_response_form_over_the_grid(
+    activation: str, hidden: tuple[int, ...], alpha: float, noise: float, overlap: float, seed: int
+) -> None:
+    """Noisy responses can blow up (deep, few samples): the other solver's own change with its nodes is allowed too."""
+    from dyntheory.randomness import stream
+
+    network, key = dt.MLP(hidden, activation), jax.random.key(seed)
+    start = np.zeros((hidden[0], 1))
+    start[0] = overlap
+    law = dt.TeacherStudent(alpha, "sin_mixture", noise)
+    method = dt.gradient_descent(network, optax.sgd, learning_rate=0.3)
+    theory = dt.predict(law, method, num_steps=STEPS, key=key, first_layer=dt.FirstLayer(teacher_overlap=start))
+    with double_precision():
+        head = network.init_head(stream(key, "head"))
+    coarse, fine = (
+        two_time.solve(
+            network.apply_head,
+            head,
+            lambda z: z[0] + 0.5 * jnp.sin(2 * z[0]),
+            alpha=alpha,
+            learning_rate=0.3,
+            noise_std=noise,
+            num_steps=STEPS,
+            second_moment=np.eye(hidden[0]),
+            teacher_overlap=start,
+            teacher_second_moment=np.eye(1),
+            num_nodes=size,
+            use_dirac=activation == "relu",
+        )
+        for size in (2**12, 2**13)
+    )
+    for name in ("train_error", "test_error"):
+        ours, theirs = np.asarray(getattr(theory, name)), getattr(fine, name)
+        own = 2 * np.maximum.accumulate(np.abs(theirs - getattr(coarse, name)))
+        allowed = np.maximum(3 * getattr(theory.standard_error, name), 0.003 * np.abs(ours)) + own
+        assert np.max(np.abs(ours - theirs) / allowed) < 1
