@@ -14,7 +14,7 @@ The problem: tanh, three units in every hidden layer, n/d = 2, labels sin_mixtur
 layers with learning rate 0.3, upper layers drawn from one fixed seed; every run draws inputs, labels, teacher and first
 layer anew. What the claim leaves out: a deep, narrow network can wait on a plateau, and the step at which it leaves
 fluctuates from run to run. The mean over runs then smears sharp features of the limit, an O(1/d) effect with a large
-constant. The seed used here leads to no long plateau.
+constant. The seed used here leads to no such plateau.
 
     python -m validation.layers             # some minutes; writes validation/results/layers.{json,png}
     python -m validation.layers --quick     # small sizes, seconds; writes nothing unless --results is given
@@ -167,8 +167,7 @@ def draw(cases: list[Case]) -> Figure:
     for letter, case, above, below in zip("abcdef", cases, *rows, strict=False):
         dt.plot.curves(case.theory, case.runs[1], ax=above, title=f"({letter}) {case.depth} layers", logy=True)
         dt.plot.agreement(case.reports["extrapolated"], ax=below)
-        verdict = case.reports["extrapolated"].verdict
-        below.set_title(f"extrapolated, $2m({sizes[1]}) - m({sizes[0]})$: {verdict}", fontsize="small")
+        below.set_title(f"2 m({sizes[1]}) − m({sizes[0]}): {case.reports['extrapolated'].verdict}", fontsize="small")
         for axes, label in ((above, "error"), (below, "z-score")):
             axes.set_ylabel(label if case is cases[0] else "")
             if (legend := axes.get_legend()) is not None:

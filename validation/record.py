@@ -12,7 +12,6 @@ import json
 import math
 import os
 import platform
-import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
@@ -81,7 +80,7 @@ class Record:
         path = directory / f"{self.name}.json"
         with replacing(path, force=True) as beside:
             text = json.dumps(plain(fields), indent=1, ensure_ascii=False, allow_nan=False)
-            beside.write_text(_NUMBERS.sub(_on_one_line, text) + "\n", encoding="utf-8")
+            beside.write_text(text + "\n", encoding="utf-8")
         return path
 
 
@@ -107,13 +106,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
     return value
-
-
-_NUMBERS = re.compile(r"\[[-+0-9.enul,\s]+\]")
-
-
-def _on_one_line(numbers: re.Match[str]) -> str:
-    return "[" + ", ".join(part.strip() for part in numbers[0][1:-1].split(",")) + "]"
 
 
 def _revision() -> str | None:
