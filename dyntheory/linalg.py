@@ -28,6 +28,7 @@ def rank_aware_cholesky(matrix: Float[Array, "m m"]) -> Float[Array, "m m"]:
     A pivot below 500 rounding units of its diagonal entry (1e-13 in float64) gets a zero column: zero initial weights,
     repeated or dependent directions are legal. Plain `cholesky` gives NaN there and `eigh` has NaN gradients.
     """
+    matrix = jnp.asarray(matrix)
     size, tolerance = matrix.shape[0], PIVOT_ROUNDING * jnp.finfo(matrix.dtype).eps
     rows = jnp.arange(size)
 

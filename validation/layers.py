@@ -12,8 +12,9 @@ does not pass it either (exit status 3).
 
 The problem: tanh, three units in every hidden layer, n/d = 2, labels sin_mixture(z) + 0.3 ξ, gradient descent on all
 layers with learning rate 0.3, upper layers drawn from one fixed seed; every run draws inputs, labels, teacher and first
-layer anew. What the claim leaves out, and how its settings came about: seed 0 was taken after seed 1 had
-failed for five layers,
+layer anew.
+
+What the claim leaves out, and how its settings came about: seed 0 was taken after seed 1 had failed for five layers,
 and 40 runs after 20 had left the extrapolation unresolved. With seed 1 a plateau ends near step 55, and train error
 there is below the prediction 0.1079 by 0.017(2), 0.012(2), 0.009(3) at d = 500, 1000, 2000: "disagree" at d = 1000,
 "agree" at 2000 and extrapolated. Starts with exactly the limit's Gram matrix bring it to 0.0045(14) at d = 1000 and
