@@ -94,12 +94,60 @@ class Records(NamedTuple):
     weights: Float[Array, "states features units"] | None
 
 
-class _Carry(NamedTuple):
+class Carry(NamedTuple):
+    """A run between two updates: what it needs to go on. `preactivation` is that of the present weights."""
+
     matrix_state: Any
     sample_states: PyTree
     feature_states: PyTree
     weights: Array
+    preactivation: Array
     shared: PyTree
+
+
+class Problem(NamedTuple):
+    """What stays the same during a run: the maps, the matrix, the labels and the teacher."""
+
+    method: GeneralFirstOrderMethod
+    matrix: Matrix
+    labels: Array
+    teacher_weights: Array
+
+
+class Keep(NamedTuple):
+    """What is recorded at every state beside the curves."""
+
+    preactivations: bool = False
+    weights: bool = False
+
+
+def begin(
+    law: TeacherStudent, method: GeneralFirstOrderMethod, matrix: Matrix, start: Start, keep: Keep
+) -> tuple[Problem, Carry, Records]:
+    """Reveal the labels and the first preactivation; return the record of state 0 as well."""
+    matrix_state, z = matrix.times(matrix.init(), start.teacher_weights)
+    labels = jax.vmap(law.label)(z, start.label_noise)
+    shared = method.init_shared(start.head, start.samples_per_feature, method.hyperparameters)
+    sample_states = jax.vmap(method.init_sample, in_axes=(0, None))(labels, shared)
+    feature_states = jax.vmap(method.init_feature, in_axes=(0, None))(start.weights, shared)
+    matrix_state, h = matrix.times(matrix_state, start.weights)
+    problem = Problem(method, matrix, labels, start.teacher_weights)
+    carry = Carry(matrix_state, sample_states, feature_states, start.weights, h, shared)
+    return problem, carry, _record(problem, carry, keep)
+
+
+def advance(
+    problem: Problem, carry: Carry, uniforms: tuple[Array, Array], keep: Keep, *, num_steps: int
+) -> tuple[Carry, Records]:
+    """Make that many updates; return the records of the states after them."""
+    matrix = problem.matrix
+    carry = carry._replace(matrix_state=matrix.grow(carry.matrix_state, num_steps))
+
+    def step(carry: Carry, uniforms: tuple[Array, Array]) -> tuple[Carry, Records]:
+        carry = _update(problem, carry, *uniforms)
+        return carry, _record(problem, carry, keep)
+
+    return jax.lax.scan(step, carry, uniforms, length=num_steps)
 
 
 def run(
@@ -123,39 +171,22 @@ def run(
         keep_preactivations: record h^t at every state.
         keep_weights: record W^t at every state.
     """
-    matrix_state, z = matrix.times(matrix.init(), start.teacher_weights)
-    labels = jax.vmap(law.label)(z, start.label_noise)
-    shared = method.init_shared(start.head, start.samples_per_feature, method.hyperparameters)
-    sample_states = jax.vmap(method.init_sample, in_axes=(0, None))(labels, shared)
-    feature_states = jax.vmap(method.init_feature, in_axes=(0, None))(start.weights, shared)
-    carry = _Carry(matrix_state, sample_states, feature_states, start.weights, shared)
-
-    def observe(carry: _Carry) -> tuple[_Carry, Array, Records]:
-        matrix_state, h = matrix.times(carry.matrix_state, carry.weights)
-        record = _record(method, matrix, carry, h, labels, start.teacher_weights)
-        record = record._replace(
-            preactivations=h if keep_preactivations else None, weights=carry.weights if keep_weights else None
-        )
-        return carry._replace(matrix_state=matrix_state), h, record
-
-    def step(carry: _Carry, uniforms: tuple[Array, Array]) -> tuple[_Carry, Records]:
-        carry, h, record = observe(carry)
-        return _update(method, matrix, carry, h, labels, *uniforms), record
-
+    keep = Keep(keep_preactivations, keep_weights)
+    problem, carry, first = begin(law, method, matrix, start, keep)
     uniforms = (
-        _uniforms(start.sample_uniforms, num_steps, labels.shape[0], method.sample_noise, labels.dtype),
-        _uniforms(start.feature_uniforms, num_steps, start.weights.shape[0], method.feature_noise, labels.dtype),
+        _uniforms(start.sample_uniforms, num_steps, problem.labels.shape[0], method.sample_noise, problem.labels.dtype),
+        _uniforms(
+            start.feature_uniforms, num_steps, start.weights.shape[0], method.feature_noise, problem.labels.dtype
+        ),
     )
-    pieces, done = [], 0
+    pieces, done = [jax.tree.map(lambda leaf: leaf[None], first)], 0
     for length in matrix.segments(num_steps):
-        carry = carry._replace(matrix_state=matrix.grow(carry.matrix_state, length))
         now = jax.tree.map(lambda u, a=done, b=done + length: u[a:b], uniforms)
-        carry, records = jax.lax.scan(step, carry, now, length=length)
+        carry, records = advance(problem, carry, now, keep, num_steps=length)
         pieces.append(records)
         done += length
-    last = jax.tree.map(lambda leaf: leaf[None], observe(carry)[2])
-    stacked = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *pieces, last)
-    return stacked._replace(labels=labels)
+    stacked = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *pieces)
+    return stacked._replace(labels=problem.labels)
 
 
 def _uniforms(given: Array | None, num_steps: int, rows: int, count: int, dtype: Any) -> Array:
@@ -164,40 +195,37 @@ def _uniforms(given: Array | None, num_steps: int, rows: int, count: int, dtype:
     return jnp.zeros((num_steps, rows, 0), dtype) if given is None else given
 
 
-def _record(
-    method: GeneralFirstOrderMethod,
-    matrix: Matrix,
-    carry: _Carry,
-    h: Array,
-    labels: Array,
-    teacher_weights: Array,
-) -> Records:
-    head = method.head_of(carry.shared)
+def _record(problem: Problem, carry: Carry, keep: Keep) -> Records:
+    method, matrix = problem.method, problem.matrix
+    head, h = method.head_of(carry.shared), carry.preactivation
 
     def metrics(row: Array, label: Array) -> tuple[Array, Array]:
         prediction = method.output(head, row)
         return method.loss(prediction, label), method.error(prediction, label)
 
-    train_loss, train_error = matrix.sample_mean(jax.vmap(metrics)(h, labels))
-    rows = jnp.concatenate([teacher_weights, carry.weights], axis=1)
-    gram = matrix.feature_gram(rows, rows)
-    return Records(train_loss, train_error, gram, head, jnp.zeros(()), None, None)
+    train_loss, train_error = matrix.sample_mean(jax.vmap(metrics)(h, problem.labels))
+    rows = jnp.concatenate([problem.teacher_weights, carry.weights], axis=1)
+    return Records(
+        train_loss=train_loss,
+        train_error=train_error,
+        gram=matrix.feature_gram(rows, rows),
+        head=head,
+        labels=jnp.zeros(()),
+        preactivations=h if keep.preactivations else None,
+        weights=carry.weights if keep.weights else None,
+    )
 
 
-def _update(
-    method: GeneralFirstOrderMethod,
-    matrix: Matrix,
-    carry: _Carry,
-    h: Array,
-    labels: Array,
-    sample_uniforms: Array,
-    feature_uniforms: Array,
-) -> _Carry:
+def _update(problem: Problem, carry: Carry, sample_uniforms: Array, feature_uniforms: Array) -> Carry:
+    method, matrix = problem.method, problem.matrix
     sample_map = jax.vmap(method.sample_map, in_axes=(0, 0, 0, None, 0))
-    sample_states, g, stats = sample_map(carry.sample_states, h, labels, carry.shared, sample_uniforms)
+    sample_states, g, stats = sample_map(
+        carry.sample_states, carry.preactivation, problem.labels, carry.shared, sample_uniforms
+    )
     shared = method.after_samples(carry.shared, matrix.sample_mean(stats))
     matrix_state, p = matrix.transpose_times(carry.matrix_state, g)
     feature_map = jax.vmap(method.feature_map, in_axes=(0, 0, None, 0))
     feature_states, weights, stats = feature_map(carry.feature_states, p, shared, feature_uniforms)
     shared = method.after_features(shared, matrix.feature_mean(stats))
-    return _Carry(matrix_state, sample_states, feature_states, weights, shared)
+    matrix_state, h = matrix.times(matrix_state, weights)
+    return Carry(matrix_state, sample_states, feature_states, weights, h, shared)

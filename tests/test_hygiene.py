@@ -30,6 +30,7 @@ ROOMS = (
     ("storage",),
     ("matrix.orthonormal",),
     ("matrix.dense", "matrix.sides"),
+    ("matrix.frame", "matrix.nodes_side"),
     ("matrix.revealed",),
     ("matrix.limit", "matrix.finite", "matrix.__init__"),
     ("dynamics", "population"),

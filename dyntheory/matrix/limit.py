@@ -14,9 +14,10 @@ from jaxtyping import Float
 from dyntheory._typing import Array
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.linalg import rank_aware_cholesky
+from dyntheory.matrix.frame import FrameSide
+from dyntheory.matrix.nodes_side import NodeSide
 from dyntheory.matrix.orthonormal import orthonormal_on_nodes
 from dyntheory.matrix.revealed import RevealedMatrix
-from dyntheory.matrix.sides import FrameSide, NodeSide
 
 
 class LimitStart(NamedTuple):

@@ -1,8 +1,7 @@
-"""Growing orthonormal families in padded arrays, under any inner product.
+"""Orthonormal rows under any inner product, with directions that are not there told from those that are.
 
 Vectors are rows: a family is (capacity, points), zero where nothing was added yet or a direction was dropped, so that
-products with the whole array are right at every time. Twice is enough: each block is projected and orthonormalised
-twice (block Gram–Schmidt with re-orthogonalisation).
+products with the whole array are right at every time.
 """
 
 from __future__ import annotations
@@ -18,10 +17,17 @@ from dyntheory.linalg import safe_inverse, safe_sqrt
 
 InnerProduct = Callable[[Array, Array], Array]
 
+GRAM_ROUNDING = 1000
+
 
 def drop_tolerance(dtype: jnp.dtype) -> float:
     """Relative remainder below which a direction counts as already present: 1e-9 in float64, 1e-4 in float32."""
     return 1e-9 if dtype == jnp.float64 else 1e-4
+
+
+def gram_tolerance(dtype: jnp.dtype) -> float:
+    """Relative remainder that a difference of Gram matrices can still tell from zero: 5e-7 in float64."""
+    return float((GRAM_ROUNDING * jnp.finfo(dtype).eps) ** 0.5)
 
 
 def euclidean(family: Float[Array, "a points"], vectors: Float[Array, "b points"]) -> Float[Array, "a b"]:
@@ -50,33 +56,43 @@ def orthonormalise(
     return jax.lax.fori_loop(0, count, normalise, vectors)
 
 
+def orthonormalising(gram: Float[Array, "rows rows"], thresholds: Float[Array, " rows"]) -> Float[Array, "rows rows"]:
+    """Return the lower triangular M for which the rows of M x are orthonormal or zero, given the Gram matrix of x.
+
+    A row of x whose remainder has norm at most its threshold gets a zero row.
+    """
+    identity = jnp.eye(gram.shape[0], dtype=gram.dtype)
+    return orthonormalise(identity, lambda a, b: a @ (gram @ b.T), thresholds)
+
+
+def norms_of(gram: Float[Array, "rows rows"]) -> Float[Array, " rows"]:
+    """Return the norms of the vectors with this Gram matrix."""
+    squared = jnp.diagonal(gram)
+    return safe_sqrt(squared, squared > 0)
+
+
 def extend(
     vectors: Float[Array, "rows points"],
     family: Float[Array, "capacity points"],
     inner: InnerProduct,
-    *,
-    beside: Float[Array, "others points"] | None = None,
-) -> tuple[Float[Array, "rows points"], Float[Array, "rows capacity"], Float[Array, "others points"]]:
+) -> tuple[Float[Array, "rows points"], Float[Array, "rows capacity"]]:
     """Return orthonormal rows for the part of `vectors` outside the family, and their components inside it.
 
-    A direction whose remainder is below `drop_tolerance` of its vector's norm counts as absent: a zero row.
+    A direction whose remainder is below `drop_tolerance` of its vector's norm counts as absent: a zero row. Twice is
+    enough: each block is projected and orthonormalised twice.
 
     Args:
         vectors: rows to add.
         family: orthonormal rows, zero rows allowed.
         inner: the inner product of many rows with a few.
-        beside: other rows to project once in the same passes over the family; returned last.
     """
-    squared_norms = jax.vmap(lambda v: inner(v[None], v[None])[0, 0])(vectors)
-    norms = safe_sqrt(squared_norms, squared_norms > 0)
-    count = vectors.shape[0]
-    everything = vectors if beside is None else jnp.concatenate([vectors, beside])
-    components = inner(family, everything).T
-    remainder = everything - components @ family
-    once = orthonormalise(remainder[:count], inner, drop_tolerance(vectors.dtype) * norms)
+    thresholds = drop_tolerance(vectors.dtype) * norms_of(inner(vectors, vectors))
+    components = inner(family, vectors).T
+    remainder = vectors - components @ family
+    once = orthonormalising(inner(remainder, remainder), thresholds) @ remainder
     rest = once - inner(family, once).T @ family
-    found = orthonormalise(rest, inner, jnp.full(norms.shape, 0.5, norms.dtype))
-    return found, components[:count], remainder[count:]
+    half = jnp.full(thresholds.shape, 0.5, thresholds.dtype)
+    return orthonormalising(inner(rest, rest), half) @ rest, components
 
 
 def orthonormal_on_nodes(

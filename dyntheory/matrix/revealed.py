@@ -32,17 +32,14 @@ MIN_SEGMENT = 25
 
 
 class Half(NamedTuple):
-    """What has been revealed on one side, in coordinates of its space.
+    """What has been revealed on one side: its space, and the directions asked about in coordinates of it.
 
-    `directions` are the orthonormal directions asked about, `noise` the vectors with which it answered the other side;
-    the r-th direction of one side belongs to the r-th noise vector of the other.
+    The r-th direction of one side belongs to the r-th noise vector with which the other side answered.
     """
 
     space: Any
     directions: Float[Array, "asked capacity"]
-    noise: Float[Array, "answered capacity"]
     num_directions: Int[Array, ""]
-    num_noise: Int[Array, ""]
 
 
 class Revealed(NamedTuple):
@@ -64,7 +61,6 @@ class RevealedMatrix:
         num_teacher_units: r, columns of the first question.
         num_units: k, columns of every later question.
         memory: keep the Onsager term of h; False is wrong and serves as a negative control.
-        projection: make fresh noise orthogonal to the known directions of its side; False is wrong, likewise.
     """
 
     samples_per_feature: Array
@@ -73,7 +69,6 @@ class RevealedMatrix:
     num_teacher_units: int = dataclasses.field(metadata={"static": True})
     num_units: int = dataclasses.field(metadata={"static": True})
     memory: bool = dataclasses.field(default=True, metadata={"static": True})
-    projection: bool = dataclasses.field(default=True, metadata={"static": True})
 
     def init(self) -> Revealed:
         """Return a state with nothing revealed and room for the teacher and the first state."""
@@ -99,14 +94,14 @@ class RevealedMatrix:
         """Return h = X w/√d, shape (samples, units)."""
         scales = (jnp.ones(()), jax.lax.rsqrt(self.samples_per_feature) * self.memory)
         sides = (self.features, state.features, self.samples, state.samples)
-        features, samples, h = _ask(*sides, w, scales, self.projection)
+        features, samples, h = _ask(*sides, w, scales)
         return Revealed(samples, features), h
 
     def transpose_times(self, state: Revealed, g: Float[Array, "samples units"]) -> tuple[Revealed, Array]:
         """Return p = Xᵀ g/√d, shape (features, units)."""
         scales = (jnp.sqrt(self.samples_per_feature), self.samples_per_feature)
         sides = (self.samples, state.samples, self.features, state.features)
-        samples, features, p = _ask(*sides, g, scales, self.projection)
+        samples, features, p = _ask(*sides, g, scales)
         return Revealed(samples, features), p
 
     def sample_mean(self, values: PyTree) -> PyTree:
@@ -129,42 +124,29 @@ def _ask(
     far: Half,
     vectors: Array,
     scales: tuple[Array, Array],
-    projection: bool,
 ) -> tuple[Half, Half, Array]:
     """Ask about `vectors` of the near side; return both halves and the answer on the far side.
 
     `scales` multiply the fresh and the memory sum.
     """
-    space, asked = near_side.resolve(near.space, vectors)
-    found, _, _ = extend(asked, near.directions, euclidean)
+    near_space, asked = near_side.resolve(near.space, vectors)
+    found, _ = extend(asked, near.directions, euclidean)
     directions = jax.lax.dynamic_update_slice_in_dim(near.directions, found, near.num_directions, 0)
-    near = near._replace(space=space, directions=directions, num_directions=near.num_directions + vectors.shape[1])
-    far_space, fresh = far_side.fresh(far.space, vectors.shape[1])
-    fresh = fresh - projection * euclidean(fresh, far.directions) @ far.directions
-    noise = jax.lax.dynamic_update_slice_in_dim(far.noise, fresh, far.num_noise, 0)
-    far = far._replace(space=far_space, noise=noise, num_noise=far.num_noise + vectors.shape[1])
-    answer = scales[0] * euclidean(asked, near.directions) @ far.noise
-    answer = answer + scales[1] * euclidean(asked, near.noise) @ far.directions
-    return near, far, far_side.expand(far.space, answer)
+    near = Half(near_space, directions, near.num_directions + vectors.shape[1])
+    is_new = jnp.asarray(jnp.sum(found * found, axis=1) > 0.5, found.dtype)
+    far_space = far_side.fresh(far.space, far.directions, is_new)
+    answer = scales[0] * far_side.noise_combination(far_space, asked @ directions.T)
+    answer = answer + scales[1] * near_side.noise_components(near_space, asked) @ far.directions
+    far_space, values = far_side.expand(far_space, answer)
+    return near, far._replace(space=far_space), values
 
 
 def _new_half(side: Side, num_asked: int, num_answered: int) -> Half:
-    space = side.init(num_asked + num_answered)
-    capacity = side.capacity(space)
-    return Half(
-        space=space,
-        directions=jnp.zeros((num_asked, capacity), float),
-        noise=jnp.zeros((num_answered, capacity), float),
-        num_directions=jnp.asarray(0),
-        num_noise=jnp.asarray(0),
-    )
+    space = side.init(num_asked, num_answered)
+    return Half(space, jnp.zeros((num_asked, side.capacity(space)), float), jnp.asarray(0))
 
 
 def _grow_half(side: Side, half: Half, count: int) -> Half:
     space = side.grow(half.space, count)
     wider = side.capacity(space) - half.directions.shape[1]
-    return half._replace(
-        space=space,
-        directions=jnp.pad(half.directions, ((0, count), (0, wider))),
-        noise=jnp.pad(half.noise, ((0, count), (0, wider))),
-    )
+    return half._replace(space=space, directions=jnp.pad(half.directions, ((0, count), (0, wider))))

@@ -38,7 +38,10 @@ def _quantities(sizes: str, matrix: str, adam: bool = False) -> dict[str, np.nda
             data = DenseMatrix(jax.random.normal(matrix_key, (n, d), float))
         else:
             data = finite_matrix(matrix_key, n, d, num_teacher_units=1, num_units=2)
-            data = dataclasses.replace(data, projection=matrix == "revealed")
+            sides = (
+                dataclasses.replace(side, projection=matrix == "revealed") for side in (data.samples, data.features)
+            )
+            data = dataclasses.replace(data, samples=next(sides), features=next(sides))
         records = run(law, method, data, start, num_steps=num_steps)
         return records.train_error, records.gram
 
