@@ -125,23 +125,37 @@ def begin(
     law: TeacherStudent, method: GeneralFirstOrderMethod, matrix: Matrix, start: Start, keep: Keep
 ) -> tuple[Problem, Carry, Records]:
     """Reveal the labels and the first preactivation; return the record of state 0 as well."""
-    matrix_state, z = matrix.times(matrix.init(), start.teacher_weights)
+    rows = jnp.concatenate([start.teacher_weights, start.weights], axis=1)
+    matrix_state, first = matrix.times(matrix.init(), rows)
+    z, h = jnp.split(first, [start.teacher_weights.shape[1]], axis=1)
     labels = jax.vmap(law.label)(z, start.label_noise)
     shared = method.init_shared(start.head, start.samples_per_feature, method.hyperparameters)
     sample_states = jax.vmap(method.init_sample, in_axes=(0, None))(labels, shared)
     feature_states = jax.vmap(method.init_feature, in_axes=(0, None))(start.weights, shared)
-    matrix_state, h = matrix.times(matrix_state, start.weights)
     problem = Problem(method, matrix, labels, start.teacher_weights)
     carry = Carry(matrix_state, sample_states, feature_states, start.weights, h, shared)
     return problem, carry, _record(problem, carry, keep)
+
+
+def no_uniforms(problem: Problem, num_steps: int) -> tuple[Array, Array]:
+    """Return the uniforms of a method that asks for none."""
+    rows = (problem.labels.shape[0], problem.teacher_weights.shape[0])
+    noise = (problem.method.sample_noise, problem.method.feature_noise)
+    return (
+        _uniforms(None, num_steps, rows[0], noise[0], problem.labels.dtype),
+        _uniforms(None, num_steps, rows[1], noise[1], problem.labels.dtype),
+    )
+
+
+def grow(problem: Problem, carry: Carry, *, num_steps: int) -> Carry:
+    """Make room for that many more steps."""
+    return carry._replace(matrix_state=problem.matrix.grow(carry.matrix_state, num_steps))
 
 
 def advance(
     problem: Problem, carry: Carry, uniforms: tuple[Array, Array], keep: Keep, *, num_steps: int
 ) -> tuple[Carry, Records]:
     """Make that many updates; return the records of the states after them."""
-    matrix = problem.matrix
-    carry = carry._replace(matrix_state=matrix.grow(carry.matrix_state, num_steps))
 
     def step(carry: Carry, uniforms: tuple[Array, Array]) -> tuple[Carry, Records]:
         carry = _update(problem, carry, *uniforms)
@@ -181,6 +195,7 @@ def run(
     )
     pieces, done = [jax.tree.map(lambda leaf: leaf[None], first)], 0
     for length in matrix.segments(num_steps):
+        carry = grow(problem, carry, num_steps=length)
         now = jax.tree.map(lambda u, a=done, b=done + length: u[a:b], uniforms)
         carry, records = advance(problem, carry, now, keep, num_steps=length)
         pieces.append(records)

@@ -3,34 +3,60 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 
-from dyntheory._precision import to_numpy
-from dyntheory._typing import Array, Key, Progress, PyTree
+from dyntheory._precision import double_precision
+from dyntheory._typing import Key, Progress
 from dyntheory.assumptions import assess
 from dyntheory.error_bars import standard_error
-from dyntheory.gaussian.nodes import NUM_BLOCKS, NodeSet, draw_nodes
-from dyntheory.law import TeacherStudent
-from dyntheory.matrix.limit import num_dimensions
-from dyntheory.method import GeneralFirstOrderMethod
+from dyntheory.gaussian.nodes import NUM_BLOCKS, NodeSet, draw_nodes, teacher_rows
+from dyntheory.gaussian.sobol import SobolNet, sobol_net
+from dyntheory.limit_run import LimitProblem, State, net_dimensions, solve
 from dyntheory.outcome import heavy_tail
 from dyntheory.population import num_test_dimensions
 from dyntheory.problem import PreparedProblem, provenance
 from dyntheory.randomness import seed
-from dyntheory.state_evolution import LimitCurves, state_evolution
+from dyntheory.state_evolution import LimitCurves
 from dyntheory.trajectory import CURVES, PREACTIVATION_BYTES, Trajectory, reported_fields
 
 MIN_TEST_NODES = 2**14
 
 
-class NodePair(NamedTuple):
-    """Nodes of the training samples and of a fresh test sample."""
+class Job(NamedTuple):
+    """One solution: of one head, on all nodes or on one sub-net."""
 
-    samples: NodeSet
-    test: NodeSet
+    name: str
+    problem: LimitProblem
+    net: SobolNet
+    test_nodes: NodeSet
+    keep_preactivations: bool
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Where solutions are kept between the pieces of a run, so that they can be taken up again."""
+
+    def finished(self, name: str) -> LimitCurves | None:
+        """Return a solution that was finished before."""
+        ...
+
+    def state(self, name: str) -> State | None:
+        """Return the state from which to go on, None for the start."""
+        ...
+
+    def after_piece(self, name: str, state: State) -> None:
+        """Take note of a state, and save it if it is time."""
+        ...
+
+    def finish(self, name: str, curves: LimitCurves) -> None:
+        """Save a finished solution."""
+        ...
 
 
 def solve_on_nodes(
@@ -40,27 +66,25 @@ def solve_on_nodes(
     num_nodes: int,
     keep_preactivations: bool | None,
     report: Progress,
+    store: Store | None = None,
 ) -> Trajectory:
     """Solve on `num_nodes` nodes and on their sub-nets, average over heads, attach errors.
 
     Raises:
         ValueError: preactivations are to be kept for several heads.
     """
-    law, method, heads, moment = problem
+    method, heads = problem.method, problem.heads
     keep = _keeps_preactivations(keep_preactivations, len(heads), (num_steps + 1) * num_nodes * method.num_units)
-    nodes, blocks = (_draw(problem, key, num_steps, num_nodes, cut) for cut in (None, NUM_BLOCKS))
-    whole, parts = [], []
-    for index, head in enumerate(heads):
-        report(index / len(heads), f"{num_nodes} nodes")
-        solved = _solve(law, method, head, moment, nodes, num_steps=num_steps, keep_preactivations=keep)
-        # Dispatched before the first result is asked for: compiling the second program overlaps with running the first.
-        solved_blocks = _solve_blocks(law, method, head, moment, blocks, num_steps=num_steps)
-        whole.append(to_numpy(solved))
-        report((index + 0.5) / len(heads), f"{NUM_BLOCKS} sub-nets for the error bar")
-        parts.append(to_numpy(solved_blocks))
+    jobs = _jobs(problem, key, num_steps, num_nodes, keep)
+    run = _run_beside if store is None else functools.partial(_run_in_turn, store)
+    solved = run(jobs, num_steps, report)
     report(1.0, "done")
+    per_head = [solved[i : i + NUM_BLOCKS + 1] for i in range(0, len(solved), NUM_BLOCKS + 1)]
+    whole = [group[0] for group in per_head]
+    parts = [jax.tree.map(lambda *leaves: np.stack(leaves), *group[1:]) for group in per_head]
+    weights = teacher_rows(jobs[0].net.rows(0, problem.law.num_teacher_units))[1]
     details = {"num_steps": num_steps, "num_nodes": num_nodes, "num_heads": len(heads)}
-    return _assemble(problem, whole, parts, nodes.samples.weights, provenance(problem, key, "prediction", **details))
+    return _assemble(problem, whole, parts, weights, provenance(problem, key, "prediction", **details))
 
 
 def _keeps_preactivations(wanted: bool | None, num_heads: int, size: int) -> bool:
@@ -69,44 +93,92 @@ def _keeps_preactivations(wanted: bool | None, num_heads: int, size: int) -> boo
     return wanted if wanted is not None else num_heads == 1 and 8 * size <= PREACTIVATION_BYTES
 
 
-def _draw(problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int, num_blocks: int | None) -> NodePair:
-    law, method = problem.law, problem.method
-    r = law.num_teacher_units
-    dimensions = num_dimensions(num_steps, method.num_units, r, law.num_outputs)
-    test_dimensions, test_size = num_test_dimensions(law, method), max(num_nodes, MIN_TEST_NODES)
-    return NodePair(
-        draw_nodes(num_nodes, dimensions, num_heavy=r, seed=seed(key, "nodes"), num_blocks=num_blocks),
-        draw_nodes(test_size, test_dimensions, num_heavy=r, seed=seed(key, "test_nodes"), num_blocks=num_blocks),
+def _jobs(problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int, keep: bool) -> list[Job]:
+    """Return for each head the solution on all nodes, then those on the sub-nets."""
+    law, method, heads, moment = problem
+    r, size = law.num_teacher_units, max(num_nodes, MIN_TEST_NODES)
+    draw = functools.partial(
+        draw_nodes, size, num_test_dimensions(law, method), num_heavy=r, seed=seed(key, "test_nodes")
+    )
+    test, cut = draw(), draw(num_blocks=NUM_BLOCKS)
+    net = sobol_net(num_nodes, net_dimensions(law, method, num_steps), seed(key, "nodes"))
+    jobs = []
+    for index, head in enumerate(heads):
+        one = LimitProblem(law, method, head, moment)
+        jobs.append(Job(f"head_{index}_whole", one, net, test, keep))
+        for number, block in enumerate(net.blocks(NUM_BLOCKS)):
+            nodes = NodeSet(cut.coordinates[number], cut.weights[number])
+            jobs.append(Job(f"head_{index}_block_{number}", one, block, nodes, False))
+    return jobs
+
+
+def _solve(job: Job, num_steps: int, after_piece: Callable[[State], None], resume: State | None = None) -> LimitCurves:
+    return solve(
+        job.problem,
+        job.net,
+        job.test_nodes,
+        num_steps=num_steps,
+        keep_preactivations=job.keep_preactivations,
+        after_piece=after_piece,
+        resume=resume,
     )
 
 
-@functools.partial(jax.jit, static_argnames=("num_steps", "keep_preactivations"))
-def _solve(
-    law: TeacherStudent,
-    method: GeneralFirstOrderMethod,
-    head: PyTree,
-    moment: Array,
-    nodes: NodePair,
-    *,
-    num_steps: int,
-    keep_preactivations: bool,
-) -> LimitCurves:
-    return state_evolution(
-        law, method, head, moment, *nodes, num_steps=num_steps, keep_preactivations=keep_preactivations
-    )
+def _run_in_turn(store: Store, jobs: list[Job], num_steps: int, report: Progress) -> list[LimitCurves]:
+    """Solve one after the other, saving on the way and taking up what was saved."""
+    sizes = np.asarray([job.net.num_nodes for job in jobs], float)
+    before = np.concatenate([[0.0], np.cumsum(sizes)]) / sizes.sum()
+    solved = []
+    for index, job in enumerate(jobs):
+
+        def after_piece(state: State, index: int = index, job: Job = job) -> None:
+            done = before[index] + state.fraction * (before[index + 1] - before[index])
+            report(done, f"{job.net.num_nodes} nodes, solution {index + 1} of {len(jobs)}")
+            store.after_piece(job.name, state)
+
+        curves = store.finished(job.name)
+        if curves is None:
+            curves = _solve(job, num_steps, after_piece, store.state(job.name))
+            store.finish(job.name, curves)
+        solved.append(curves)
+    return solved
 
 
-@functools.partial(jax.jit, static_argnames=("num_steps",))
-def _solve_blocks(
-    law: TeacherStudent,
-    method: GeneralFirstOrderMethod,
-    head: PyTree,
-    moment: Array,
-    blocks: NodePair,
-    *,
-    num_steps: int,
-) -> LimitCurves:
-    return jax.lax.map(lambda nodes: state_evolution(law, method, head, moment, *nodes, num_steps=num_steps), blocks)
+class _Stopped(Exception):
+    """Raised in the second thread when the first one failed."""
+
+
+def _run_beside(jobs: list[Job], num_steps: int, report: Progress) -> list[LimitCurves]:
+    """Solve on all nodes and, in a second thread, on the sub-nets: one compiles while the other runs."""
+    stopped, total = threading.Event(), len(jobs) // (NUM_BLOCKS + 1)
+    whole = [job for job in jobs if job.keep_preactivations or job.net.num_nodes == jobs[0].net.num_nodes]
+    parts = [job for job in jobs if job.net.num_nodes != jobs[0].net.num_nodes]
+
+    def check(state: State) -> None:
+        del state
+        if stopped.is_set():
+            raise _Stopped
+
+    def solve_parts() -> list[LimitCurves]:
+        with double_precision():
+            return [_solve(job, num_steps, check) for job in parts]
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(solve_parts)
+        try:
+            solved = []
+            for index, job in enumerate(whole):
+
+                def tell(state: State, index: int = index, job: Job = job) -> None:
+                    report((index + state.fraction) / total, f"{job.net.num_nodes} nodes and their sub-nets")
+
+                solved.append(_solve(job, num_steps, tell))
+            rest = waiting.result()
+        except BaseException:
+            stopped.set()
+            raise
+    grouped = [[solved[i], *rest[i * NUM_BLOCKS : (i + 1) * NUM_BLOCKS]] for i in range(total)]
+    return [curves for group in grouped for curves in group]
 
 
 def _assemble(

@@ -19,7 +19,7 @@ from dyntheory._typing import Array, PyTree
 from dyntheory.dynamics import Records, Start, run
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.law import TeacherStudent
-from dyntheory.matrix.limit import limit_matrix
+from dyntheory.matrix.limit import check_nodes, limit_matrix
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.population import population_metrics
 from dyntheory.status import DyntheoryWarning
@@ -68,6 +68,13 @@ def state_evolution(
             DyntheoryWarning,
             stacklevel=2,
         )
+    check_nodes(
+        nodes,
+        num_steps=num_steps,
+        num_units=method.num_units,
+        num_teacher_units=law.num_teacher_units,
+        num_outputs=law.num_outputs,
+    )
     start = limit_matrix(
         nodes,
         joint_second_moment,

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 import dyntheory as dt
-from dyntheory import limit_solver
+from dyntheory import limit_run
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 from dyntheory.matrix.limit import num_dimensions
 from dyntheory.population import num_test_dimensions
@@ -86,10 +86,10 @@ def test_new_numbers_do_not_recompile(key: jax.Array) -> None:
         )
 
     solve(0.1, 1.0, 0.2)
-    solver: Any = limit_solver._solve
-    before = solver._cache_size()
+    programs: list[Any] = [limit_run._begin, limit_run._grow, limit_run._advance, limit_run._test_metrics]
+    before = [program._cache_size() for program in programs]
     solve(0.3, 2.0, 0.4)
-    assert solver._cache_size() == before
+    assert [program._cache_size() for program in programs] == before
 
 
 def test_float32_says_so_and_is_close() -> None:

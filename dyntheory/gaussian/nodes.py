@@ -10,17 +10,15 @@ Reference: `owen1998scrambling` for scrambled nets.
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import ndtr, ndtri
-from scipy.stats import qmc
 
-MAX_DIMENSIONS = 21201
+from dyntheory.gaussian.sobol import SobolNet, sobol_net, uniforms
+
 NUM_BLOCKS = 8
-SOBOL_BITS = 30
 
 
 @jax.tree_util.register_dataclass
@@ -63,12 +61,12 @@ def heavy_weights(values: np.ndarray) -> np.ndarray:
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-@functools.lru_cache(maxsize=2)
-def _sobol(num_nodes: int, num_dimensions: int, seed: int) -> np.ndarray:
-    sampler = qmc.Sobol(num_dimensions, scramble=True, bits=SOBOL_BITS, rng=np.random.default_rng(seed))
-    uniforms = sampler.random(num_nodes) + 0.5 / 2**SOBOL_BITS
-    uniforms.flags.writeable = False
-    return uniforms
+def teacher_rows(net: SobolNet) -> tuple[np.ndarray, np.ndarray]:
+    """Return coordinates (r, nodes) from the heavier law at midpoints, and the weights (nodes,) of the nodes."""
+    if not len(net.shift):
+        return np.empty((0, net.num_nodes)), np.full(net.num_nodes, 1.0 / net.num_nodes)
+    values = heavy_quantile((np.floor(uniforms(net) * net.num_nodes) + 0.5) / net.num_nodes)
+    return values, heavy_weights(values)
 
 
 def draw_nodes(
@@ -86,21 +84,11 @@ def draw_nodes(
     Raises:
         ValueError: too many dimensions, or N not a power of two.
     """
-    if num_dimensions > MAX_DIMENSIONS:
-        raise ValueError(
-            f"The node set needs {num_dimensions} dimensions (innovations of all steps), Sobol points have at most "
-            f"{MAX_DIMENSIONS}: lower num_steps × num_units."
-        )
-    if num_nodes < 1 or num_nodes & (num_nodes - 1):
-        raise ValueError(f"`num_nodes` must be a power of two, got {num_nodes}.")
-    uniforms = _sobol(num_nodes, num_dimensions, seed)
-    blocks = uniforms.reshape(num_blocks or 1, -1, num_dimensions)
-    size = blocks.shape[1]
-    coordinates = np.empty((blocks.shape[0], num_dimensions, size))
-    midpoints = (np.floor(blocks[..., :num_heavy] * size) + 0.5) / size
-    coordinates[:, :num_heavy] = np.moveaxis(heavy_quantile(midpoints), -1, -2)
-    coordinates[:, num_heavy:] = np.moveaxis(ndtri(blocks[..., num_heavy:]), -1, -2)
-    weights = heavy_weights(coordinates[:, :num_heavy])
+    whole = sobol_net(num_nodes, num_dimensions, seed)
+    parts = [whole] if num_blocks is None else whole.blocks(num_blocks)
+    heavy, weights = zip(*(teacher_rows(part.rows(0, num_heavy)) for part in parts), strict=True)
+    light = [ndtri(uniforms(part.rows(num_heavy, num_dimensions))) for part in parts]
+    coordinates = [np.concatenate(pair) for pair in zip(heavy, light, strict=True)]
     if num_blocks is None:
         return NodeSet(coordinates[0], weights[0])
-    return NodeSet(coordinates, weights)
+    return NodeSet(np.stack(coordinates), np.stack(weights))

@@ -6,7 +6,8 @@ are (D, units) arrays with the ordinary dot product. Linear feature maps act on 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
+from typing import NamedTuple, cast
 
 import jax.numpy as jnp
 from jaxtyping import Float
@@ -52,7 +53,8 @@ def limit_matrix(
     """Set up the limit matrix on a node set of shape (`num_dimensions(…)`, nodes).
 
     Args:
-        nodes: coordinates in the order z (r), ξ (outputs), innovations.
+        nodes: coordinates in the order z (r), ξ (outputs), innovations; those of later steps may be missing and come
+            through `with_reserve`.
         joint_second_moment: E[(w*, w⁰)(w*, w⁰)ᵀ], shape (r + k, r + k), any rank.
         samples_per_feature: α.
         num_teacher_units: r.
@@ -61,9 +63,6 @@ def limit_matrix(
         memory: False drops the Onsager term (negative control).
     """
     coordinates, weights = nodes.as_arrays()
-    _check_nodes(
-        coordinates, (num_steps, joint_second_moment.shape[0] - num_teacher_units, num_teacher_units, num_outputs)
-    )
     num_units = joint_second_moment.shape[0] - num_teacher_units
     num_answers, size = num_units * num_steps, coordinates.shape[-1]
     raw_noise = coordinates[num_teacher_units : num_teacher_units + num_outputs]
@@ -75,7 +74,7 @@ def limit_matrix(
     rows = rows.at[:start].set(rank_aware_cholesky(joint_second_moment).T)
     matrix = RevealedMatrix(
         samples_per_feature,
-        samples=NodeSide(weights, fixed, innovations, num_columns=num_units),
+        samples=NodeSide(weights, fixed, innovations, jnp.asarray(0), num_columns=num_units),
         features=FrameSide(num_coordinates=start + num_answers, num_initial=start),
         num_teacher_units=num_teacher_units,
         num_units=num_units,
@@ -89,12 +88,22 @@ def limit_matrix(
     )
 
 
-def _check_nodes(coordinates: Array, counts: tuple[int, int, int, int]) -> None:
-    """Refuse node sets on which directions would run out or noise be used twice."""
+def with_reserve(matrix: RevealedMatrix, rows: Float[Array, "noise nodes"], first: Array) -> RevealedMatrix:
+    """Return the matrix with noise coordinates for the next steps, the first of them number `first` of the run."""
+    samples = dataclasses.replace(cast(NodeSide, matrix.samples), reserve=rows, first_in_reserve=first)
+    return dataclasses.replace(matrix, samples=samples)
+
+
+def check_nodes(nodes: NodeSet, *, num_steps: int, num_units: int, num_teacher_units: int, num_outputs: int) -> None:
+    """Refuse node sets on which directions would run out or noise be used twice.
+
+    Raises:
+        ValueError: too few nodes, or another number of coordinates than the run needs.
+    """
+    counts = (num_steps, num_units, num_teacher_units, num_outputs)
     wanted, columns = num_dimensions(*counts), num_columns(*counts)
-    if coordinates.shape[0] != wanted:
-        raise ValueError(f"The node set must have {wanted} coordinates for this run, got {coordinates.shape[0]}.")
-    if coordinates.shape[1] < 2 * columns:
-        raise ValueError(
-            f"The node set must have at least {2 * columns} nodes for {columns} directions, got {coordinates.shape[1]}."
-        )
+    found, size = nodes.coordinates.shape[-2:]
+    if found != wanted:
+        raise ValueError(f"The node set must have {wanted} coordinates for this run, got {found}.")
+    if size < 2 * columns:
+        raise ValueError(f"The node set must have at least {2 * columns} nodes for {columns} directions, got {size}.")

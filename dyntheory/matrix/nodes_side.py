@@ -66,13 +66,15 @@ class NodeSide:
     Args:
         weights: shape (nodes,), summing to one.
         fixed: orthonormal rows that are there from the start: the constant, the label noise.
-        reserve: raw noise coordinates in the order of their revelation.
+        reserve: raw noise coordinates in the order of their revelation, from number `first_in_reserve` on.
+        first_in_reserve: how many noise coordinates came before those in the reserve.
         num_columns: columns of every question but the first.
     """
 
     weights: Float[Array, " nodes"]
     fixed: Float[Array, "fixed nodes"]
     reserve: Float[Array, "noise nodes"]
+    first_in_reserve: Array
     num_columns: int = dataclasses.field(metadata={"static": True})
 
     def inner(self, family: Array, vectors: Array) -> Array:
@@ -172,7 +174,7 @@ class NodeSide:
 
     def _project(self, space: NodeSpace, change: Array, num_noise: int, thresholds: Array) -> tuple[NodeSpace, Pending]:
         """Return the changes and the next noise with their components along the basis."""
-        noise = jax.lax.dynamic_slice_in_dim(self.reserve, space.num_drawn, num_noise)
+        noise = jax.lax.dynamic_slice_in_dim(self.reserve, space.num_drawn - self.first_in_reserve, num_noise)
         raw = jnp.concatenate([change, noise])
         has_latest = space.latest.shape[0] <= self.capacity(space) and change.shape[0] > 0
         asked = jnp.concatenate([raw, space.latest]) if has_latest else raw

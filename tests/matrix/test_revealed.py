@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dyntheory.gaussian.nodes import draw_nodes
-from dyntheory.matrix.limit import limit_matrix, num_columns, num_dimensions
+from dyntheory.matrix.limit import check_nodes, limit_matrix, num_columns, num_dimensions
 from dyntheory.matrix.revealed import RevealedMatrix
 
 ALPHA, STEPS, UNITS = 1.7, 6, 2
@@ -105,7 +105,7 @@ def test_node_sets_that_are_too_small_are_refused() -> None:
     for count, size, message in ((5, 256, "14 coordinates"), (14, 16, "at least")):
         nodes = draw_nodes(size, count, num_heavy=1, seed=0)
         with pytest.raises(ValueError, match=message):
-            limit_matrix(nodes, jnp.eye(3), jnp.asarray(1.0), num_teacher_units=1, num_outputs=1, num_steps=5)
+            check_nodes(nodes, num_steps=5, num_units=2, num_teacher_units=1, num_outputs=1)
 
 
 def test_growth_in_pieces_changes_nothing() -> None:
