@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dyntheory._version import __version__
 from dyntheory.compare import Agreement, compare
+from dyntheory.cost import Cost, prediction_cost
 from dyntheory.first_layer import FirstLayer
 from dyntheory.law import TeacherStudent
 from dyntheory.method import GeneralFirstOrderMethod
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MLP",
     "Agreement",
+    "Cost",
     "DyntheoryWarning",
     "FirstLayer",
     "FlaxNetwork",
@@ -42,6 +44,7 @@ __all__ = [
     "load",
     "plot",
     "predict",
+    "prediction_cost",
     "simulate",
     "state_evolution",
 ]

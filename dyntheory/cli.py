@@ -59,6 +59,12 @@ class Task:
     force: Flag = False
     """Replace files that exist."""
 
+    checkpoint: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Save the state of a long prediction here every two minutes."""
+
+    resume: Flag = False
+    """Go on from the checkpoint, to the same numbers bit by bit."""
+
 
 Arguments = Annotated[Task, tyro.conf.arg(name="")]
 
@@ -149,12 +155,18 @@ def _perform(task: Task, sides: tuple[str, ...]) -> int:
     """Compute the sides asked for, print, draw, write."""
     from rich.console import Console
 
+    from dyntheory.compilation_cache import use_compilation_cache
     from dyntheory.config import load_problem
     from dyntheory.report import print_report
 
+    use_compilation_cache()
     files = _planned_files(task, sides)
     problem = load_problem(task.problem, overrides=task.set)
-    arguments = {side: problem.predict if side == "theory" else problem.simulate_arguments() for side in sides}
+    saving = {} if task.checkpoint is None else {"checkpoint": task.checkpoint, "resume": task.resume}
+    if task.resume and task.checkpoint is None:
+        raise ValueError("--resume needs --checkpoint FOLDER: where to go on from.")
+    theory = {**problem.predict, **saving}
+    arguments = {side: theory if side == "theory" else problem.simulate_arguments() for side in sides}
     if len(sides) == 2 and problem.simulate["num_runs"] < 2 * problem.simulate.get("num_heads", 1):
         raise ValueError("compare needs `simulate.num_runs` of at least two for every head: one run has no error bar.")
     console = Console()

@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._precision import to_numpy
 from dyntheory._typing import Array, PyTree
+from dyntheory.devices import NodeSharding, gathered, spread
 from dyntheory.dynamics import Carry, Keep, Problem, Records, Start, advance, begin, grow, no_uniforms
 from dyntheory.gaussian.nodes import NodeSet, teacher_rows
 from dyntheory.gaussian.sobol import SobolNet, normals
@@ -88,8 +88,9 @@ def solve(
     *,
     num_steps: int,
     keep_preactivations: bool = False,
+    sharding: NodeSharding | None = None,
     after_piece: Callable[[State], None] = lambda state: None,
-    resume: State | None = None,
+    take_up: Callable[[State], State] = lambda first: first,
 ) -> LimitCurves:
     """Return the limit of training on the points of `net`; call inside `double_precision`.
 
@@ -99,30 +100,35 @@ def solve(
         test_nodes: for the population metrics.
         num_steps: T.
         keep_preactivations: record h^t on the nodes.
+        sharding: how nodes are spread over devices; default all on one.
         after_piece: called between pieces with the run so far; may raise to stop.
-        resume: go on from there.
+        take_up: given the first state, returns the one from which to go on.
     """
     cut, keep = plan(num_steps), Keep(preactivations=keep_preactivations)
-    state = resume or _first_state(problem, net, cut, keep)
+    state = take_up(_first_state(problem, net, cut, keep, sharding))
     while state.pieces_done < cut.num_pieces:
-        state = _next_piece(problem, net, cut, keep, state)
+        state = _next_piece(problem, net, cut, keep, state, sharding)
         after_piece(state)
     stacked = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: num_steps + 1], *state.records)
-    records = stacked._replace(labels=np.asarray(state.problem.labels))
+    records = stacked._replace(labels=gathered(state.problem.labels))
     test = _test_metrics(problem.law, problem.method, records.gram, records.head, test_nodes)
-    return LimitCurves(records, *to_numpy(test))
+    return LimitCurves(records, *gathered(test))
 
 
-def _first_state(problem: LimitProblem, net: SobolNet, cut: Plan, keep: Keep) -> State:
+def _first_state(problem: LimitProblem, net: SobolNet, cut: Plan, keep: Keep, sharding: NodeSharding | None) -> State:
     law, method = problem.law, problem.method
     r = law.num_teacher_units
-    teacher, weights = teacher_rows(net.rows(0, r))
-    others = normals(net.rows(r, r + law.num_outputs + method.num_units))
+    by_row, by_node = (None, None) if sharding is None else sharding
+    values, weights = teacher_rows(net.rows(0, r))
+    teacher, weights = spread(values, by_row), spread(weights, by_node)
+    others = normals(net.rows(r, r + law.num_outputs + method.num_units), by_row)
     fixed, carry, record = _begin(problem, teacher, others, weights, num_steps=cut.num_steps, keep=keep)
-    return State(0, cut.num_pieces, fixed, carry, [to_numpy(record)])
+    return State(0, cut.num_pieces, fixed, carry, [gathered(record)])
 
 
-def _next_piece(problem: LimitProblem, net: SobolNet, cut: Plan, keep: Keep, state: State) -> State:
+def _next_piece(
+    problem: LimitProblem, net: SobolNet, cut: Plan, keep: Keep, state: State, sharding: NodeSharding | None
+) -> State:
     law, k = problem.law, problem.method.num_units
     done = state.pieces_done * cut.length
     carry = state.carry
@@ -130,13 +136,16 @@ def _next_piece(problem: LimitProblem, net: SobolNet, cut: Plan, keep: Keep, sta
         room = min(cut.per_growth, cut.num_pieces - state.pieces_done) * cut.length
         carry = _grow(state.problem, carry, num_steps=room)
     start = law.num_teacher_units + law.num_outputs + k * (done + 1)
-    noise = normals(net.rows(start, start + k * cut.length))
+    noise = normals(net.rows(start, start + k * cut.length), None if sharding is None else sharding.rows)
     first = law.num_teacher_units + k * (done + 1)
     carry, records = _advance(state.problem, carry, noise, first, num_steps=cut.length, keep=keep)
-    return state._replace(pieces_done=state.pieces_done + 1, carry=carry, records=[*state.records, to_numpy(records)])
+    return state._replace(pieces_done=state.pieces_done + 1, carry=carry, records=[*state.records, gathered(records)])
 
 
-@functools.partial(jax.jit, static_argnames=("num_steps", "keep"))
+# It runs once and takes longer to compile than to run.
+@functools.partial(
+    jax.jit, static_argnames=("num_steps", "keep"), compiler_options={"xla_backend_optimization_level": "0"}
+)
 def _begin(
     problem: LimitProblem, teacher: Array, others: Array, weights: Array, *, num_steps: int, keep: Keep
 ) -> tuple[Problem, Carry, Records]:

@@ -14,6 +14,8 @@ import numpy as np
 from dyntheory._precision import double_precision
 from dyntheory._typing import Key, Progress
 from dyntheory.assumptions import assess
+from dyntheory.devices import NodeSharding
+from dyntheory.dynamics import Records
 from dyntheory.error_bars import standard_error
 from dyntheory.gaussian.nodes import NUM_BLOCKS, NodeSet, draw_nodes, teacher_rows
 from dyntheory.gaussian.sobol import SobolNet, sobol_net
@@ -36,18 +38,19 @@ class Job(NamedTuple):
     net: SobolNet
     test_nodes: NodeSet
     keep_preactivations: bool
+    sharding: NodeSharding | None
 
 
 @runtime_checkable
 class Store(Protocol):
     """Where solutions are kept between the pieces of a run, so that they can be taken up again."""
 
-    def finished(self, name: str) -> LimitCurves | None:
-        """Return a solution that was finished before."""
+    def finished(self, name: str) -> list[np.ndarray] | None:
+        """Return the leaves of a solution that was finished before."""
         ...
 
-    def state(self, name: str) -> State | None:
-        """Return the state from which to go on, None for the start."""
+    def take_up(self, name: str, first: State) -> State:
+        """Return the state from which to go on, given the first one."""
         ...
 
     def after_piece(self, name: str, state: State) -> None:
@@ -66,7 +69,9 @@ def solve_on_nodes(
     num_nodes: int,
     keep_preactivations: bool | None,
     report: Progress,
+    *,
     store: Store | None = None,
+    sharding: NodeSharding | None = None,
 ) -> Trajectory:
     """Solve on `num_nodes` nodes and on their sub-nets, average over heads, attach errors.
 
@@ -75,8 +80,10 @@ def solve_on_nodes(
     """
     method, heads = problem.method, problem.heads
     keep = _keeps_preactivations(keep_preactivations, len(heads), (num_steps + 1) * num_nodes * method.num_units)
-    jobs = _jobs(problem, key, num_steps, num_nodes, keep)
-    run = _run_beside if store is None else functools.partial(_run_in_turn, store)
+    jobs = _jobs(problem, key, num_steps, num_nodes, keep, sharding)
+    # Two threads would start the exchanges between devices in an order of their own on every process.
+    alone = store is None and sharding is None
+    run = _run_beside if alone else functools.partial(_run_in_turn, store)
     solved = run(jobs, num_steps, report)
     report(1.0, "done")
     per_head = [solved[i : i + NUM_BLOCKS + 1] for i in range(0, len(solved), NUM_BLOCKS + 1)]
@@ -93,7 +100,9 @@ def _keeps_preactivations(wanted: bool | None, num_heads: int, size: int) -> boo
     return wanted if wanted is not None else num_heads == 1 and 8 * size <= PREACTIVATION_BYTES
 
 
-def _jobs(problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int, keep: bool) -> list[Job]:
+def _jobs(
+    problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int, keep: bool, sharding: NodeSharding | None
+) -> list[Job]:
     """Return for each head the solution on all nodes, then those on the sub-nets."""
     law, method, heads, moment = problem
     r, size = law.num_teacher_units, max(num_nodes, MIN_TEST_NODES)
@@ -105,26 +114,32 @@ def _jobs(problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int, ke
     jobs = []
     for index, head in enumerate(heads):
         one = LimitProblem(law, method, head, moment)
-        jobs.append(Job(f"head_{index}_whole", one, net, test, keep))
+        jobs.append(Job(f"head_{index}_whole", one, net, test, keep, sharding))
         for number, block in enumerate(net.blocks(NUM_BLOCKS)):
             nodes = NodeSet(cut.coordinates[number], cut.weights[number])
-            jobs.append(Job(f"head_{index}_block_{number}", one, block, nodes, False))
+            jobs.append(Job(f"head_{index}_block_{number}", one, block, nodes, False, sharding))
     return jobs
 
 
-def _solve(job: Job, num_steps: int, after_piece: Callable[[State], None], resume: State | None = None) -> LimitCurves:
+def _solve(
+    job: Job,
+    num_steps: int,
+    after_piece: Callable[[State], None],
+    take_up: Callable[[State], State] = lambda first: first,
+) -> LimitCurves:
     return solve(
         job.problem,
         job.net,
         job.test_nodes,
         num_steps=num_steps,
         keep_preactivations=job.keep_preactivations,
+        sharding=job.sharding,
         after_piece=after_piece,
-        resume=resume,
+        take_up=take_up,
     )
 
 
-def _run_in_turn(store: Store, jobs: list[Job], num_steps: int, report: Progress) -> list[LimitCurves]:
+def _run_in_turn(store: Store | None, jobs: list[Job], num_steps: int, report: Progress) -> list[LimitCurves]:
     """Solve one after the other, saving on the way and taking up what was saved."""
     sizes = np.asarray([job.net.num_nodes for job in jobs], float)
     before = np.concatenate([[0.0], np.cumsum(sizes)]) / sizes.sum()
@@ -134,14 +149,28 @@ def _run_in_turn(store: Store, jobs: list[Job], num_steps: int, report: Progress
         def after_piece(state: State, index: int = index, job: Job = job) -> None:
             done = before[index] + state.fraction * (before[index + 1] - before[index])
             report(done, f"{job.net.num_nodes} nodes, solution {index + 1} of {len(jobs)}")
-            store.after_piece(job.name, state)
+            if store is not None:
+                store.after_piece(job.name, state)
 
-        curves = store.finished(job.name)
-        if curves is None:
-            curves = _solve(job, num_steps, after_piece, store.state(job.name))
+        leaves = None if store is None else store.finished(job.name)
+        if leaves is not None:
+            solved.append(jax.tree.unflatten(_structure(job), leaves))
+            continue
+        take_up = (lambda first: first) if store is None else functools.partial(store.take_up, job.name)
+        curves = _solve(job, num_steps, after_piece, take_up)
+        if store is not None:
             store.finish(job.name, curves)
         solved.append(curves)
     return solved
+
+
+def _structure(job: Job) -> Any:
+    """Return the structure of a solution: one leaf for every recorded quantity."""
+    leaf: Any = np.zeros(())
+    fields: dict[str, Any] = dict.fromkeys(Records._fields, leaf) | {"head": job.problem.head, "weights": None}
+    if not job.keep_preactivations:
+        fields["preactivations"] = None
+    return jax.tree.structure(LimitCurves(Records(**fields), leaf, leaf))
 
 
 class _Stopped(Exception):

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import math
 import warnings
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+from jax.sharding import Mesh
 
 from dyntheory._checks import check_count, check_positive, check_scalar
 from dyntheory._precision import double_precision
 from dyntheory._typing import Key, Progress, PyTree
+from dyntheory._version import __version__
+from dyntheory.checkpoint import checkpoint_folder
+from dyntheory.cost import Cost, available_memory, prediction_cost
+from dyntheory.devices import node_sharding
+from dyntheory.fingerprint import fingerprint
 from dyntheory.first_layer import FirstLayer
 from dyntheory.gaussian.nodes import NUM_BLOCKS
 from dyntheory.law import TeacherStudent
-from dyntheory.limit_solver import solve_on_nodes
+from dyntheory.limit_solver import Store, solve_on_nodes
 from dyntheory.matrix.limit import num_columns
 from dyntheory.method import GeneralFirstOrderMethod, feature_map_is_linear
 from dyntheory.outcome import finish, relative_errors
@@ -37,6 +48,10 @@ def predict(
     num_heads: int = 1,
     keep_preactivations: bool | None = None,
     max_nodes: int = 2**18,
+    max_memory: int | None = None,
+    mesh: Mesh | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
     progress: Progress | None = None,
 ) -> Trajectory:
     """Predict the learning curves of `method` on `law` without training.
@@ -57,6 +72,11 @@ def predict(
         num_heads: average the curves over that many draws of the head.
         keep_preactivations: keep samples of the limit law of preactivations; default while they are below 64 MB.
         max_nodes: budget for `rtol`.
+        max_memory: bytes that may be used, over all devices of `mesh`; default most of what is free. A prediction that
+            needs more is refused before it starts; `dt.prediction_cost` tells what it takes.
+        mesh: devices to spread the nodes over, a `jax.sharding.Mesh` with an axis "nodes"; default one device.
+        checkpoint: folder for the state of a long run, saved every two minutes; one process at a time.
+        resume: go on from what the folder holds; the same computation to the last bit.
         progress: called with (fraction done, what is being done).
 
     Returns:
@@ -64,7 +84,8 @@ def predict(
 
     Raises:
         TypeError: an argument of the wrong kind.
-        ValueError: a number outside its range, or a method that this engine cannot predict.
+        ValueError: a number outside its range, a method that this engine cannot predict, too little memory, or a
+            checkpoint of another computation.
 
     Example:
         >>> import jax, optax, dyntheory as dt
@@ -80,14 +101,19 @@ def predict(
         check_scalar("rtol", rtol)
         check_positive("rtol", rtol)
     check_count("max_nodes", max_nodes)
-    report = progress or (lambda fraction, text: None)
+    report, sharding = progress or (lambda fraction, text: None), node_sharding(mesh)
     with double_precision():
         problem = prepare(law, method, key, head=head, first_layer=first_layer, num_heads=num_heads)
         _check_linear(problem, num_steps)
+        budget = _Budget(problem, num_steps, max_nodes, available_memory() if max_memory is None else max_memory)
         size = _first_size(problem, num_steps, num_nodes)
+        budget.check(size)
         while True:
-            result = solve_on_nodes(problem, key, num_steps, size, keep_preactivations, report)
-            larger = _next_size(size, float(relative_errors(result).max()), rtol, max_nodes)
+            with _store(checkpoint, problem, key, num_steps, size, resume=resume) as store:
+                result = solve_on_nodes(
+                    problem, key, num_steps, size, keep_preactivations, report, store=store, sharding=sharding
+                )
+            larger = _next_size(size, float(relative_errors(result).max()), rtol, budget.largest())
             if larger is None:
                 break
             size = larger
@@ -95,6 +121,55 @@ def predict(
     if not result.status.ok:
         warnings.warn(str(result.status), DyntheoryWarning, stacklevel=2)
     return result
+
+
+class _Budget(NamedTuple):
+    """What may be spent on a prediction."""
+
+    problem: PreparedProblem
+    num_steps: int
+    max_nodes: int
+    max_memory: int
+
+    def cost(self, num_nodes: int) -> Cost:
+        """Return what a prediction on that many nodes takes."""
+        law, method = self.problem.law, self.problem.method
+        return prediction_cost(law, method, num_steps=self.num_steps, num_nodes=num_nodes)
+
+    def check(self, num_nodes: int) -> None:
+        """Refuse what does not fit."""
+        needed = self.cost(num_nodes)
+        if needed.memory > self.max_memory:
+            raise ValueError(
+                f"This prediction needs about {needed.memory / 1e9:.3g} GB ({num_nodes} nodes × {needed.num_columns} "
+                f"directions) and {self.max_memory / 1e9:.3g} GB may be used: lower `num_nodes` or num_steps × "
+                "num_units, spread the nodes over more devices with `mesh`, or raise `max_memory`."
+            )
+
+    def largest(self) -> int:
+        """Return the largest number of nodes that `max_nodes` and the memory allow."""
+        size = 2 ** math.floor(math.log2(self.max_nodes))
+        while size > 1 and self.cost(size).memory > self.max_memory:
+            size //= 2
+        return size
+
+
+def _store(
+    folder: str | Path | None, problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int, *, resume: bool
+) -> AbstractContextManager[Store | None]:
+    """Return the checkpoint of one computation; every number of nodes has a folder of its own."""
+    if folder is None:
+        return nullcontext()
+    identity = {
+        "problem": fingerprint(tuple(problem)),
+        "key": fingerprint(key),
+        "num_steps": num_steps,
+        "num_nodes": num_nodes,
+        "dyntheory": __version__,
+        "jax": jax.__version__,
+        "dtype": "float64",
+    }
+    return checkpoint_folder(Path(folder) / f"nodes_{num_nodes}", identity, resume=resume)
 
 
 def _check_linear(problem: PreparedProblem, num_steps: int) -> None:
@@ -128,4 +203,4 @@ def _next_size(size: int, reached: float, rtol: float | None, max_nodes: int) ->
     if rtol is None or reached <= rtol or 2 * size > max_nodes or not math.isfinite(reached):
         return None
     doublings = max(1, math.ceil(math.log2(reached / rtol) / CONVERGENCE_RATE))
-    return min(2 ** math.floor(math.log2(max_nodes)), size * 2**doublings)
+    return min(max_nodes, size * 2**doublings)

@@ -38,8 +38,10 @@ ROOMS = (
     ("state_evolution", "finite_run"),
     ("matrix_choice",),
     ("problem", "error_bars", "assumptions", "outcome"),
+    ("devices",),
     ("limit_run",),
-    ("limit_solver", "ensemble"),
+    ("limit_solver", "ensemble", "cost", "fingerprint"),
+    ("checkpoint",),
     ("predict", "simulate"),
     ("agreement",),
     ("compare",),
@@ -49,7 +51,7 @@ ROOMS = (
     ("kinds",),
     ("overrides",),
     ("config",),
-    ("progress", "report", "doctor"),
+    ("progress", "report", "doctor", "compilation_cache"),
     ("cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}

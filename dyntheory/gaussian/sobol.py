@@ -1,8 +1,9 @@
-"""Scrambled Sobol points made on the device, any rows of them at a time.
+"""Scrambled Sobol points, any rows of them at a time.
 
 A digital net is a linear map over bits: point i is the shift ⊕ the columns of the bits of its Gray code. The scrambled
-columns are read off a few points of SciPy's generator; the points themselves are two small tables XORed together, so a
-run of any length makes the coordinates of its next steps and no more. Contiguous blocks are nets themselves.
+columns are read off a few points of SciPy's generator. The points themselves are two small tables XORed together, and
+their normal quantiles are taken on the device, so a run of any length makes the coordinates of its next steps and no
+more. Contiguous blocks are nets themselves.
 
 Reference: `owen1998scrambling`.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -92,23 +93,18 @@ def sobol_net(num_nodes: int, num_dimensions: int, seed: int) -> SobolNet:
     return SobolNet(columns, first)
 
 
-def _digits(columns: Any, shift: Any, xp: Any) -> Any:
-    """Return the points as integers, shape (dimensions, nodes), in NumPy or in JAX."""
-    half = columns.shape[0] // 2
-    low, high = (_table(part, xp) for part in (columns[:half], columns[half:]))
-    return (shift[:, None, None] ^ high[:, :, None] ^ low[:, None, :]).reshape(shift.shape[0], -1)
+def _digits(net: SobolNet) -> UInt32[np.ndarray, "dimensions nodes"]:
+    """Return the points as integers."""
+    half = len(net.columns) // 2
+    low, high = (_table(part) for part in (net.columns[:half], net.columns[half:]))
+    return (net.shift[:, None, None] ^ high[:, :, None] ^ low[:, None, :]).reshape(len(net.shift), -1)
 
 
-def _table(columns: Any, xp: Any) -> Any:
-    table = xp.zeros((columns.shape[1], 1), columns.dtype)
+def _table(columns: np.ndarray) -> np.ndarray:
+    table = np.zeros((columns.shape[1], 1), columns.dtype)
     for row in columns:
-        table = xp.concatenate([table, table ^ row[:, None]], axis=1)
+        table = np.concatenate([table, table ^ row[:, None]], axis=1)
     return table
-
-
-@jax.jit
-def _device_digits(columns: Array, shift: Array) -> Array:
-    return _digits(columns, shift, jnp)
 
 
 @functools.partial(jax.jit, static_argnames="sharding")
@@ -121,7 +117,7 @@ def _quantile(digits: Array, sharding: jax.sharding.Sharding | None) -> Array:
 
 def uniforms(net: SobolNet) -> Float[np.ndarray, "dimensions nodes"]:
     """Return the points in (0, 1), at the midpoints of their cells, as a NumPy array."""
-    return (_digits(net.columns, net.shift, np) + 0.5) / 2**SOBOL_BITS
+    return (_digits(net) + 0.5) / 2**SOBOL_BITS
 
 
 def normals(net: SobolNet, sharding: jax.sharding.Sharding | None = None) -> Float[Array, "dimensions nodes"]:
@@ -131,6 +127,5 @@ def normals(net: SobolNet, sharding: jax.sharding.Sharding | None = None) -> Flo
         net: the points.
         sharding: how to spread them over devices; default as JAX places them.
     """
-    # Two programs: in one, XLA fuses the tables into the quantile and makes them again for every entry.
     with double_precision():
-        return _quantile(_device_digits(net.columns, net.shift), sharding)
+        return _quantile(_digits(net), sharding)

@@ -1,0 +1,46 @@
+"""Predict with the nodes spread over all devices and write the curves: `python spread_prediction.py OUT [PORT RANK]`.
+
+With PORT and RANK it is one of two processes of `jax.distributed` on this machine; rank 0 writes.
+"""
+
+import sys
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+import dyntheory as dt
+from dyntheory import limit_run
+
+SIZES: dict[str, Any] = {"num_steps": 12, "num_nodes": 2**12}
+
+
+SHARES: list[float] = []
+next_piece = limit_run._next_piece
+
+
+def watched_piece(*arguments: Any) -> limit_run.State:
+    """Note which share of the basis one device of this process holds after a piece."""
+    state = next_piece(*arguments)
+    basis = state.carry.matrix_state.samples.space.basis
+    SHARES.append(basis.addressable_shards[0].data.size / basis.size)
+    return state
+
+
+def main(out: str, port: str = "", rank: str = "") -> None:
+    if port:
+        jax.distributed.initialize(f"127.0.0.1:{port}", num_processes=2, process_id=int(rank))
+    mesh = jax.make_mesh((jax.device_count(),), ("nodes",)) if jax.device_count() > 1 else None
+    law = dt.TeacherStudent(samples_per_feature=2.0, link="sin_mixture", noise_std=0.3)
+    method = dt.gradient_descent(dt.MLP(hidden=(2,)), optax.sgd, learning_rate=0.5)
+    limit_run._next_piece = watched_piece
+    result = dt.predict(law, method, key=jax.random.key(0), mesh=mesh, keep_preactivations=False, **SIZES)
+    if jax.process_index() == 0:
+        errors = result.standard_error
+        assert errors is not None
+        np.savez(out, train=result.train_error, test=result.test_error, error=errors.test_error, shares=SHARES)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
