@@ -2,14 +2,16 @@
 
 PROTOCOL. Reference problem: two layers, tanh, k = 3, n/d = 2, link sin_mixture, noise 0.3, learning rate 0.5, T = 12.
 
-* predict: time of the verb with its error bar, after one warm-up (compiled; node sets made anew from another key) and
-  the first call in a fresh configuration (compilation included); median and range of `repeats` calls. Accuracy beside
-  it: the reported relative error of the test error at T, and the actual one against the mean of `num_references`
-  predictions on 2^17 nodes with other keys but the same head.
+* predict: nodes are doubled until the reported relative error of the test error at T is at most `target` (median of
+  three keys). At that size: time of the verb with its error bar, warm (compiled; node sets made anew from another key;
+  median and range of `repeats` calls), and the first call of a process
+  at `cold_size` nodes (the size found before), compilation included. Accuracy beside it: the
+  actual error against the mean of `num_references` predictions on 2^18 nodes with other keys but the same head.
 * simulate: time per run at d and 2d (jitted, batched, float64, data drawn anew, population test error), warm; spread
   and bias of the test error at T over the runs.
-* brute force to the accuracy that predict reports: with per-run standard deviations s(d), s(2d), the extrapolation
+* brute force to the same `target`: with per-run standard deviations s(d), s(2d), the extrapolation
   2 m(2d) − m(d) needs R runs of each size so that √((4 s(2d)² + s(d)²)/R) equals it; its cost is R times both times.
+  The best of the pairs d, 2d tried counts.
 
 Nothing is asserted. Numbers are ratios within one run on a shared machine; the record has device, dtype and versions.
 
@@ -41,8 +43,11 @@ class Settings:
     """Sizes and repeats."""
 
     num_steps: int = 12
-    num_features: int = 500
+    target: float = 1e-3
+    num_features: tuple[int, ...] = (250, 500)
     num_runs: int = 64
+    first_size: int = 2**14
+    cold_size: int = 2**16
     repeats: int = 9
     num_references: int = 4
     seed: int = 0
@@ -69,39 +74,47 @@ def main(settings: Settings, *, results: Path = RESULTS) -> None:
     def predict(index: int, **more: Any) -> dt.Trajectory:
         return dt.predict(law, method, key=keys[index], head=head, **options, **more)
 
-    head = None
-    cold, (first,) = timed(lambda _: predict(0), 1)
+    def reported(result: dt.Trajectory) -> float:
+        row = result.at(last)
+        return row["test_error_standard_error"] / row["test_error"]
+
+    head, size = None, settings.first_size
+    cold, (first,) = timed(lambda _: predict(0, num_nodes=settings.cold_size), 1)
     head = jax.tree.map(lambda leaf: leaf[0], first.head)
-    warm, predictions = timed(lambda index: predict(1 + index), settings.repeats)
-    references = [predict(50 + i, num_nodes=2**17).at(last)["test_error"] for i in range(settings.num_references)]
+    while np.median([reported(predict(60 + i, num_nodes=size)) for i in range(3)]) > settings.target:
+        size *= 2
+    warm, predictions = timed(lambda index: predict(1 + index, num_nodes=size), settings.repeats)
+    references = [predict(50 + i, num_nodes=2**18).at(last)["test_error"] for i in range(settings.num_references)]
     reference = float(np.mean(references))
     values = np.array([p.at(last)["test_error"] for p in predictions])
-    reported = float(np.median([p.at(last)["test_error_standard_error"] for p in predictions])) / reference
 
     simulations: dict[str, Any] = {}
-    for size in (settings.num_features, 2 * settings.num_features):
-        sizes: dict[str, Any] = {"num_features": size, "num_runs": settings.num_runs, "head": head}
+    for num_features in sorted({d * factor for d in settings.num_features for factor in (1, 2)}):
+        sizes: dict[str, Any] = {"num_features": num_features, "num_runs": settings.num_runs, "head": head}
         seconds, (_, runs) = timed(lambda i, s=sizes: dt.simulate(law, method, key=keys[80 + i], **s, **options), 2)
         errors = np.asarray(runs.per_run and runs.per_run.test_error)[:, last]
-        simulations[f"d = {size}"] = {
+        simulations[num_features] = {
             "seconds_per_run": seconds["min"] / settings.num_runs,
             "standard_deviation": float(errors.std(ddof=1)),
             "mean": float(errors.mean()),
         }
-    small, large = simulations.values()
-    variance = 4 * large["standard_deviation"] ** 2 + small["standard_deviation"] ** 2
-    runs_needed = variance / (reported * reference) ** 2
-    brute_force = runs_needed * (small["seconds_per_run"] + large["seconds_per_run"])
+    pairs: dict[str, Any] = {}
+    for d in settings.num_features:
+        small, large = simulations[d], simulations[2 * d]
+        variance = 4 * large["standard_deviation"] ** 2 + small["standard_deviation"] ** 2
+        runs_needed = variance / (settings.target * reference) ** 2
+        seconds = runs_needed * (small["seconds_per_run"] + large["seconds_per_run"])
+        pairs[f"d = {d}, {2 * d}"] = {"runs_needed_of_each_size": runs_needed, "seconds": seconds}
+    brute_force = min(pair["seconds"] for pair in pairs.values())
     numbers = {
+        "num_nodes": size,
         "predict_seconds_first_call": cold["median"],
         "predict_seconds_warm": warm,
-        "num_nodes": first.provenance["num_nodes"],
-        "relative_error_reported": reported,
+        "relative_error_reported": float(np.median([reported(p) for p in predictions])),
         "relative_error_actual_rms": float(np.sqrt(np.mean((values / reference - 1) ** 2))),
-        "reference": {"mean": reference, "values": references, "num_nodes": 2**17},
-        "simulations": simulations,
-        "runs_needed_of_each_size": runs_needed,
-        "brute_force_seconds": brute_force,
+        "reference": {"mean": reference, "values": references, "num_nodes": 2**18},
+        "simulations": {f"d = {d}": numbers for d, numbers in simulations.items()},
+        "brute_force": pairs,
         "ratio_without_compilation": brute_force / warm["median"],
         "ratio_with_compilation": brute_force / cold["median"],
     }

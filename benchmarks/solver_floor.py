@@ -1,0 +1,154 @@
+"""How close the limit solver comes to the memory bandwidth, and how its cost grows.
+
+PROTOCOL. Two layers, tanh, k units, n/d = 2, link sin_mixture, noise 0.3, learning rate 0.5, float64.
+
+* bandwidth: `jnp.sum` over an array of the size of the final basis, all threads of JAX's CPU client (as many as cores),
+  best of `repeats`: bytes over seconds.
+* floor: the bytes of the orthonormal basis as it stands at each step, read once per step, over that bandwidth.
+* solver: one solution on `num_nodes` nodes, making the nodes, the loop and the test metrics included, warm, median and
+  range of `repeats`; and the verb, which solves the sub-nets as well (floor twice).
+* compile: first call of each length minus the warm one.
+* exponents: slope of log seconds against log T, log k, log N around the reference, warm, from the two ends.
+
+Nothing is asserted; numbers are ratios within one run on a shared machine.
+
+    python -m benchmarks.solver_floor                  # writes benchmarks/results/solver_floor.json
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import tyro
+
+import dyntheory as dt
+from dyntheory._precision import double_precision
+from dyntheory.gaussian.nodes import draw_nodes
+from dyntheory.gaussian.sobol import sobol_net
+from dyntheory.limit_run import LimitProblem, net_dimensions, solve
+from dyntheory.matrix.limit import num_columns
+from dyntheory.population import num_test_dimensions
+from dyntheory.problem import prepare
+from validation.record import Record
+
+RESULTS = Path(__file__).parent / "results"
+CLAIM = "Run time of the limit solver over one streaming pass per step over its basis."
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Sizes and repeats."""
+
+    num_steps: int = 100
+    num_units: int = 4
+    num_nodes: int = 2**15
+    repeats: int = 5
+    seed: int = 0
+
+
+def seconds_of(call: Callable[[], Any], repeats: int) -> dict[str, float]:
+    """Return the first call, and median, min and max of the others."""
+    times = []
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        jax.block_until_ready(call())
+        times.append(time.perf_counter() - started)
+    warm = np.array(times[1:])
+    return {"first": times[0], "median": float(np.median(warm)), "min": float(warm.min()), "max": float(warm.max())}
+
+
+def method_with(num_units: int) -> dt.GeneralFirstOrderMethod:
+    """Return the reference method."""
+    return dt.gradient_descent(dt.MLP((num_units,), "tanh"), optax.sgd, learning_rate=0.5)
+
+
+def solver(law: dt.TeacherStudent, num_units: int, num_steps: int, num_nodes: int) -> Callable[[], Any]:
+    """Return one solution, nodes made anew, as a function of nothing."""
+    method, seeds = method_with(num_units), iter(range(10**6))
+    problem = prepare(law, method, jax.random.key(0), head=None, first_layer=None, num_heads=1)
+    one = LimitProblem(problem.law, problem.method, problem.heads[0], problem.joint_second_moment)
+    test = draw_nodes(2**14, num_test_dimensions(law, method), num_heavy=1, seed=0)
+    dimensions = net_dimensions(law, method, num_steps)
+    return lambda: solve(one, sobol_net(num_nodes, dimensions, next(seeds)), test, num_steps=num_steps).test_error
+
+
+def floor_bytes(num_units: int, num_steps: int, num_nodes: int) -> float:
+    """Return the bytes of one reading of the basis per step."""
+    return 8.0 * num_nodes * sum(num_columns(step, num_units, 1, 1) for step in range(1, num_steps + 1))
+
+
+def main(settings: Settings, *, results: Path = RESULTS) -> None:
+    """Run the protocol, print a table, write the record."""
+    law = dt.TeacherStudent(2.0, "sin_mixture", 0.3)
+    steps, units, nodes = settings.num_steps, settings.num_units, settings.num_nodes
+    with double_precision():
+        array = jnp.ones((num_columns(steps, units, 1, 1), nodes))
+        reading = seconds_of(summing(array), 4 * settings.repeats)
+        bandwidth = array.nbytes / reading["min"]
+        one = seconds_of(solver(law, units, steps, nodes), settings.repeats)
+        lengths = {
+            t: seconds_of(solver(law, units, t, nodes // 4), 3) for t in (steps // 4, steps // 2, steps, 2 * steps)
+        }
+        widths = {k: seconds_of(solver(law, k, steps, nodes // 4), 3) for k in (units, 2 * units)}
+        sizes = {n: seconds_of(solver(law, units, steps, n), 3) for n in (nodes // 4, nodes // 2, 2 * nodes)}
+    keys = iter(range(10**6))
+    verb = seconds_of(
+        lambda: (
+            dt.predict(
+                law,
+                method_with(units),
+                num_steps=steps,
+                num_nodes=nodes,
+                key=jax.random.key(next(keys)),
+                keep_preactivations=False,
+            ).test_error
+        ),
+        settings.repeats,
+    )
+    result = dt.predict(law, method_with(units), num_steps=steps, num_nodes=nodes, key=jax.random.key(settings.seed))
+    errors = result.standard_error
+    floor = floor_bytes(units, steps, nodes) / bandwidth
+    numbers = {
+        "bandwidth_bytes_per_second": bandwidth,
+        "floor_seconds": floor,
+        "solver_seconds": one,
+        "predict_seconds": verb,
+        "ratio_solver": one["median"] / floor,
+        "ratio_predict_to_two_floors": verb["median"] / (2 * floor),
+        "largest_relative_error_reported": float(np.max(errors.test_error / result.test_error)) if errors else None,
+        "seconds_by_steps": {str(t): value for t, value in lengths.items()},
+        "seconds_by_units": {str(k): value for k, value in widths.items()},
+        "seconds_by_nodes": {str(n): value for n, value in sizes.items()},
+        "exponent_steps": slope(lengths),
+        "exponent_units": slope(widths),
+        "exponent_nodes": slope(sizes),
+        "compile_seconds_by_steps": {str(t): value["first"] - value["median"] for t, value in lengths.items()},
+    }
+    Record("solver_floor", CLAIM, __doc__ or "", dataclasses.asdict(settings), numbers).write(results)
+    for name, value in numbers.items():
+        print(f"{name:<34} {value}")
+
+
+def summing(array: jax.Array) -> Callable[[], jax.Array]:
+    """Return the jitted sum of one array."""
+    total = jax.jit(jnp.sum)
+    return lambda: total(array)
+
+
+def slope(seconds: dict[int, dict[str, float]]) -> float:
+    """Return the exponent between the smallest and the largest size."""
+    low, high = min(seconds), max(seconds)
+    return math.log(seconds[high]["median"] / seconds[low]["median"]) / math.log(high / low)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))

@@ -1,0 +1,59 @@
+"""What a prediction takes is known before it starts, and what does not fit is refused."""
+
+import jax
+import optax
+import pytest
+
+import dyntheory as dt
+from dyntheory import cost as cost_module
+from dyntheory import limit_run
+from dyntheory._precision import double_precision
+from dyntheory.gaussian.nodes import draw_nodes
+from dyntheory.gaussian.sobol import sobol_net
+from dyntheory.limit_run import LimitProblem, net_dimensions, solve
+from dyntheory.population import num_test_dimensions
+from dyntheory.problem import prepare
+
+METHOD = dt.gradient_descent(dt.MLP(hidden=(2,)), optax.sgd, learning_rate=0.3)
+
+
+def test_memory_covers_what_a_run_holds(law: dt.TeacherStudent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The arrays of the last state, counted; the rest is copies while the basis grows."""
+    monkeypatch.setattr(limit_run, "PIECE", 4)
+    steps, nodes, held = 12, 2**12, []
+    with double_precision():
+        ready = prepare(law, METHOD, jax.random.key(0), head=None, first_layer=None, num_heads=1)
+        problem = LimitProblem(ready.law, ready.method, ready.heads[0], ready.joint_second_moment)
+        test = draw_nodes(2**8, num_test_dimensions(law, METHOD), num_heavy=1, seed=0)
+        net = sobol_net(nodes, net_dimensions(law, METHOD, steps), 0)
+
+        def count(state: limit_run.State) -> None:
+            held.append(sum(leaf.nbytes for leaf in jax.tree.leaves((state.problem, state.carry))))
+
+        solve(problem, net, test, num_steps=steps, after_piece=count)
+    estimated = dt.prediction_cost(law, METHOD, num_steps=steps, num_nodes=nodes).memory
+    assert held[-1] < estimated < 4 * held[-1]
+
+
+def test_cost_grows_as_the_arrays_do(law: dt.TeacherStudent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost_module, "_bandwidth", lambda: 1e10)
+    one = dt.prediction_cost(law, METHOD, num_steps=200, num_nodes=2**15)
+    twice_the_nodes = dt.prediction_cost(law, METHOD, num_steps=200, num_nodes=2**16)
+    twice_the_steps = dt.prediction_cost(law, METHOD, num_steps=400, num_nodes=2**15)
+    assert twice_the_nodes.seconds == pytest.approx(2 * one.seconds)
+    assert twice_the_steps.seconds == pytest.approx(4 * one.seconds, rel=0.02)
+    assert twice_the_nodes.memory == pytest.approx(2 * one.memory, rel=0.1)
+    assert one.num_columns == 1 + 1 + 1 + 2 * 201 + 2 * 200
+
+
+def test_what_does_not_fit_is_refused_before_it_starts(law: dt.TeacherStudent, key: jax.Array) -> None:
+    with pytest.raises(ValueError, match=r"needs about .* GB .*0\.001 GB may be used: lower `num_nodes`"):
+        dt.predict(law, METHOD, num_steps=10, num_nodes=2**14, key=key, max_memory=10**6)
+
+
+def test_memory_ends_the_doubling_with_a_status(law: dt.TeacherStudent, key: jax.Array) -> None:
+    budget = dt.prediction_cost(law, METHOD, num_steps=3, num_nodes=2**12).memory
+    with pytest.warns(dt.DyntheoryWarning, match="within the budget"):
+        result = dt.predict(law, METHOD, num_steps=3, num_nodes=2**11, key=key, rtol=1e-7, max_memory=budget)
+    assert result.status.code == "unresolved"
+    assert result.provenance["num_nodes"] == 2**12
