@@ -43,7 +43,13 @@ class Cost(NamedTuple):
 
 
 def prediction_cost(
-    law: TeacherStudent, method: GeneralFirstOrderMethod, *, num_steps: int, num_nodes: int, num_heads: int = 1
+    law: TeacherStudent,
+    method: GeneralFirstOrderMethod,
+    *,
+    num_steps: int,
+    num_nodes: int,
+    num_heads: int = 1,
+    drops: bool = False,
 ) -> Cost:
     """Return what `predict` with these arguments takes.
 
@@ -53,6 +59,7 @@ def prediction_cost(
         num_steps: T.
         num_nodes: N.
         num_heads: draws of the head.
+        drops: directions are dropped (`drop_below`); a run then ends when they do not fit half of a sub-net.
 
     Example:
         >>> import optax, dyntheory as dt
@@ -62,6 +69,8 @@ def prediction_cost(
     """
     cut, k = plan(num_steps), method.num_units
     columns = num_columns(cut.num_steps, k, law.num_teacher_units, law.num_outputs)
+    if drops:
+        columns = min(columns, num_nodes // NUM_BLOCKS // 2)
     rows = num_nodes + num_nodes // NUM_BLOCKS
     growths = -(-cut.num_pieces // max(cut.per_growth, 1))
     # While the basis grows its old and its new array are both there.

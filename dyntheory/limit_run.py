@@ -22,14 +22,15 @@ from dyntheory.dynamics import Carry, Keep, Problem, Records, Start, advance, be
 from dyntheory.gaussian.nodes import NodeSet, teacher_rows
 from dyntheory.gaussian.sobol import SobolNet, normals
 from dyntheory.law import TeacherStudent
-from dyntheory.matrix.limit import limit_matrix, num_dimensions, with_reserve
-from dyntheory.matrix.revealed import RevealedMatrix
+from dyntheory.matrix.limit import keep_rows, limit_matrix, num_dimensions, rows_in_use, with_reserve
+from dyntheory.matrix.revealed import Revealed, RevealedMatrix
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.population import population_metrics
 from dyntheory.state_evolution import LimitCurves
 
 PIECE = 25
 MAX_GROWTHS = 8
+ROWS_PER_SIZE = 256
 
 
 class LimitProblem(NamedTuple):
@@ -39,6 +40,7 @@ class LimitProblem(NamedTuple):
     method: GeneralFirstOrderMethod
     head: PyTree
     joint_second_moment: Array
+    drop_below: Array | float = 0.0
 
 
 class Plan(NamedTuple):
@@ -134,12 +136,46 @@ def _next_piece(
     carry = state.carry
     if state.pieces_done % cut.per_growth == 0:
         room = min(cut.per_growth, cut.num_pieces - state.pieces_done) * cut.length
-        carry = _grow(state.problem, carry, num_steps=room)
+        carry = _grow(state.problem, _compact(problem, state, room), num_steps=room)
     start = law.num_teacher_units + law.num_outputs + k * (done + 1)
     noise = normals(net.rows(start, start + k * cut.length), None if sharding is None else sharding.rows)
     first = law.num_teacher_units + k * (done + 1)
     carry, records = _advance(state.problem, carry, noise, first, num_steps=cut.length, keep=keep)
     return state._replace(pieces_done=state.pieces_done + 1, carry=carry, records=[*state.records, gathered(records)])
+
+
+def _compact(problem: LimitProblem, state: State, room: int) -> Carry:
+    """Return the carry without the directions that were dropped, in one of a few sizes so that programs are shared.
+
+    Raises:
+        ValueError: the directions do not fit the nodes.
+    """
+    carry = state.carry
+    revealed: Revealed = carry.matrix_state
+    if not float(problem.drop_below):
+        return carry
+    used = np.flatnonzero(gathered(_rows_in_use(revealed)))
+    num_nodes = revealed.samples.space.basis.shape[1]
+    wanted = len(used) + 2 * problem.method.num_units * room
+    if 2 * wanted > num_nodes:
+        raise ValueError(
+            f"After {state.pieces_done} of {state.num_pieces} pieces the run needs room for {wanted} directions, more "
+            f"than half of {num_nodes} nodes (of a sub-net): raise `num_nodes` or `drop_below`."
+        )
+    size = min(-(-len(used) // ROWS_PER_SIZE) * ROWS_PER_SIZE, revealed.samples.space.basis.shape[0])
+    places = np.concatenate([used, np.full(size - len(used), used[-1])])
+    matrix_state = _keep_rows(state.problem, revealed, places, np.asarray(len(used)))
+    return carry._replace(matrix_state=matrix_state)
+
+
+@jax.jit
+def _rows_in_use(revealed: Revealed) -> Array:
+    return rows_in_use(revealed)
+
+
+@jax.jit
+def _keep_rows(problem: Problem, revealed: Revealed, places: Array, count: Array) -> Revealed:
+    return keep_rows(cast(RevealedMatrix, problem.matrix), revealed, places, count)
 
 
 # It runs once and takes longer to compile than to run.
@@ -157,6 +193,7 @@ def _begin(
         num_teacher_units=law.num_teacher_units,
         num_outputs=law.num_outputs,
         num_steps=num_steps,
+        drop_below=problem.drop_below,
     )
     rows = Start(
         teacher_weights=start.teacher_weights,

@@ -70,6 +70,7 @@ def solve_on_nodes(
     keep_preactivations: bool | None,
     report: Progress,
     *,
+    drop_below: float = 0.0,
     store: Store | None = None,
     sharding: NodeSharding | None = None,
 ) -> Trajectory:
@@ -80,7 +81,7 @@ def solve_on_nodes(
     """
     method, heads = problem.method, problem.heads
     keep = _keeps_preactivations(keep_preactivations, len(heads), (num_steps + 1) * num_nodes * method.num_units)
-    jobs = _jobs(problem, key, num_steps, num_nodes, keep, sharding)
+    jobs = _jobs(problem, key, num_steps, num_nodes, keep, (drop_below, sharding))
     # Two threads would start the exchanges between devices in an order of their own on every process.
     alone = store is None and sharding is None
     run = _run_beside if alone else functools.partial(_run_in_turn, store)
@@ -90,7 +91,7 @@ def solve_on_nodes(
     whole = [group[0] for group in per_head]
     parts = [jax.tree.map(lambda *leaves: np.stack(leaves), *group[1:]) for group in per_head]
     weights = teacher_rows(jobs[0].net.rows(0, problem.law.num_teacher_units))[1]
-    details = {"num_steps": num_steps, "num_nodes": num_nodes, "num_heads": len(heads)}
+    details = {"num_steps": num_steps, "num_nodes": num_nodes, "num_heads": len(heads), "drop_below": drop_below}
     return _assemble(problem, whole, parts, weights, provenance(problem, key, "prediction", **details))
 
 
@@ -101,10 +102,15 @@ def _keeps_preactivations(wanted: bool | None, num_heads: int, size: int) -> boo
 
 
 def _jobs(
-    problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int, keep: bool, sharding: NodeSharding | None
+    problem: PreparedProblem,
+    key: Key,
+    num_steps: int,
+    num_nodes: int,
+    keep: bool,
+    how: tuple[float, NodeSharding | None],
 ) -> list[Job]:
     """Return for each head the solution on all nodes, then those on the sub-nets."""
-    law, method, heads, moment = problem
+    (law, method, heads, moment), (drop_below, sharding) = problem, how
     r, size = law.num_teacher_units, max(num_nodes, MIN_TEST_NODES)
     draw = functools.partial(
         draw_nodes, size, num_test_dimensions(law, method), num_heavy=r, seed=seed(key, "test_nodes")
@@ -113,7 +119,7 @@ def _jobs(
     net = sobol_net(num_nodes, net_dimensions(law, method, num_steps), seed(key, "nodes"))
     jobs = []
     for index, head in enumerate(heads):
-        one = LimitProblem(law, method, head, moment)
+        one = LimitProblem(law, method, head, moment, drop_below)
         jobs.append(Job(f"head_{index}_whole", one, net, test, keep, sharding))
         for number, block in enumerate(net.blocks(NUM_BLOCKS)):
             nodes = NodeSet(cut.coordinates[number], cut.weights[number])

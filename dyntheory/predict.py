@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 from jax.sharding import Mesh
 
-from dyntheory._checks import check_count, check_positive, check_scalar
+from dyntheory._checks import check_count, check_nonnegative, check_positive, check_scalar
 from dyntheory._precision import double_precision
 from dyntheory._typing import Key, Progress, PyTree
 from dyntheory._version import __version__
@@ -49,6 +49,7 @@ def predict(
     keep_preactivations: bool | None = None,
     max_nodes: int = 2**18,
     max_memory: int | None = None,
+    drop_below: float = 0.0,
     mesh: Mesh | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
@@ -74,6 +75,9 @@ def predict(
         max_nodes: budget for `rtol`.
         max_memory: bytes that may be used, over all devices of `mesh`; default most of what is free. A prediction that
             needs more is refused before it starts; `dt.prediction_cost` tells what it takes.
+        drop_below: directions are dropped when the root mean square of what is new in them is below this (entries are
+            O(1)); 1e-4 makes long runs several times cheaper, at an error of that size that the bars do not contain.
+            Zero drops what rounding drops.
         mesh: devices to spread the nodes over, a `jax.sharding.Mesh` with an axis "nodes"; default one device.
         checkpoint: folder for the state of a long run, saved every two minutes; one process at a time.
         resume: go on from what the folder holds; the same computation to the last bit.
@@ -101,17 +105,30 @@ def predict(
         check_scalar("rtol", rtol)
         check_positive("rtol", rtol)
     check_count("max_nodes", max_nodes)
+    check_scalar("drop_below", drop_below)
+    check_nonnegative("drop_below", drop_below)
     report, sharding = progress or (lambda fraction, text: None), node_sharding(mesh)
     with double_precision():
         problem = prepare(law, method, key, head=head, first_layer=first_layer, num_heads=num_heads)
         _check_linear(problem, num_steps)
-        budget = _Budget(problem, num_steps, max_nodes, available_memory() if max_memory is None else max_memory)
-        size = _first_size(problem, num_steps, num_nodes)
+        dropping = drop_below > 0
+        budget = _Budget(
+            problem, num_steps, dropping, max_nodes, available_memory() if max_memory is None else max_memory
+        )
+        size = _first_size(problem, num_steps, num_nodes, dropping=dropping)
         budget.check(size)
         while True:
-            with _store(checkpoint, problem, key, num_steps, size, resume=resume) as store:
+            with _store(checkpoint, problem, key, num_steps, size, drop_below, resume=resume) as store:
                 result = solve_on_nodes(
-                    problem, key, num_steps, size, keep_preactivations, report, store=store, sharding=sharding
+                    problem,
+                    key,
+                    num_steps,
+                    size,
+                    keep_preactivations,
+                    report,
+                    drop_below=drop_below,
+                    store=store,
+                    sharding=sharding,
                 )
             larger = _next_size(size, float(relative_errors(result).max()), rtol, budget.largest())
             if larger is None:
@@ -128,13 +145,14 @@ class _Budget(NamedTuple):
 
     problem: PreparedProblem
     num_steps: int
+    is_dropping: bool
     max_nodes: int
     max_memory: int
 
     def cost(self, num_nodes: int) -> Cost:
         """Return what a prediction on that many nodes takes."""
         law, method = self.problem.law, self.problem.method
-        return prediction_cost(law, method, num_steps=self.num_steps, num_nodes=num_nodes)
+        return prediction_cost(law, method, num_steps=self.num_steps, num_nodes=num_nodes, drops=self.is_dropping)
 
     def check(self, num_nodes: int) -> None:
         """Refuse what does not fit."""
@@ -155,7 +173,14 @@ class _Budget(NamedTuple):
 
 
 def _store(
-    folder: str | Path | None, problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int, *, resume: bool
+    folder: str | Path | None,
+    problem: PreparedProblem,
+    key: Key,
+    num_steps: int,
+    num_nodes: int,
+    drop_below: float,
+    *,
+    resume: bool,
 ) -> AbstractContextManager[Store | None]:
     """Return the checkpoint of one computation; every number of nodes has a folder of its own."""
     if folder is None:
@@ -165,6 +190,7 @@ def _store(
         "key": fingerprint(key),
         "num_steps": num_steps,
         "num_nodes": num_nodes,
+        "drop_below": drop_below,
         "dyntheory": __version__,
         "jax": jax.__version__,
         "dtype": "float64",
@@ -181,7 +207,7 @@ def _check_linear(problem: PreparedProblem, num_steps: int) -> None:
         )
 
 
-def _first_size(problem: PreparedProblem, num_steps: int, num_nodes: int | None) -> int:
+def _first_size(problem: PreparedProblem, num_steps: int, num_nodes: int | None, *, dropping: bool) -> int:
     law, method = problem.law, problem.method
     columns = num_columns(num_steps, method.num_units, law.num_teacher_units, law.num_outputs)
     if num_nodes is None:
@@ -190,7 +216,7 @@ def _first_size(problem: PreparedProblem, num_steps: int, num_nodes: int | None)
     check_count("num_nodes", num_nodes)
     if num_nodes & (num_nodes - 1):
         raise ValueError(f"`num_nodes` must be a power of two, got {num_nodes}.")
-    if num_nodes < 2 * NUM_BLOCKS * columns:
+    if num_nodes < 2 * NUM_BLOCKS * columns and not dropping:
         raise ValueError(
             f"`num_nodes` must be at least {2 ** math.ceil(math.log2(2 * NUM_BLOCKS * columns))} for {num_steps} steps "
             f"and {method.num_units} units ({columns} directions on each of {NUM_BLOCKS} sub-nets), got {num_nodes}."

@@ -127,6 +127,7 @@ def finite_matrix(
         jnp.asarray(num_samples / num_features),
         samples=FiniteSide(sample_key, num_samples, projection),
         features=FiniteSide(feature_key, num_features, projection),
+        drop_below=jnp.zeros(()),
         num_teacher_units=num_teacher_units,
         num_units=num_units,
     )

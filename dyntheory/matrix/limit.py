@@ -18,7 +18,7 @@ from dyntheory.linalg import rank_aware_cholesky
 from dyntheory.matrix.frame import FrameSide
 from dyntheory.matrix.nodes_side import NodeSide
 from dyntheory.matrix.orthonormal import orthonormal_on_nodes
-from dyntheory.matrix.revealed import RevealedMatrix
+from dyntheory.matrix.revealed import Revealed, RevealedMatrix
 
 
 class LimitStart(NamedTuple):
@@ -49,6 +49,7 @@ def limit_matrix(
     num_outputs: int,
     num_steps: int,
     memory: bool = True,
+    drop_below: Array | float = 0.0,
 ) -> LimitStart:
     """Set up the limit matrix on a node set of shape (`num_dimensions(…)`, nodes).
 
@@ -61,6 +62,7 @@ def limit_matrix(
         num_outputs: numbers in one label.
         num_steps: T.
         memory: False drops the Onsager term (negative control).
+        drop_below: root mean square of a remainder below which a direction is dropped.
     """
     coordinates, weights = nodes.as_arrays()
     num_units = joint_second_moment.shape[0] - num_teacher_units
@@ -74,8 +76,9 @@ def limit_matrix(
     rows = rows.at[:start].set(rank_aware_cholesky(joint_second_moment).T)
     matrix = RevealedMatrix(
         samples_per_feature,
-        samples=NodeSide(weights, fixed, innovations, jnp.asarray(0), num_columns=num_units),
+        samples=NodeSide(weights, fixed, innovations, jnp.asarray(0), jnp.asarray(drop_below), num_columns=num_units),
         features=FrameSide(num_coordinates=start + num_answers, num_initial=start),
+        drop_below=jnp.asarray(drop_below),
         num_teacher_units=num_teacher_units,
         num_units=num_units,
         memory=memory,
@@ -92,6 +95,22 @@ def with_reserve(matrix: RevealedMatrix, rows: Float[Array, "noise nodes"], firs
     """Return the matrix with noise coordinates for the next steps, the first of them number `first` of the run."""
     samples = dataclasses.replace(cast(NodeSide, matrix.samples), reserve=rows, first_in_reserve=first)
     return dataclasses.replace(matrix, samples=samples)
+
+
+def rows_in_use(state: Revealed) -> Array:
+    """Return which rows (capacity,) of the nodes' basis hold a direction; the last block is kept together."""
+    space = state.samples.space
+    place = jnp.arange(space.basis.shape[0])
+    is_latest = (place < space.num_used) & (place >= space.num_used - space.latest.shape[0])
+    return is_latest | jnp.any(space.basis != 0.0, axis=1)
+
+
+def keep_rows(matrix: RevealedMatrix, state: Revealed, places: Array, count: Array) -> Revealed:
+    """Return the state with some rows of the nodes' basis, see `NodeSide.keep`."""
+    half = state.samples
+    space = cast(NodeSide, matrix.samples).keep(half.space, places, count)
+    directions = jnp.where(jnp.arange(places.shape[0]) < count, half.directions[:, places], 0.0)
+    return state._replace(samples=half._replace(space=space, directions=directions))
 
 
 def check_nodes(nodes: NodeSet, *, num_steps: int, num_units: int, num_teacher_units: int, num_outputs: int) -> None:

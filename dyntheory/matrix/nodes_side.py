@@ -68,6 +68,7 @@ class NodeSide:
         fixed: orthonormal rows that are there from the start: the constant, the label noise.
         reserve: raw noise coordinates in the order of their revelation, from number `first_in_reserve` on.
         first_in_reserve: how many noise coordinates came before those in the reserve.
+        drop_below: root mean square of a remainder below which a direction is dropped; zero keeps all but rounding.
         num_columns: columns of every question but the first.
     """
 
@@ -75,6 +76,7 @@ class NodeSide:
     fixed: Float[Array, "fixed nodes"]
     reserve: Float[Array, "noise nodes"]
     first_in_reserve: Array
+    drop_below: Array
     num_columns: int = dataclasses.field(metadata={"static": True})
 
     def inner(self, family: Array, vectors: Array) -> Array:
@@ -116,7 +118,8 @@ class NodeSide:
         rows, count = vectors.T, vectors.shape[1]
         repeated = count == self.num_columns
         change = rows - space.previous if repeated else rows
-        thresholds = drop_tolerance(rows.dtype) * norms_of(self.inner(rows, rows))
+        rounding = drop_tolerance(rows.dtype) * norms_of(self.inner(rows, rows))
+        thresholds = jnp.maximum(rounding, self.drop_below)
         space, pending = self._project(space, change, self.num_columns, thresholds)
         new = (pending.gram @ pending.transform.T)[:count, :count]
         coordinates = pending.components[:count] + new @ unit_rows(
@@ -142,6 +145,20 @@ class NodeSide:
             noise_places=jax.lax.dynamic_update_slice_in_dim(space.noise_places, places, space.num_drawn, 0),
             num_drawn=space.num_drawn + count,
             num_used=space.num_used + count,
+        )
+
+    def keep(self, space: NodeSpace, places: Int[Array, " kept"], count: Array) -> NodeSpace:
+        """Return the space with some of its basis rows: `count` of the `places`, the others repeat the last."""
+        space = self._settle(space)
+        is_kept = jnp.arange(places.shape[0]) < count
+        rows, square = is_kept[:, None], is_kept[:, None] & is_kept[None]
+        new_place = jnp.zeros(self.capacity(space), int).at[places[::-1]].set(jnp.arange(places.shape[0])[::-1])
+        return space._replace(
+            basis=jnp.where(rows, space.basis[places], 0.0),
+            defect=jnp.where(square, space.defect[places][:, places], 0.0),
+            coordinates=jnp.where(is_kept, space.coordinates[:, places], 0.0),
+            noise_places=new_place[space.noise_places],
+            num_used=count,
         )
 
     def noise_components(self, space: NodeSpace, coordinates: Float[Array, "columns capacity"]) -> Array:

@@ -75,6 +75,7 @@ def extend(
     vectors: Float[Array, "rows points"],
     family: Float[Array, "capacity points"],
     inner: InnerProduct,
+    drop_below: Array | float = 0.0,
 ) -> tuple[Float[Array, "rows points"], Float[Array, "rows capacity"]]:
     """Return orthonormal rows for the part of `vectors` outside the family, and their components inside it.
 
@@ -85,8 +86,9 @@ def extend(
         vectors: rows to add.
         family: orthonormal rows, zero rows allowed.
         inner: the inner product of many rows with a few.
+        drop_below: norm of a remainder below which a direction is dropped, whatever its vector's norm.
     """
-    thresholds = drop_tolerance(vectors.dtype) * norms_of(inner(vectors, vectors))
+    thresholds = jnp.maximum(drop_tolerance(vectors.dtype) * norms_of(inner(vectors, vectors)), drop_below)
     components = inner(family, vectors).T
     remainder = vectors - components @ family
     once = orthonormalising(inner(remainder, remainder), thresholds) @ remainder

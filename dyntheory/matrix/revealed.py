@@ -58,6 +58,7 @@ class RevealedMatrix:
         samples_per_feature: α.
         samples: the sample side.
         features: the feature side.
+        drop_below: root mean square of a remainder below which a direction is dropped; zero keeps all but rounding.
         num_teacher_units: r, columns of the first question.
         num_units: k, columns of every later question.
         memory: keep the Onsager term of h; False is wrong and serves as a negative control.
@@ -66,6 +67,7 @@ class RevealedMatrix:
     samples_per_feature: Array
     samples: Side
     features: Side
+    drop_below: Array
     num_teacher_units: int = dataclasses.field(metadata={"static": True})
     num_units: int = dataclasses.field(metadata={"static": True})
     memory: bool = dataclasses.field(default=True, metadata={"static": True})
@@ -94,14 +96,14 @@ class RevealedMatrix:
         """Return h = X w/√d, shape (samples, units)."""
         scales = (jnp.ones(()), jax.lax.rsqrt(self.samples_per_feature) * self.memory)
         sides = (self.features, state.features, self.samples, state.samples)
-        features, samples, h = _ask(*sides, w, scales)
+        features, samples, h = _ask(*sides, w, scales, self.drop_below)
         return Revealed(samples, features), h
 
     def transpose_times(self, state: Revealed, g: Float[Array, "samples units"]) -> tuple[Revealed, Array]:
         """Return p = Xᵀ g/√d, shape (features, units)."""
         scales = (jnp.sqrt(self.samples_per_feature), self.samples_per_feature)
         sides = (self.samples, state.samples, self.features, state.features)
-        samples, features, p = _ask(*sides, g, scales)
+        samples, features, p = _ask(*sides, g, scales, self.drop_below)
         return Revealed(samples, features), p
 
     def sample_mean(self, values: PyTree) -> PyTree:
@@ -124,13 +126,14 @@ def _ask(
     far: Half,
     vectors: Array,
     scales: tuple[Array, Array],
+    drop_below: Array,
 ) -> tuple[Half, Half, Array]:
     """Ask about `vectors` of the near side; return both halves and the answer on the far side.
 
     `scales` multiply the fresh and the memory sum.
     """
     near_space, asked = near_side.resolve(near.space, vectors)
-    found, _ = extend(asked, near.directions, euclidean)
+    found, _ = extend(asked, near.directions, euclidean, drop_below)
     directions = jax.lax.dynamic_update_slice_in_dim(near.directions, found, near.num_directions, 0)
     near = Half(near_space, directions, near.num_directions + vectors.shape[1])
     is_new = jnp.asarray(jnp.sum(found * found, axis=1) > 0.5, found.dtype)
