@@ -15,7 +15,7 @@ PACKAGE = ROOT / "dyntheory"
 
 ROOMS = (
     ("_version", "_typing", "status", "files"),
-    ("_precision", "_checks"),
+    ("_precision", "_checks", "smoothness"),
     ("activations", "losses", "links", "linalg", "randomness", "optimizers"),
     ("gaussian.nodes",),
     ("gaussian.__init__",),
@@ -33,7 +33,7 @@ ROOMS = (
     ("matrix.frame", "matrix.nodes_side"),
     ("matrix.revealed",),
     ("matrix.limit", "matrix.finite", "matrix.__init__"),
-    ("dynamics", "population"),
+    ("dynamics", "population", "differentiation"),
     ("state_evolution", "finite_run"),
     ("matrix_choice",),
     ("problem", "error_bars", "assumptions", "outcome"),
