@@ -17,6 +17,7 @@ from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.methods import gradient_descent
 from dyntheory.network import MLP, FlaxNetwork, LinearModel
 from dyntheory.predict import predict
+from dyntheory.sensitivity import Derivatives, sensitivity
 from dyntheory.simulate import simulate
 from dyntheory.state_evolution import state_evolution
 from dyntheory.status import DyntheoryWarning, Status
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MLP",
     "Agreement",
+    "Derivatives",
     "DyntheoryWarning",
     "FirstLayer",
     "FlaxNetwork",
@@ -42,6 +44,7 @@ __all__ = [
     "load",
     "plot",
     "predict",
+    "sensitivity",
     "simulate",
     "state_evolution",
 ]

@@ -38,7 +38,7 @@ ROOMS = (
     ("matrix_choice",),
     ("problem", "error_bars", "assumptions", "outcome"),
     ("limit_solver", "ensemble"),
-    ("predict", "simulate"),
+    ("predict", "simulate", "sensitivity"),
     ("agreement",),
     ("compare",),
     ("_figures",),
@@ -130,7 +130,7 @@ def test_files_and_functions_stay_small(room: str) -> None:
             assert node.end_lineno - first.lineno < 45, f"{node.name} is long: which idea should move out?"
 
 
-@pytest.mark.parametrize("room", ["network", "law", "methods.gradient_descent", "predict"])
+@pytest.mark.parametrize("room", ["network", "law", "methods.gradient_descent", "predict", "sensitivity"])
 def test_examples_in_docstrings_run(room: str) -> None:
     module = importlib.import_module(f"dyntheory.{room}")
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
