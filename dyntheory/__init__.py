@@ -17,6 +17,7 @@ from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.methods import gradient_descent
 from dyntheory.network import MLP, FlaxNetwork, LinearModel
 from dyntheory.predict import predict
+from dyntheory.responses import ResponseFunctions, responses
 from dyntheory.sensitivity import Derivatives, sensitivity
 from dyntheory.simulate import simulate
 from dyntheory.state_evolution import state_evolution
@@ -35,6 +36,7 @@ __all__ = [
     "FlaxNetwork",
     "GeneralFirstOrderMethod",
     "LinearModel",
+    "ResponseFunctions",
     "Status",
     "TeacherStudent",
     "Trajectory",
@@ -44,6 +46,7 @@ __all__ = [
     "load",
     "plot",
     "predict",
+    "responses",
     "sensitivity",
     "simulate",
     "state_evolution",

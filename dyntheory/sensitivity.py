@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dyntheory._checks import check_count, check_finite, check_name, check_positive, check_scalar
+from dyntheory._checks import check_finite, check_name, check_positive, check_scalar
 from dyntheory._precision import double_precision, to_numpy
 from dyntheory._typing import Array, Key, Progress, PyTree
 from dyntheory.error_bars import NEIGHBOURS, standard_error
@@ -26,6 +25,7 @@ from dyntheory.gaussian.nodes import NUM_BLOCKS, NodeSet, draw_nodes
 from dyntheory.law import TeacherStudent
 from dyntheory.matrix.limit import num_columns, num_dimensions
 from dyntheory.method import GeneralFirstOrderMethod, feature_map_is_linear
+from dyntheory.node_count import choose_num_nodes
 from dyntheory.population import num_test_dimensions
 from dyntheory.problem import PreparedProblem, check_problem, prepare
 from dyntheory.randomness import seed
@@ -35,8 +35,6 @@ from dyntheory.trajectory import CURVES, OVERLAPS, reported_fields
 
 FIELDS = (*CURVES, *OVERLAPS)
 OFFSETS = (-2.0, -1.0, 1.0, 2.0)
-DEFAULT_NODES = 2**14
-NODES_PER_COLUMN = 6
 RELATIVE_STEP = 0.1
 UNRESOLVED = 0.1
 
@@ -79,7 +77,7 @@ def sensitivity(
     num_steps: int,
     key: Key,
     step_size: float | None = None,
-    num_nodes: int = DEFAULT_NODES,
+    num_nodes: int | None = None,
     progress: Progress | None = None,
 ) -> Derivatives:
     """Differentiate predicted curves in one number, right for kinked maps (ReLU, sign) as for smooth ones.
@@ -95,7 +93,7 @@ def sensitivity(
         num_steps: T.
         key: decides the head and the nodes, as in `predict`.
         step_size: h; default a tenth of |x|, or 0.1 at x = 0. x ± 2h must be legal.
-        num_nodes: N, a power of two.
+        num_nodes: N, a power of two; default 2^14 or what the number of steps and units asks for.
         progress: called with (fraction done, what is being done).
 
     Returns:
@@ -143,10 +141,10 @@ class _Nodes:
     parts: tuple[NodeSet, NodeSet]
 
     @classmethod
-    def draw(cls, problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int) -> _Nodes:
+    def draw(cls, problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int | None) -> _Nodes:
         law, method = problem.law, problem.method
         sizes = (num_steps, method.num_units, law.num_teacher_units, law.num_outputs)
-        _check_nodes(num_nodes, num_columns(*sizes))
+        num_nodes = choose_num_nodes(num_nodes, num_columns(*sizes))
         dimensions = {"nodes": num_dimensions(*sizes), "test_nodes": num_test_dimensions(law, method)}
 
         def draw(name: str, blocks: int) -> NodeSet:
@@ -154,16 +152,6 @@ class _Nodes:
             return draw_nodes(num_nodes, dimensions[name], num_heavy=heavy, seed=seed(key, name), num_blocks=blocks)
 
         return cls(*((draw("nodes", blocks), draw("test_nodes", blocks)) for blocks in (1, NUM_BLOCKS)))
-
-
-def _check_nodes(num_nodes: int, columns: int) -> None:
-    check_count("num_nodes", num_nodes)
-    least = 2 ** math.ceil(math.log2(NUM_BLOCKS * NODES_PER_COLUMN * columns))
-    if num_nodes & (num_nodes - 1) or num_nodes < least:
-        raise ValueError(
-            f"`num_nodes` must be a power of two of at least {least} for this run ({columns} directions on each of "
-            f"{NUM_BLOCKS} sub-nets), got {num_nodes}."
-        )
 
 
 def _prepare(problem: Callable[[float], Mapping[str, Any]], value: float, num_steps: int, key: Key) -> PreparedProblem:

@@ -33,12 +33,12 @@ ROOMS = (
     ("matrix.frame", "matrix.nodes_side"),
     ("matrix.revealed",),
     ("matrix.limit", "matrix.finite", "matrix.__init__"),
-    ("dynamics", "population", "differentiation"),
+    ("dynamics", "population", "differentiation", "two_time"),
     ("state_evolution", "finite_run"),
-    ("matrix_choice",),
+    ("matrix_choice", "response_form", "node_count"),
     ("problem", "error_bars", "assumptions", "outcome"),
     ("limit_solver", "ensemble"),
-    ("predict", "simulate", "sensitivity"),
+    ("predict", "simulate", "sensitivity", "responses"),
     ("agreement",),
     ("compare",),
     ("_figures",),
@@ -130,7 +130,7 @@ def test_files_and_functions_stay_small(room: str) -> None:
             assert node.end_lineno - first.lineno < 45, f"{node.name} is long: which idea should move out?"
 
 
-@pytest.mark.parametrize("room", ["network", "law", "methods.gradient_descent", "predict", "sensitivity"])
+@pytest.mark.parametrize("room", ["network", "law", "methods.gradient_descent", "predict", "sensitivity", "responses"])
 def test_examples_in_docstrings_run(room: str) -> None:
     module = importlib.import_module(f"dyntheory.{room}")
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
