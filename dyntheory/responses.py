@@ -171,6 +171,11 @@ def _check_method(problem: PreparedProblem, num_steps: int) -> None:
             "Responses need a first-layer optimizer that is linear in gradients and weights (SGD, momentum, weight "
             f"decay, schedules); {method.description or method.name} is not."
         )
+    if method.name != "gradient_descent":
+        raise ValueError(
+            "Responses along a predicted run are implemented for `gradient_descent`, whose residuals depend on the "
+            f"head and nothing else that is shared; got {method.name}. `dyntheory.response_form` takes other methods."
+        )
     shared = method.init_shared(heads[0], jnp.asarray(law.samples_per_feature), method.hyperparameters)
     check_stateless(method, shared)
 
