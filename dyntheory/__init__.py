@@ -18,6 +18,8 @@ from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.methods import gradient_descent
 from dyntheory.network import MLP, FlaxNetwork, LinearModel
 from dyntheory.predict import predict
+from dyntheory.responses import ResponseFunctions, responses
+from dyntheory.sensitivity import Derivatives, sensitivity
 from dyntheory.simulate import simulate
 from dyntheory.state_evolution import state_evolution
 from dyntheory.status import DyntheoryWarning, Status
@@ -30,11 +32,13 @@ __all__ = [
     "MLP",
     "Agreement",
     "Cost",
+    "Derivatives",
     "DyntheoryWarning",
     "FirstLayer",
     "FlaxNetwork",
     "GeneralFirstOrderMethod",
     "LinearModel",
+    "ResponseFunctions",
     "Status",
     "TeacherStudent",
     "Trajectory",
@@ -45,6 +49,8 @@ __all__ = [
     "plot",
     "predict",
     "prediction_cost",
+    "responses",
+    "sensitivity",
     "simulate",
     "state_evolution",
 ]

@@ -1,7 +1,8 @@
 """Activations by name, with what the theory needs to know of each: is it smooth?
 
 `smooth` means four bounded derivatives, the assumption of the published theorem
-(Han & Imaizumi 2025, `han2025precise`); None means nobody said.
+(Han & Imaizumi 2025, `han2025precise`); None means nobody said. `has_kink` means that the derivative jumps: then
+derivatives through a prediction are refused (`dyntheory.differentiation`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 
 from dyntheory._checks import check_name
 from dyntheory._typing import Array
+from dyntheory.smoothness import known_kink
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Activation:
     name: str
     function: Callable[[Array], Array]
     smooth: bool | None = None
+    has_kink: bool | None = None
 
     def __repr__(self) -> str:
         return self.name
@@ -30,6 +33,11 @@ class Activation:
     def __call__(self, preactivation: Array) -> Array:
         """Return the function of every entry."""
         return self.function(preactivation)
+
+    @property
+    def is_kinked(self) -> bool | None:
+        """Whether the derivative jumps; None when nobody said."""
+        return known_kink(self.has_kink, self.smooth)
 
 
 def _linear(x: Array) -> Array:
@@ -55,7 +63,7 @@ ACTIVATIONS = {
         Activation("softplus", jax.nn.softplus, True),
         Activation("silu", jax.nn.silu, True),
         Activation("sin", jnp.sin, True),
-        Activation("quadratic", jnp.square, False),
+        Activation("quadratic", jnp.square, False, has_kink=False),
         Activation("relu", jax.nn.relu, False),
         Activation("leaky_relu", _leaky_relu, False),
         Activation("abs", jnp.abs, False),

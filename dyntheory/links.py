@@ -16,16 +16,27 @@ import jax.numpy as jnp
 
 from dyntheory._checks import check_name
 from dyntheory._typing import Array
+from dyntheory.smoothness import known_kink
 
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """The deterministic part φ of a label; `smooth` means smooth with bounded derivatives."""
+    """The deterministic part φ of a label; `smooth` means smooth with bounded derivatives.
+
+    `has_jump` means that φ is not continuous. A kink of a continuous link does no harm to derivatives of a prediction:
+    no map differentiates the link.
+    """
 
     name: str
     function: Callable[[Array], Array]
     smooth: bool | None = None
     is_scalar_function: bool = False
+    has_jump: bool | None = None
+
+    @property
+    def jumps(self) -> bool | None:
+        """Whether φ jumps; None when nobody said."""
+        return known_kink(self.has_jump, self.smooth)
 
     def __call__(self, teacher_preactivation: Array) -> Array:
         """Return φ(z) for one row z of shape (r,)."""
@@ -62,7 +73,7 @@ def _sin_mixture(z: Array) -> Array:
 
 
 LINKS = {
-    name: Link(name, function, smooth, is_scalar_function=True)
+    name: Link(name, function, smooth, is_scalar_function=True, has_jump=name == "sign")
     for name, function, smooth in (
         ("linear", _linear, True),
         ("tanh", jnp.tanh, True),

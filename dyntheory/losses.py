@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from dyntheory._checks import check_name
 from dyntheory._typing import Array
+from dyntheory.smoothness import known_kink
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Loss:
         noise_coefficients: (c, c') when additive label noise of variance s² per output raises the expected loss by
             c s² and the expected error by c' s² for every output; None when it has to be integrated.
         smooth: whether the value is smooth in the prediction; None when nobody said.
+        has_kink: whether the derivative of the value, or the error, jumps (misclassification does); None when nobody
+            said.
     """
 
     name: str
@@ -29,6 +32,14 @@ class Loss:
     error: Callable[[Array, Array], Array]
     noise_coefficients: tuple[float, float] | None = None
     smooth: bool | None = None
+    has_kink: bool | None = None
+
+    @property
+    def is_kinked(self) -> bool | None:
+        """Whether what is minimised or reported has a kink; `smooth` speaks of the value alone."""
+        if self.has_kink is None and self.smooth and self.error is not _squared_norm:
+            return None
+        return known_kink(self.has_kink, self.smooth)
 
 
 def _squared_norm(prediction: Array, label: Array) -> Array:

@@ -54,6 +54,8 @@ class GeneralFirstOrderMethod:
         sample_noise: uniforms a sample row receives at each step.
         feature_noise: uniforms a feature row receives at each step.
         smooth: whether the maps are smooth; None when unknown.
+        has_kink: whether what the maps send back jumps somewhere (the derivative of a kinked activation); None when
+            unknown.
         is_in_theorem: whether the published theorem is about this algorithm, given smooth maps.
         description: one line for provenance and tables.
         hyperparameters: numbers of the algorithm; new values do not recompile and can be differentiated.
@@ -81,6 +83,7 @@ class GeneralFirstOrderMethod:
     sample_noise: int = dataclasses.field(default=0, metadata={"static": True})
     feature_noise: int = dataclasses.field(default=0, metadata={"static": True})
     smooth: bool | None = dataclasses.field(default=None, metadata={"static": True})
+    has_kink: bool | None = dataclasses.field(default=None, metadata={"static": True})
     is_in_theorem: bool = dataclasses.field(default=False, metadata={"static": True})
     description: str = dataclasses.field(default="", metadata={"static": True})
     hyperparameters: dict[str, Any] = dataclasses.field(default_factory=dict)

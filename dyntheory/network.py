@@ -114,6 +114,11 @@ class MLP:
         """Whether the activation is smooth."""
         return resolve_activation(self.activation).smooth
 
+    @property
+    def has_kink(self) -> bool | None:
+        """Whether the derivative of the activation jumps."""
+        return resolve_activation(self.activation).is_kinked
+
     def init_head(self, key: Key) -> dict[str, dict[str, Array]]:
         """Draw the head: {"layer_2": {"weights": (out, in), "bias": (out,)}, …}, and b_1 with `use_bias`."""
         widths = (*self.hidden, self.num_outputs)

@@ -1,7 +1,8 @@
 """The pure core of `predict`: fixed nodes, arrays in, arrays out; safe under jit, vmap and, for smooth maps, grad.
 
-For kinked activations and links (ReLU, sign) the values are right but derivatives through them are not: they miss the
-nodes that cross a kink. Use differences with a wide step there.
+Derivatives are right in every number of the law, the method, the head and the moments, also where directions are
+dropped (in a moment that is zero, the derivative of the dropped direction counts as zero). For kinked activations and
+links that jump (ReLU, sign) only the values are right: differentiating them is refused, see `differentiation`.
 
 It follows JAX's precision flag. In float32 directions closer than 1e-4 cannot be told apart: expect train errors with
 two to three correct digits, and a warning when it is traced.
@@ -16,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from dyntheory._typing import Array, PyTree
+from dyntheory.differentiation import guarded
 from dyntheory.dynamics import Records, Start, run
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.law import TeacherStudent
@@ -44,6 +46,7 @@ def state_evolution(
     num_steps: int,
     keep_preactivations: bool = False,
     memory: bool = True,
+    rematerialize: bool = False,
 ) -> LimitCurves:
     """Return the limit of training on fixed nodes.
 
@@ -57,6 +60,11 @@ def state_evolution(
         num_steps: T, static.
         keep_preactivations: record h^t on the nodes.
         memory: False drops the Onsager term: wrong, for negative controls.
+        rematerialize: bound the memory of a gradient: about 2√T copies of the basis instead of several for every
+            step. Costs a second forward pass; values are the same.
+
+    Raises:
+        ValueError: a node set of the wrong shape; when differentiated, a map with a kink.
 
     Reference: `han2025precise`, first main theorem; `bolthausen2014iterative` for the form used.
     """
@@ -97,6 +105,7 @@ def state_evolution(
         ),
         num_steps=num_steps,
         keep_preactivations=keep_preactivations,
+        rematerialize=rematerialize,
     )
     test_loss, test_error = population_metrics(law, method, records.gram, records.head, test_nodes)
-    return LimitCurves(records, test_loss, test_error)
+    return guarded(law, method, LimitCurves(records, test_loss, test_error))

@@ -11,6 +11,7 @@ import pytest
 
 CORE = (
     "finite_run",
+    "differentiation",
     "dynamics",
     "ensemble",
     "error_bars",
@@ -21,7 +22,9 @@ CORE = (
     "outcome",
     "population",
     "randomness",
+    "response_form",
     "state_evolution",
+    "two_time",
 )
 hook = jaxtyping.install_import_hook([f"dyntheory.{room}" for room in CORE], "beartype.beartype")
 

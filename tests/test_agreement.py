@@ -11,8 +11,9 @@ import pytest
 
 import dyntheory as dt
 from dyntheory._precision import double_precision
-from dyntheory.limit_solver import NodePair
-from dyntheory.limit_solver import _draw as draw_pair
+from dyntheory.gaussian import draw_nodes
+from dyntheory.matrix.limit import num_dimensions
+from dyntheory.population import num_test_dimensions
 from dyntheory.problem import prepare
 from dyntheory.state_evolution import state_evolution
 
@@ -101,7 +102,8 @@ def test_without_memory_the_agreement_fails() -> None:
     law, method, options = _problem(case)
     with double_precision():
         problem = prepare(law, method, options["key"], head=None, first_layer=options["first_layer"], num_heads=1)
-        nodes: NodePair = draw_pair(problem, options["key"], case.steps, 2**12, None)
+        dimensions = num_dimensions(case.steps, case.hidden[0], 1, 1), num_test_dimensions(law, method)
+        nodes = [draw_nodes(2**12, count, num_heavy=1, seed=0) for count in dimensions]
         wrong = jax.jit(state_evolution, static_argnames=("num_steps", "memory"))(
             problem.law,
             problem.method,

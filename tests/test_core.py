@@ -45,28 +45,6 @@ def _test_error(
 
 
 @pytest.mark.usefixtures("double")
-def test_gradient_equals_finite_differences() -> None:
-    """In learning rate, n/d, noise, initial scale and momentum at once."""
-    point = {"rate": 0.4, "alpha": 2.0, "noise": 0.3, "scale": 1.0, "momentum": 0.5}
-    function = jax.jit(lambda numbers: _test_error(**numbers))
-    derivatives = jax.jit(jax.grad(function))(point)
-    step = 1e-4
-    for name, value in point.items():
-        values = [function({**point, name: value + offset * step}) for offset in (-2, -1, 1, 2)]
-        difference = (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * step)
-        np.testing.assert_allclose(derivatives[name], difference, rtol=1e-6)
-
-
-@pytest.mark.usefixtures("double")
-def test_gradients_through_kinks_are_wrong_as_documented() -> None:
-    """Trap 3: pathwise derivatives miss the nodes that cross a kink; wide-step differences see them."""
-    kinked = jax.jit(lambda x: _test_error(rate=x, network=dt.MLP((2,), "relu")))
-    derivative = jax.jit(jax.grad(kinked))(0.5)
-    difference = (kinked(0.55) - kinked(0.45)) / 0.1
-    assert abs(derivative - difference) > 0.05 * abs(difference)
-
-
-@pytest.mark.usefixtures("double")
 def test_vmap_over_numbers_equals_a_loop() -> None:
     rates, alphas = jnp.asarray([0.1, 0.3, 0.5]), jnp.asarray([1.0, 2.0, 3.0])
     together = jax.jit(jax.vmap(_test_error))(rates, alphas)

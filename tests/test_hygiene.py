@@ -15,7 +15,7 @@ PACKAGE = ROOT / "dyntheory"
 
 ROOMS = (
     ("_version", "_typing", "status", "files"),
-    ("_precision", "_checks"),
+    ("_precision", "_checks", "smoothness"),
     ("activations", "losses", "links", "linalg", "randomness", "optimizers"),
     ("gaussian.sobol",),
     ("gaussian.nodes",),
@@ -34,15 +34,15 @@ ROOMS = (
     ("matrix.frame", "matrix.nodes_side"),
     ("matrix.revealed",),
     ("matrix.limit", "matrix.finite", "matrix.__init__"),
-    ("dynamics", "population"),
+    ("dynamics", "population", "differentiation", "two_time"),
     ("state_evolution", "finite_run"),
-    ("matrix_choice",),
+    ("matrix_choice", "response_form", "node_count"),
     ("problem", "error_bars", "assumptions", "outcome"),
     ("devices",),
     ("limit_run",),
     ("limit_solver", "ensemble", "cost", "fingerprint"),
     ("checkpoint",),
-    ("predict", "simulate"),
+    ("predict", "simulate", "sensitivity", "responses"),
     ("agreement",),
     ("compare",),
     ("_figures",),
@@ -134,7 +134,7 @@ def test_files_and_functions_stay_small(room: str) -> None:
             assert node.end_lineno - first.lineno < 45, f"{node.name} is long: which idea should move out?"
 
 
-@pytest.mark.parametrize("room", ["network", "law", "methods.gradient_descent", "predict"])
+@pytest.mark.parametrize("room", ["network", "law", "methods.gradient_descent", "predict", "sensitivity", "responses"])
 def test_examples_in_docstrings_run(room: str) -> None:
     module = importlib.import_module(f"dyntheory.{room}")
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)

@@ -30,6 +30,7 @@ from dyntheory.methods.hyperparameters import (
 )
 from dyntheory.methods.row_wise import init_row, update_row
 from dyntheory.network import Network
+from dyntheory.smoothness import either, known_kink
 
 
 def gradient_descent(
@@ -163,6 +164,11 @@ def _both(first: bool | None, second: bool | None) -> bool | None:
     return None if first is None or second is None else True
 
 
+def _network_kink(network: Network) -> bool | None:
+    """Return what a network says of its kinks; one that says nothing of them is judged by its smoothness."""
+    return known_kink(getattr(network, "has_kink", None), network.smooth)
+
+
 @functools.cache
 def _template(*parts: Any) -> GeneralFirstOrderMethod:
     """Return the method without its numbers: the same functions for the same problem, so nothing recompiles."""
@@ -183,6 +189,7 @@ def _template(*parts: Any) -> GeneralFirstOrderMethod:
         after_samples=maps.after_samples,
         noise_coefficients=maps.loss.noise_coefficients,
         smooth=_both(maps.network.smooth, maps.loss.smooth),
+        has_kink=either(_network_kink(maps.network), maps.loss.is_kinked),
         is_in_theorem=maps.is_plain,
         description=(
             f"{maps.network}, {shown(maps.optimizer)}, {maps.loss.name} loss, head {shown(maps.head_optimizer)}"
