@@ -143,7 +143,10 @@ def reference(name: str) -> Truth:
     """
     stored = stored_references()[name]
     values = {field: np.asarray(pair["value"]) for field, pair in stored["fields"].items()}
-    errors = {field: np.asarray(pair["standard_error"]) for field, pair in stored["fields"].items()}
+    errors = {  # stored with eight digits
+        field: np.hypot(np.asarray(pair["standard_error"]), 5e-8 * np.abs(values[field]))
+        for field, pair in stored["fields"].items()
+    }
     return Truth(np.asarray(stored["steps"]), values, errors)
 
 
