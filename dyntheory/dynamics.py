@@ -83,7 +83,7 @@ class Records(NamedTuple):
     """States before each update, T + 1 of them (leading axis).
 
     `gram` is the second moment of the rows (w*, w^t), shape (T+1, r + k, r + k). `preactivations` and `weights` are
-    None unless asked for.
+    None unless asked for. `residual_share` is the largest part of the train error that one sample carries.
     """
 
     train_loss: Float[Array, " states"]
@@ -93,6 +93,7 @@ class Records(NamedTuple):
     labels: Array
     preactivations: Float[Array, "states samples units"] | None
     weights: Float[Array, "states features units"] | None
+    residual_share: Float[Array, " states"] | None = None
 
 
 class Carry(NamedTuple):
@@ -247,7 +248,8 @@ def _record(problem: Problem, carry: Carry, keep: Keep) -> Records:
         prediction = method.output(head, row)
         return method.loss(prediction, label), method.error(prediction, label)
 
-    train_loss, train_error = matrix.sample_mean(jax.vmap(metrics)(h, problem.labels))
+    losses, errors = jax.vmap(metrics)(h, problem.labels)
+    train_loss, train_error = matrix.sample_mean((losses, errors))
     rows = jnp.concatenate([problem.teacher_weights, carry.weights], axis=1)
     return Records(
         train_loss=train_loss,
@@ -257,7 +259,14 @@ def _record(problem: Problem, carry: Carry, keep: Keep) -> Records:
         labels=jnp.zeros(()),
         preactivations=h if keep.preactivations else None,
         weights=carry.weights if keep.weights else None,
+        residual_share=_largest_share(matrix, errors, train_error),
     )
+
+
+def _largest_share(matrix: Matrix, values: Array, mean: Array) -> Array:
+    """Return max_i ω_i |v_i| / |Σ ω v|; a mean is linear, so its derivative is the weights ω of the samples."""
+    weights = jax.grad(matrix.sample_mean)(jnp.zeros_like(values))
+    return jnp.max(jnp.abs(weights * values)) / jnp.maximum(jnp.abs(mean), jnp.finfo(values.dtype).tiny)
 
 
 def _update(problem: Problem, carry: Carry, sample_uniforms: Array, feature_uniforms: Array) -> Carry:

@@ -237,11 +237,12 @@ def _assemble(
     }
     num_states, records = len(values["train_error"]), whole[0].records
     kept = records.preactivations is not None
+    shares, train_errors = ([getattr(one.records, name) for one in whole] for name in ("residual_share", "train_error"))
     return Trajectory(
         steps=np.arange(num_states),
         **values,
         standard_error=Trajectory(steps=np.arange(num_states), **errors),
-        status=heavy_tail(records.labels, weights),
+        status=heavy_tail(records.labels, weights, np.stack(shares), np.stack(train_errors)),
         assumptions=assess(problem.law, problem.method),
         provenance=origin,
         recorded_preactivations=records.preactivations,

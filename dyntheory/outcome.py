@@ -13,19 +13,54 @@ from dyntheory.trajectory import CURVES, OVERLAPS, Trajectory, has_diverged
 FLOOR = 1e-3
 RELATIVE_ERROR_UNRESOLVED = 0.1
 RELATIVE_ERROR_DIVERGED = 0.5
+LABEL_SHARE = 0.01
+LABEL_SAMPLES = 256
+RESIDUAL_SHARE = 0.03
 
 
-def heavy_tail(labels: np.ndarray, weights: np.ndarray) -> Status:
-    """Return whether few nodes carry the second moment of the labels."""
+def heavy_tail(
+    labels: np.ndarray,
+    weights: np.ndarray,
+    residual_share: np.ndarray | None = None,
+    train_error: np.ndarray | None = None,
+) -> Status:
+    """Return whether few nodes carry the second moment of the labels, or that of the residuals during the run.
+
+    Args:
+        labels: (nodes,) or (nodes, outputs).
+        weights: (nodes,), summing to one.
+        residual_share: (..., T+1) largest part of the train error that one node carries; None when not recorded.
+        train_error: (..., T+1), needed with it: below 1e-3 of its initial value it counts as that much, so that
+            a run that fits its data to rounding is not blamed for the tail of the rounding.
+    """
     power = weights * np.square(labels).reshape(len(labels), -1).sum(axis=1)
     share = power / max(power.sum(), 1e-300)
     effective = 1.0 / max(np.square(share).sum(), 1e-300)
-    if share.max() <= 0.01 and effective >= 256:
+    if share.max() > LABEL_SHARE or effective < LABEL_SAMPLES:
+        return Status(
+            "heavy_tail",
+            f"one node carries {share.max():.1%} of E[y²] (effective sample size {effective:.0f}): "
+            "the link grows too fast for this node set, raise `num_nodes`",
+        )
+    if residual_share is None or train_error is None:
+        return Status()
+    return _residual_tail(residual_share, train_error)
+
+
+def _residual_tail(residual_share: np.ndarray, train_error: np.ndarray) -> Status:
+    """Return whether one node carries too much of the squared residuals at some step."""
+    with np.errstate(all="ignore"):
+        scale = np.maximum(np.abs(train_error), FLOOR * np.abs(train_error[..., :1]))
+        share = np.nan_to_num(residual_share * np.abs(train_error) / scale, nan=0.0, posinf=0.0)
+    worst = share.reshape(-1, share.shape[-1]).max(axis=0)
+    step = int(worst.argmax())
+    if worst[step] <= RESIDUAL_SHARE:
         return Status()
     return Status(
         "heavy_tail",
-        f"one node carries {share.max():.1%} of E[y²] (effective sample size {effective:.0f}): "
-        "the link grows too fast for this node set, raise `num_nodes`",
+        f"one node carries {worst[step]:.1%} of the train error at step {step}: its error bars may be too small, "
+        "raise `num_nodes`",
+        step,
     )
 
 
@@ -61,11 +96,10 @@ def _status(result: Trajectory, relative: np.ndarray, finite: np.ndarray, rtol: 
         return Status("diverged", f"{cause} from step {step} on: lower the learning rate or raise `num_nodes`", step)
     reached, step = float(relative.max()), int(relative.max(axis=0).argmax())
     if rtol is not None and reached > rtol:
-        return Status(
-            "unresolved",
-            f"rtol={rtol:g} was asked for and {reached:.2g} reached (step {step}) within the budget: raise `max_nodes`",
-            step,
+        told = (
+            f"rtol={rtol:g} was asked for and {reached:.2g} reached (step {step}) within the budget: raise `max_nodes`"
         )
+        return Status("unresolved", told if result.status.ok else f"{told}; {result.status.message}", step)
     if result.status.ok and reached > RELATIVE_ERROR_UNRESOLVED:
         return Status("unresolved", f"the numerical error is {reached:.0%} at step {step}: raise `num_nodes`", step)
     return result.status

@@ -1,0 +1,106 @@
+"""Make `tests/references.json`: true curves of the problems that no oracle knows, and how true they are.
+
+A reference is the mean over R independent scramblings of N nodes; the same on N/8 nodes shows what is left of the bias
+of a node set. Errors of node sets fall at least as N^0.6, so the bias of the mean is at most |difference|/(8^0.6 − 1) =
+|difference|/2.5; half the difference is taken. Its standard error is √((τ s/√R)² + (difference/2)²), s the spread over
+scramblings, τ = t_{.975,R−1}/1.96. R = 8 and N = 2^17; 4 and 2^16 for the problems tagged "long".
+
+    python -m tests.make_references             # all that are missing or whose problem has changed; half an hour
+    python -m tests.make_references cubic relu  # these, anew
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import time
+from typing import Any
+
+import jax
+import numpy as np
+from scipy.stats import t as student
+
+from dyntheory._precision import double_precision, to_numpy
+from dyntheory.files import replacing
+from dyntheory.gaussian.nodes import draw_nodes
+from dyntheory.matrix.limit import num_dimensions
+from dyntheory.population import num_test_dimensions
+from dyntheory.problem import prepare
+from dyntheory.state_evolution import state_evolution
+from dyntheory.trajectory import reported_fields
+from tests.problems import BANK, NAMES, Problem
+from tests.truths import REFERENCES, fingerprint
+
+FIELDS = ("train_error", "test_error", "teacher_overlap", "weight_overlap", "head")
+FIRST_SEED = 7_000_000
+COARSER = 8
+
+
+@functools.cache
+def _solver(num_steps: int) -> Any:
+    return jax.jit(functools.partial(state_evolution, num_steps=num_steps))
+
+
+def solve(problem: Problem, num_nodes: int, seed: int) -> dict[str, np.ndarray]:
+    """Return the fields of one run on `num_nodes` nodes of one scrambling."""
+    law, method, r = problem.law, problem.method, problem.law.num_teacher_units
+    with double_precision():
+        prepared = prepare(
+            law, method, jax.random.key(0), head=problem.head or None, first_layer=problem.first_layer, num_heads=1
+        )
+        dimensions = num_dimensions(problem.num_steps, method.num_units, r, law.num_outputs)
+        nodes = draw_nodes(num_nodes, dimensions, num_heavy=r, seed=2 * seed)
+        test_nodes = draw_nodes(num_nodes, num_test_dimensions(law, method), num_heavy=r, seed=2 * seed + 1)
+        arguments = (prepared.law, prepared.method, prepared.heads[0], prepared.joint_second_moment)
+        curves = to_numpy(_solver(problem.num_steps)(*arguments, nodes, test_nodes))
+    fields = reported_fields(curves, r)
+    leaves = jax.tree.leaves(fields["head"])
+    fields["head"] = np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
+    return {name: fields[name][:: problem.thin] for name in FIELDS}
+
+
+def make(problem: Problem) -> dict[str, Any]:
+    """Return the stored form of one reference."""
+    num_runs, num_nodes = (4, 2**16) if "long" in problem.tags else (8, 2**17)
+    fine, coarse = (
+        [solve(problem, size, FIRST_SEED + offset + run) for run in range(num_runs)]
+        for size, offset in ((num_nodes, 0), (num_nodes // COARSER, 1000))
+    )
+    factor = student.ppf(0.975, num_runs - 1) / 1.959963984540054
+    fields = {}
+    for name in FIELDS:
+        runs, coarse_runs = (np.stack([fields[name] for fields in solved]) for solved in (fine, coarse))
+        spread = factor * runs.std(axis=0, ddof=1) / np.sqrt(num_runs)
+        error = np.hypot(spread, (runs.mean(axis=0) - coarse_runs.mean(axis=0)) / 2)
+        fields[name] = {"value": _rounded(runs.mean(axis=0), 8), "standard_error": _rounded(error, 3)}
+    steps = list(range(0, problem.num_steps + 1, problem.thin))
+    protocol = {"num_nodes": num_nodes, "num_scramblings": num_runs, "first_seed": FIRST_SEED}
+    return {"problem": fingerprint(problem), **protocol, "steps": steps, "fields": fields}
+
+
+def _rounded(values: np.ndarray, digits: int) -> Any:
+    """Return nested lists with that many significant digits."""
+    return np.vectorize(lambda x: float(f"{x:.{digits}g}"))(values).tolist()
+
+
+def main(names: list[str]) -> None:
+    """Make the references asked for and write the file after each."""
+    stored: dict[str, Any] = json.loads(REFERENCES.read_text())["problems"] if REFERENCES.exists() else {}
+    wanted = [NAMES[name] for name in names] or [
+        problem
+        for problem in BANK
+        if not problem.is_exact and stored.get(problem.name, {}).get("problem") != fingerprint(problem)
+    ]
+    for problem in wanted:
+        started = time.perf_counter()
+        stored[problem.name] = make(problem)
+        order = [problem.name for problem in BANK if problem.name in stored]
+        text = ",\n".join(f"{json.dumps(name)}: {json.dumps(stored[name])}" for name in order)
+        with replacing(REFERENCES, force=True) as beside:
+            beside.write_text('{"made_by": "python -m tests.make_references",\n"problems": {\n' + text + "\n}}\n")
+        print(f"{problem.name:<28} {time.perf_counter() - started:6.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,236 @@
+"""Claim: the error bars of `predict` are true, over a bank of problems whose curves are known.
+
+PASS RULE. For every problem of `tests/problems.py` and every seed, compare train and test error at every known step
+with the truth. In units of √(reported² + error of the truth²), over all problems, seeds, steps and both curves,
+
+1. at least 95 % of the true errors are within 2, and
+2. none is beyond 5, unless the status of that prediction is not "ok" and says so;
+3. for no problem is the truth itself too uncertain to judge: the median over steps and seeds of its error, in units of
+   the reported one, is at most 1/3.
+
+A value that is not finite while the status is "ok" counts as beyond 5. The same numbers for overlaps and heads are in
+the record and are not part of the rule; losses are half the errors. Points of one run are not independent: the rule is
+about the bank, the table tells each problem's part.
+
+NEGATIVE CONTROLS, in `tests/test_honesty.py`: without the difference between the nodes and their sub-nets, or with the
+spread alone, small node sets miss the rule.
+
+    python -m validation.honesty             # half an hour on two cores; writes results/honesty.{json,md}
+    python -m validation.honesty --quick     # the part of the default tests; writes nothing unless --results is given
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+
+import dyntheory as dt
+from dyntheory.files import replacing
+from dyntheory.status import DyntheoryWarning
+from tests.problems import BANK, Problem, tagged
+from tests.truths import reported
+from validation.record import RESULTS, Outcome, Record
+
+CLAIM = "Reported standard errors of train and test error cover the true errors over the problem bank."
+PASS_RULE = (
+    "Over all problems, seeds, steps and both curves at least 95 % of the true errors are within 2 reported standard "
+    "errors and none is beyond 5 with status ok; the truth's own error is at most a third of the reported one."
+)
+CURVES = ("train_error", "test_error")
+OTHERS = ("teacher_overlap", "weight_overlap", "head")
+WITHIN, BEYOND, COVERAGE, MAX_DOUBT = 2.0, 5.0, 0.95, 1 / 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is run: so many seeds of nodes for each problem, fewer for long ones; None is `predict`'s own choice."""
+
+    num_seeds: int = 4
+    num_long_seeds: int = 2
+    first_seed: int = 100
+    num_nodes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """One field of one problem over seeds (leading axis).
+
+    Args:
+        ratio: true error in units of √(reported² + error of the truth²); infinite where nothing finite was reported.
+        error: true error, of curves relative to the larger of the value and 1e-3 of its initial value.
+        reported: the reported error on the same scale.
+        doubt: error of the truth over the reported one.
+        is_ok: (seeds,) whether the status was "ok".
+    """
+
+    ratio: np.ndarray
+    error: np.ndarray
+    reported: np.ndarray
+    doubt: np.ndarray
+    is_ok: np.ndarray
+
+    @property
+    def coverage(self) -> float:
+        """Share of the points within 2."""
+        return float(np.mean(self.ratio <= WITHIN))
+
+    @property
+    def num_silent(self) -> int:
+        """Number of points beyond 5 with status ok."""
+        return int(np.sum(self.ratio[self.is_ok] > BEYOND))
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A problem, how its predictions ended, and its judged fields."""
+
+    problem: Problem
+    statuses: tuple[str, ...]
+    fields: dict[str, Judged]
+
+
+def judge(problem: Problem, predictions: list[dt.Trajectory], name: str) -> Judged:
+    """Compare one field with the truth at the steps where it is known."""
+    truth = problem.truth
+    known, doubt = truth.values[name], truth.standard_error[name]
+    errors = [prediction.standard_error for prediction in predictions]
+    values, sigmas = (
+        np.stack([reported(one, name)[truth.steps].reshape(known.shape) for one in trajectories if one is not None])
+        for trajectories in (predictions, errors)
+    )
+    scale = np.maximum(np.abs(known), 1e-3 * np.abs(known[:1])) if name in CURVES else np.ones_like(known)
+    with np.errstate(all="ignore"):
+        ratio = np.abs(values - known) / np.hypot(sigmas, doubt)
+        ratio = np.where(values == known, 0.0, ratio)
+    return Judged(
+        ratio=np.where(np.isfinite(ratio), ratio, np.inf),
+        error=np.abs(values - known) / scale,
+        reported=sigmas / scale,
+        doubt=doubt / np.where(sigmas > 0, sigmas, np.inf),
+        is_ok=np.array([prediction.status.ok for prediction in predictions]),
+    )
+
+
+def measure(problem: Problem, seeds: Iterable[int], **options: Any) -> Measured:
+    """Predict a problem on the nodes of several seeds and judge every field whose truth is known.
+
+    A status other than "ok" is not a warning here: it is judged.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DyntheoryWarning)
+        predictions = [problem.predict(seed, **options) for seed in seeds]
+    names = [name for name in (*CURVES, *OTHERS) if name in problem.truth.values]
+    fields = {name: judge(problem, predictions, name) for name in names}
+    return Measured(problem, tuple(prediction.status.code for prediction in predictions), fields)
+
+
+def pooled(measured: Iterable[Measured], names: Iterable[str] = CURVES) -> dict[str, float]:
+    """Return coverage, worst ratio and number of silent misses over everything measured."""
+    judged = [one.fields[name] for one in measured for name in names if name in one.fields]
+    ratios = np.concatenate([field.ratio.ravel() for field in judged])
+    return {
+        "coverage": float(np.mean(ratios <= WITHIN)),
+        "num_points": int(ratios.size),
+        "largest_ratio": float(ratios.max()),
+        "num_beyond_5_with_status_ok": sum(field.num_silent for field in judged),
+        "largest_doubt": max(float(np.median(field.doubt)) for field in judged),
+    }
+
+
+def outcome_of(measured: list[Measured]) -> Outcome:
+    """Apply the pass rule."""
+    total = pooled(measured)
+    if total["coverage"] < COVERAGE or total["num_beyond_5_with_status_ok"]:
+        return Outcome.FAILED
+    return Outcome.PASSED if total["largest_doubt"] <= MAX_DOUBT else Outcome.UNRESOLVED
+
+
+def numbers(one: Measured) -> dict[str, Any]:
+    """Return what the record keeps of one problem."""
+    problem = one.problem
+    return {
+        "tags": sorted(problem.tags),
+        "truth": "exact" if problem.is_exact else "reference",
+        "num_steps": problem.num_steps,
+        "statuses": list(one.statuses),
+        **{
+            name: {
+                "reported": _rms(field.reported),
+                "true": _rms(field.error),
+                "coverage": field.coverage,
+                "largest_ratio": float(field.ratio.max()),
+                "doubt": float(np.median(field.doubt)),
+            }
+            for name, field in one.fields.items()
+        },
+    }
+
+
+def _rms(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.sqrt(np.mean(np.square(finite)))) if finite.size else float("nan")
+
+
+def table(measured: list[Measured]) -> str:
+    """Return the honesty table in markdown."""
+    lines = [
+        "| problem | truth | T | train: reported, true | within 2 | max | test | within 2 | max | ended |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for one in measured:
+        cells = [one.problem.name, "exact" if one.problem.is_exact else "reference", str(one.problem.num_steps)]
+        for field in (one.fields[name] for name in CURVES):
+            cells += [f"{_rms(field.reported):.0e}, {_rms(field.error):.0e}", f"{field.coverage:.1%}"]
+            cells.append(f"{field.ratio.max():.1f}")
+        lines.append(f"| {' | '.join([*cells, ', '.join(sorted(set(one.statuses)))])} |")
+    total = pooled(measured)
+    lines += [
+        "",
+        f"All {total['num_points']} points: {total['coverage']:.1%} within 2, largest ratio "
+        f"{total['largest_ratio']:.1f}, {total['num_beyond_5_with_status_ok']} beyond 5 with status ok. Errors are "
+        "root mean squares over steps and seeds, relative to the larger of the value and 1e-3 of its initial value; "
+        "ratios are to the reported error at that step.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main(settings: Settings | None = None, *, quick: bool = False, results: Path | None = None) -> int:
+    """Check the claim and return the exit status; see `command`."""
+    settings, problems = settings or Settings(), tagged("quick") if quick else BANK
+    measured = []
+    for problem in problems:
+        count = settings.num_long_seeds if "long" in problem.tags else settings.num_seeds
+        seeds = range(settings.first_seed, settings.first_seed + count)
+        measured.append(measure(problem, seeds, num_nodes=settings.num_nodes))
+        print(table(measured[-1:]).splitlines()[2], flush=True)
+    outcome, directory = outcome_of(measured), results or (None if quick else RESULTS)
+    print(f"{outcome.value}: {CLAIM} {pooled(measured)}")
+    if directory is not None:
+        kept = {one.problem.name: numbers(one) for one in measured}
+        totals = {"curves": pooled(measured), "overlaps and heads": pooled(measured, OTHERS)}
+        values = {"all": totals, "problems": kept}
+        Record("honesty", CLAIM, PASS_RULE, dataclasses.asdict(settings), values, outcome).write(directory)
+        with replacing(directory / "honesty.md", force=True) as beside:
+            beside.write_text(table(measured), encoding="utf-8")
+    return outcome.exit_status
+
+
+def command(*, quick: bool = False, results: Path | None = None) -> int:
+    """Check that error bars are honest over the problem bank.
+
+    Args:
+        quick: the problems of the default tests; nothing is written unless a directory is given.
+        results: directory for the record and the table.
+    """
+    return main(quick=quick, results=results)
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(command))
