@@ -15,10 +15,15 @@ PACKAGE = ROOT / "dyntheory"
 
 ROOMS = (
     ("_version", "_typing", "status", "files"),
-    ("_precision", "_checks"),
+    ("_precision", "_checks", "progress"),
     ("activations", "losses", "links", "linalg", "randomness", "optimizers"),
     ("gaussian.nodes",),
     ("gaussian.__init__",),
+    ("kernels.kernels", "kernels.moments", "kernels.blocks"),
+    ("kernels.duals", "kernels.layer"),
+    ("kernels.quadrature", "kernels.linear"),
+    ("kernels.activations", "kernels.combinators"),
+    ("kernels.__init__",),
     ("network",),
     ("law", "first_layer", "inputs", "datasets"),
     ("method",),
@@ -46,10 +51,11 @@ ROOMS = (
     ("kinds",),
     ("overrides",),
     ("config",),
-    ("progress", "report", "doctor"),
+    ("report", "doctor"),
     ("cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
+KERNELS = ("kernels.quadrature", "kernels.linear", "kernels.activations", "kernels.combinators")
 EXCEPTIONS = {("trajectory", "storage")}
 
 
@@ -129,7 +135,7 @@ def test_files_and_functions_stay_small(room: str) -> None:
             assert node.end_lineno - first.lineno < 45, f"{node.name} is long: which idea should move out?"
 
 
-@pytest.mark.parametrize("room", ["network", "law", "methods.gradient_descent", "predict"])
+@pytest.mark.parametrize("room", ["network", "law", "methods.gradient_descent", "predict", *KERNELS])
 def test_examples_in_docstrings_run(room: str) -> None:
     module = importlib.import_module(f"dyntheory.{room}")
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
