@@ -21,8 +21,9 @@ ROOMS = (
     ("gaussian.__init__",),
     ("kernels.kernels", "kernels.moments", "kernels.blocks"),
     ("kernels.duals", "kernels.layer"),
-    ("kernels.quadrature", "kernels.linear"),
-    ("kernels.activations", "kernels.combinators"),
+    ("kernels.quadrature", "kernels.linear", "kernels.windows"),
+    ("kernels.activations", "kernels.combinators", "kernels.convolution", "kernels.pooling"),
+    ("kernels.regularization", "kernels.attention", "kernels.tiling"),
     ("kernels.__init__",),
     ("network",),
     ("law", "first_layer", "inputs", "datasets"),
@@ -55,7 +56,14 @@ ROOMS = (
     ("cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
-KERNELS = ("kernels.quadrature", "kernels.linear", "kernels.activations", "kernels.combinators")
+KERNELS = (
+    "kernels.quadrature",
+    "kernels.linear",
+    "kernels.activations",
+    "kernels.combinators",
+    "kernels.convolution",
+    "kernels.tiling",
+)
 EXCEPTIONS = {("trajectory", "storage")}
 
 

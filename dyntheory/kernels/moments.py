@@ -8,6 +8,7 @@ units. Every layer has a formula for it that does not cancel; arccos(c/(s₁s₂
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
@@ -191,10 +192,41 @@ def _half_square(x1: Array, x2: Array, pairs: bool) -> Array:
 
 def same_positions(shape: tuple[int, ...]) -> Array:
     """Return whether two positions are the same, shape (*S, *S)."""
-    size = 1
-    for length in shape:
-        size *= length
-    return jnp.eye(size, dtype=bool).reshape(*shape, *shape)
+    return jnp.eye(math.prod(shape), dtype=bool).reshape(*shape, *shape)
+
+
+def same_after(block: Block, layout: Layout, shape: tuple[int, ...]) -> Array | None:
+    """Return which positions of which rows are the same once the positions have another shape."""
+    if block.same is None or not layout.pairs:
+        return block.same
+    leading = block.same.ndim - 2 * layout.num_spatial
+    rows = block.same.reshape(*block.same.shape[:leading], -1)[..., 0]
+    ones = (1,) * (2 * len(shape))
+    return rows.reshape(*rows.shape, *ones) & same_positions(shape).reshape((1,) * leading + shape + shape)
+
+
+def own_moments(within: Block, layout: Layout) -> tuple[Array, Array]:
+    """Return the variances of a set from the moments within it, as the left (n, *S, *1) and right side (n, *1, *S)."""
+    shape = within.cov.shape[1 : 1 + layout.num_spatial]
+    size, ones = math.prod(shape), (1,) * len(shape)
+    diagonal = jnp.diagonal(within.cov.reshape(-1, size, size), axis1=1, axis2=2)
+    return diagonal.reshape(-1, *shape, *ones), diagonal.reshape(-1, *ones, *shape)
+
+
+def from_covariances(state: State, transform: Callable[[Block], Block], **changes: object) -> State:
+    """Apply a transformation of covariances, `transform`, and take variances and excess from what it gives.
+
+    For layers that mix positions with correlated signals: the variances are entries of the moments within each set.
+    """
+    mixed = state.map(transform, **changes)
+    assert mixed.within1 is not None and mixed.within2 is not None
+    left1, right1 = own_moments(mixed.within1, mixed.layout)
+    left2, right2 = own_moments(mixed.within2, mixed.layout)
+    within1 = with_excess(mixed.within1._replace(left=left1, right=right1))
+    shared = mixed.within2 is mixed.within1
+    within2 = within1 if shared else with_excess(mixed.within2._replace(left=left2, right=right2))
+    cross = mixed.cross._replace(left=left1[:, None], right=right2[None])
+    return State(with_excess(cross), within1, within2, mixed.layout)
 
 
 def input_state(
