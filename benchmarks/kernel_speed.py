@@ -3,7 +3,7 @@
 PROTOCOL. n rows of d = 784 standard Gaussian numbers, depth 3 with ReLU or erf, weight_std 1.4 and bias_std 0.1, both
 kernels, everything jitted, float32 and float64. The floor is what no method can leave out if it computes every entry:
 one matrix product of the inputs and, for each of the three nonlinearities, one pass of arccos (ReLU) or arcsin (erf)
-over the matrix, fused as XLA likes. "one set" is `kernel(x)`, which computes one triangle; "two sets" is `kernel(x, y)`.
+over the matrix, fused as XLA likes. "one set" is `kernel(x)`, which computes one triangle; "two sets" `kernel(x, y)`.
 Floor and kernels take turns `repeats` times after a warm-up; the ratio is that of the medians, with its range over
 turns. Accuracy beside it: the largest deviation of the tangent kernel's first 64 rows from float64, relative to the
 diagonal (for float32), and of its diagonal from the same recursion for one row at a time in closed form (for ReLU).

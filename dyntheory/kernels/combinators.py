@@ -139,7 +139,8 @@ class Parallel(Layer):
         Raises:
             ValueError: the outputs are correlated, or do not fit together.
         """
-        states = [branch.propagate(state) for branch in self.branches]
+        shared = dataclasses.replace(state, layout=dataclasses.replace(state.layout, fresh=False))
+        states = [branch.propagate(shared) for branch in self.branches]  # what all branches read is fresh to none
         layouts = [one.layout for one in states]
         forbid(
             len({one.cross.cov.shape for one in states}) > 1 or len({one.num_spatial for one in layouts}) > 1,
