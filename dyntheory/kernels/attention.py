@@ -83,7 +83,7 @@ class Attention(Layer):
     def propagate(self, state: State) -> State:
         """Return the moments of the outputs.
 
-        Reference: `hron2020infinite`, theorems 3 (linear scaling) and 1 and 2 (square root, for the identity).
+        Reference: `hron2020infinite`, section 3.
         """
         layout = state.layout
         forbid(layout.num_spatial == 0, NO_POSITIONS.format("attention"))
@@ -169,7 +169,7 @@ def attention(
     Raises:
         ValueError: an unknown form, a softmax of random scores, or numbers out of range.
 
-    Reference: `hron2020infinite`, theorems 1 to 3.
+    Reference: `hron2020infinite`, section 3; both forms are checked against finite networks.
     """
     check_name("scaling", scaling, SCALINGS)
     check_name("normalization", normalization, NORMALIZATIONS)

@@ -60,7 +60,7 @@ class Conv(Layer):
     def propagate(self, state: State) -> State:
         """Return the moments, averaged over the window moved over both positions alike.
 
-        Reference: `novak2019bayesian`, eq. 7; `arora2019exact`, section 4.
+        Reference: `novak2019bayesian`, section 2.2; `arora2019exact`, section 4.
         """
         layout = state.layout
         cov = state.cross.cov
@@ -107,7 +107,7 @@ def conv(
         >>> network.kernel(jnp.ones((2, 5, 5, 3))).ntk.shape
         (2, 2)
 
-    Reference: `novak2019bayesian`, eq. 7; `arora2019exact`, section 4.
+    Reference: `novak2019bayesian`, section 2.2; `arora2019exact`, section 4.
     """
     affine = Affine(weight_std, bias_std, parameterization)
     return Conv(check_count("width", width), make_window(window, strides, padding), affine)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from jaxtyping import Float
+
 from dyntheory._typing import Array
 
 
@@ -15,5 +17,5 @@ class Kernels(NamedTuple):
         ntk: (n1, n2), lim Σ_θ ∂f(x₁)/∂θ · ∂f(x₂)/∂θ.
     """
 
-    nngp: Array
-    ntk: Array
+    nngp: Float[Array, "rows1 rows2 ..."]
+    ntk: Float[Array, "rows1 rows2 ..."]

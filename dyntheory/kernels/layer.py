@@ -66,16 +66,16 @@ class Layer(abc.ABC):
     def kernel(self, x1: ArrayLike, x2: ArrayLike | None = None, *, from_differences: bool = False) -> Kernels:
         """Return both kernels of the infinitely wide network; safe under jit, vmap and grad.
 
-        Only without `x2` are rows known to be the same: the diagonal is then right to rounding, and dropout draws one
-        mask for a row and itself. Between near-coincident rows the inner products, rounded at ε, leave the angle
-        with an error √ε (1e-8 in float64, 3e-4 in float32), to which the tangent kernel of kinked activations is
-        proportional. `from_differences` sums (x₁ − x₂)² instead, exact there and slower: O(n1 n2 d) operations
-        outside of a matrix product.
+        Only without `x2` (or with `x1` itself) are rows known to be the same: the diagonal is then right to rounding,
+        and dropout draws one mask for a row and itself. Between near-coincident rows the inner products, rounded at
+        ε, leave the angle with an error √ε (1e-8 in float64, 3e-4 in float32), which the tangent kernel of a kinked
+        activation takes over; without a kink nothing is lost. `from_differences` takes the angle from differences
+        instead, exact there and slower: O(n1 n2 d) operations outside of a matrix product.
 
         Args:
             x1: (n1, d) or (n1, *S, d).
             x2: (n2, d) or (n2, *S, d); default `x1` itself.
-            from_differences: measure distances between inputs from their differences.
+            from_differences: take angles between inputs from the differences of the normalised rows.
 
         Returns:
             nngp and ntk, (n1, n2), or (n1, n2, *S) where the network keeps positions; (n1, n2, *S, *S) when it

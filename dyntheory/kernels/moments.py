@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from dyntheory._typing import Array
 
@@ -230,7 +231,12 @@ def from_covariances(state: State, transform: Callable[[Block], Block], **change
 
 
 def input_state(
-    x1: Array, x2: Array, rows: tuple[Array, Array] | None, *, pairs: bool, from_differences: bool
+    x1: Float[Array, "n1 ... d"],
+    x2: Float[Array, "n2 ... d"],
+    rows: tuple[Array, Array] | None,
+    *,
+    pairs: bool,
+    from_differences: bool,
 ) -> State:
     """Return the moments of the inputs, ⟨x₁, x₂⟩/d, which every kernel starts from.
 

@@ -154,6 +154,15 @@ def test_zero_rows_give_zeros_not_nan() -> None:
         np.testing.assert_array_equal(found.nngp, 0.0)
 
 
+def test_flax_module_is_the_finite_network() -> None:
+    network, x = k.serial(k.dense(6, bias_std=0.1), k.relu(), k.dropout(0.5), k.dense(2)), jnp.ones((3, 4))
+    module = network.flax()
+    variables = module.init(jax.random.key(1), x)
+    np.testing.assert_allclose(module.apply(variables, x), network.apply(variables["params"]["layers"], x), rtol=1e-6)
+    dropped = module.apply(variables, x, rngs={"dropout": jax.random.key(2)})
+    assert np.max(np.abs(dropped - module.apply(variables, x))) > 0.01
+
+
 def test_the_module_is_an_attribute_of_the_package() -> None:
     assert dt.kernels.dense is k.dense
 

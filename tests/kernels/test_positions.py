@@ -63,6 +63,8 @@ def by_loops(x1: np.ndarray, x2: np.ndarray) -> tuple[float, float]:
 def test_convolutions_and_pooling_against_loops() -> None:
     x1, x2 = (jax.random.normal(jax.random.key(seed), (2, 6, 3)) for seed in (1, 2))
     found = DEEP_CONV.kernel(x1, x2)
+    asked = DEEP_CONV.kernel(x1, x2, from_differences=True)
+    np.testing.assert_allclose(asked.ntk, found.ntk, rtol=1e-12)
     for i, j in itertools.product(range(2), range(2)):
         exact = by_loops(np.asarray(x1[i]), np.asarray(x2[j]))
         np.testing.assert_allclose((found.nngp[i, j], found.ntk[i, j]), exact, rtol=1e-12)
