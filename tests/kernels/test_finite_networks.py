@@ -92,14 +92,10 @@ DEFAULT = (
     "attention",
     "average pool",
     "conv 2-d",
-    "conv same",
     "dense",
     "dropout",
-    "global average",
     "residual concat",
     "residual sum",
-    "standard",
-    "sum of branches",
 )
 NAMES = [name if name in DEFAULT else pytest.param(name, marks=pytest.mark.full) for name in sorted(CASES)]
 
@@ -149,10 +145,9 @@ def test_deep_kernels_are_limits_of_finite_networks(make: functools.partial[k.La
 
 
 def test_the_comparison_sees_a_wrong_kernel() -> None:
-    """Negative controls: a missing σ_w, another padding, a mask that is not there."""
+    """Negative controls: a missing σ_w, a mask that is not there."""
     for name, wrong in (
         ("dense", k.serial(dense(WIDTH), k.relu(), k.dense(OUTPUTS, bias_std=0.4))),
-        ("conv same", k.serial(conv(WIDTH, 3, padding="CIRCULAR"), k.relu(), k.flatten(), out)),
         ("dropout", k.serial(dense(WIDTH), k.relu(), out)),
     ):
         case = CASES[name]

@@ -45,7 +45,7 @@ def test_smooth_functions_agree_with_their_closed_forms(layer: k.Layer) -> None:
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("variance", [0.5, 4.0, 30.0])
+@pytest.mark.parametrize("variance", [0.5, 30.0])
 def test_truncation_error_is_honest_and_falls_with_the_degree(variance: float) -> None:
     exact = k.elementwise(jnp.tanh, degree=1024).dual.second_moment(jnp.asarray(variance))
     bounds = []
