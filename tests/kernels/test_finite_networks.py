@@ -135,7 +135,7 @@ def linear_attention(width: int) -> k.Layer:
 
 @pytest.mark.parametrize(
     ("make", "shape"),
-    [(deep_relu, (5,)), (normalized, (5,)), (linear_attention, (3, 3))],
+    [pytest.param(deep_relu, (5,), marks=pytest.mark.full), (normalized, (5,)), (linear_attention, (3, 3))],
     ids=["deep", "layer norm", "attention"],
 )
 def test_deep_kernels_are_limits_of_finite_networks(make: functools.partial[k.Layer], shape: tuple[int, ...]) -> None:
