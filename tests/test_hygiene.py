@@ -15,11 +15,17 @@ PACKAGE = ROOT / "dyntheory"
 
 ROOMS = (
     ("_version", "_typing", "status", "files"),
-    ("_precision", "_checks", "smoothness"),
+    ("_precision", "_checks", "smoothness", "progress"),
     ("activations", "losses", "links", "linalg", "randomness", "optimizers"),
     ("gaussian.sobol",),
     ("gaussian.nodes",),
     ("gaussian.__init__",),
+    ("kernels.kernels", "kernels.moments", "kernels.blocks"),
+    ("kernels.duals", "kernels.layer"),
+    ("kernels.quadrature", "kernels.linear", "kernels.windows"),
+    ("kernels.activations", "kernels.combinators", "kernels.convolution", "kernels.pooling"),
+    ("kernels.regularization", "kernels.attention", "kernels.tiling"),
+    ("kernels.__init__",),
     ("network",),
     ("law", "first_layer", "inputs", "datasets"),
     ("method",),
@@ -51,10 +57,18 @@ ROOMS = (
     ("kinds",),
     ("overrides",),
     ("config",),
-    ("progress", "report", "doctor", "compilation_cache"),
+    ("report", "doctor", "compilation_cache"),
     ("cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
+KERNELS = (
+    "kernels.quadrature",
+    "kernels.linear",
+    "kernels.activations",
+    "kernels.combinators",
+    "kernels.convolution",
+    "kernels.tiling",
+)
 EXCEPTIONS = {("trajectory", "storage")}
 
 
@@ -134,7 +148,10 @@ def test_files_and_functions_stay_small(room: str) -> None:
             assert node.end_lineno - first.lineno < 45, f"{node.name} is long: which idea should move out?"
 
 
-@pytest.mark.parametrize("room", ["network", "law", "methods.gradient_descent", "predict", "sensitivity", "responses"])
+@pytest.mark.parametrize(
+    "room",
+    ["network", "law", "methods.gradient_descent", "predict", "sensitivity", "responses", "cost", *KERNELS],
+)
 def test_examples_in_docstrings_run(room: str) -> None:
     module = importlib.import_module(f"dyntheory.{room}")
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)

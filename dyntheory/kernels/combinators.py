@@ -1,0 +1,211 @@
+"""Architectures from layers: in a row, side by side, around a shortcut."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from dyntheory._checks import check_name
+from dyntheory._typing import Array, Key, PyTree
+from dyntheory.kernels.layer import Layer, start
+from dyntheory.kernels.linear import Identity, forbid
+from dyntheory.kernels.moments import Block, State, add_moments, scale_moments
+
+
+def _layers(name: str, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    if not layers:
+        raise ValueError(f"`{name}` needs at least one layer.")
+    for layer in layers:
+        if not isinstance(layer, Layer):
+            raise TypeError(f"`{name}` takes layers such as dense(10) or relu(), with their brackets, got {layer!r}.")
+    return tuple(layers)
+
+
+def _keys(key: Key | None, num: int) -> Sequence[Key | None]:
+    return [None] * num if key is None else list(jax.random.split(key, num))
+
+
+@dataclasses.dataclass(frozen=True)
+class Serial(Layer):
+    """See `serial`."""
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether any layer compares different positions."""
+        return any(layer.needs_pairs for layer in self.layers)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape after all layers."""
+        return functools.reduce(lambda shape, layer: layer.output_shape(shape), self.layers, input_shape)
+
+    def init(self, key: Key, input_shape: tuple[int, ...]) -> list[PyTree]:
+        """Draw the parameters of every layer."""
+        params, shape = [], start(key, input_shape)
+        for layer, layer_key in zip(self.layers, jax.random.split(key, len(self.layers)), strict=True):
+            params.append(layer.init(layer_key, shape))
+            shape = layer.output_shape(shape)
+        return params
+
+    def apply(self, params: PyTree, x: Array, *, key: Key | None = None) -> Array:
+        """Return the output of the last layer."""
+        for layer, param, layer_key in zip(self.layers, params, _keys(key, len(self.layers)), strict=True):
+            x = layer.apply(param, x, key=layer_key)
+        return x
+
+    def propagate(self, state: State) -> State:
+        """Return the moments after the last layer."""
+        return functools.reduce(lambda now, layer: layer.propagate(now), self.layers, state)
+
+
+def serial(*layers: Layer) -> Serial:
+    """Put layers in a row.
+
+    Args:
+        layers: from the input to the output.
+
+    Returns:
+        A network with `init(key, input_shape)`, `apply(params, x)` and `kernel(x1, x2=None)`.
+
+    Raises:
+        TypeError: something that is not a layer.
+        ValueError: no layer.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from dyntheory import kernels
+        >>> network = kernels.serial(
+        ...     kernels.dense(256, weight_std=2**0.5, bias_std=0.1), kernels.relu(), kernels.dense(1)
+        ... )
+        >>> params = network.init(jax.random.key(0), (5,))
+        >>> network.apply(params, jnp.ones((3, 5))).shape
+        (3, 1)
+        >>> nngp, ntk = network.kernel(jnp.ones((3, 5)), jnp.zeros((2, 5)))
+        >>> nngp.shape, ntk.shape
+        ((3, 2), (3, 2))
+    """
+    return Serial(_layers("serial", layers))
+
+
+@dataclasses.dataclass(frozen=True)
+class Parallel(Layer):
+    """Several branches on one input; their outputs are added or concatenated."""
+
+    branches: tuple[Layer, ...]
+    combine: str
+
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether any branch compares different positions."""
+        return any(branch.needs_pairs for branch in self.branches)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the common shape, or the one with all channels.
+
+        Raises:
+            ValueError: the branches do not fit together.
+        """
+        shapes = [branch.output_shape(input_shape) for branch in self.branches]
+        kept = slice(None) if self.combine == "sum" else slice(None, -1)
+        fits = all(shape[kept] == shapes[0][kept] for shape in shapes)
+        forbid(not fits, f"The branches of a {self.combine} must have outputs of one shape, got {shapes}.")
+        return shapes[0] if self.combine == "sum" else (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+
+    def init(self, key: Key, input_shape: tuple[int, ...]) -> list[PyTree]:
+        """Draw the parameters of every branch."""
+        shape = start(key, input_shape)
+        self.output_shape(shape)
+        keys = jax.random.split(key, len(self.branches))
+        return [branch.init(branch_key, shape) for branch, branch_key in zip(self.branches, keys, strict=True)]
+
+    def apply(self, params: PyTree, x: Array, *, key: Key | None = None) -> Array:
+        """Return the sum or the concatenation of the branches."""
+        keys = _keys(key, len(self.branches))
+        outputs = [
+            branch.apply(param, x, key=branch_key)
+            for branch, param, branch_key in zip(self.branches, params, keys, strict=True)
+        ]
+        return functools.reduce(operator.add, outputs) if self.combine == "sum" else jnp.concatenate(outputs, axis=-1)
+
+    def propagate(self, state: State) -> State:
+        """Return the moments of the sum, or their means weighted by channels.
+
+        Raises:
+            ValueError: the outputs are correlated, or do not fit together.
+        """
+        shared = dataclasses.replace(state, layout=dataclasses.replace(state.layout, fresh=False))
+        states = [branch.propagate(shared) for branch in self.branches]  # what all branches read is fresh to none
+        layouts = [one.layout for one in states]
+        forbid(
+            len({one.cross.cov.shape for one in states}) > 1 or len({one.num_spatial for one in layouts}) > 1,
+            "The branches must keep the same positions.",
+        )
+        if self.combine == "concat":
+            widths = [layout.channels for layout in layouts]
+            weights = [width / sum(widths) for width in widths]
+            return _combine(states, weights, sum(widths), gaussian=False, fresh=all(one.fresh for one in layouts))
+        forbid(len({layout.channels for layout in layouts}) > 1, "The branches of a sum must have one width.")
+        forbid(
+            sum(not layout.fresh for layout in layouts) > 1,
+            "A sum needs uncorrelated branches: at most one may be without random weights after its last nonlinearity; "
+            "end the others with `dense` or `conv`.",
+        )
+        gaussian = all(layout.gaussian for layout in layouts)
+        fresh = all(layout.fresh for layout in layouts)
+        return _combine(states, [1.0] * len(states), layouts[0].channels, gaussian=gaussian, fresh=fresh)
+
+
+def _combine(states: list[State], weights: list[float], channels: int, *, gaussian: bool, fresh: bool) -> State:
+    """Return the weighted sum of all moments."""
+
+    def total(*blocks: Block) -> Block:
+        weighted = [scale_moments(block, weight) for block, weight in zip(blocks, weights, strict=True)]
+        return functools.reduce(add_moments, weighted)
+
+    within1 = [one.within1 for one in states if one.within1 is not None]
+    within2 = [one.within2 for one in states if one.within2 is not None]
+    layout = dataclasses.replace(states[0].layout, channels=channels, gaussian=gaussian, fresh=fresh)
+    first = total(*within1) if within1 else None
+    shared = all(one.within1 is one.within2 for one in states)
+    second = first if shared else (total(*within2) if within2 else None)
+    return State(total(*(one.cross for one in states)), first, second, layout)
+
+
+def add(*branches: Layer) -> Parallel:
+    """Add the outputs of branches on one input.
+
+    All but one must be linear in random weights of their own (end with `dense` or `conv`), so that they are
+    uncorrelated and their kernels add.
+    """
+    return Parallel(_layers("add", branches), "sum")
+
+
+def concatenate(*branches: Layer) -> Parallel:
+    """Concatenate the channels of branches on one input; the kernels are averaged by width.
+
+    The units then no longer share one law: a linear layer has to come before the next nonlinearity.
+    """
+    return Parallel(_layers("concatenate", branches), "concat")
+
+
+def residual(*layers: Layer, combine: str = "sum") -> Parallel:
+    """Put layers in a row beside a shortcut: x + f(x), or (x, f(x)) with `combine="concat"`.
+
+    Args:
+        layers: f, ending with `dense` or `conv` for a sum, of the width of its input.
+        combine: "sum" or "concat".
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from dyntheory import kernels as k
+        >>> network = k.serial(k.dense(64), k.residual(k.relu(), k.dense(64)), k.relu(), k.dense(1))
+        >>> network.kernel(jnp.ones((2, 4))).nngp.shape
+        (2, 2)
+    """
+    return Parallel((Identity(), serial(*layers)), check_name("combine", combine, ("sum", "concat")))

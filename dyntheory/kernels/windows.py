@@ -1,0 +1,140 @@
+"""Sliding windows over positions, of signals and of their moments.
+
+A window slides over one spatial axis at a time, as a sum of shifted slices. For moments of pairs of positions a
+convolution shifts both positions together, while pooling shifts each on its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+
+from dyntheory._checks import check_count, check_name
+from dyntheory._typing import Array
+from dyntheory.kernels.moments import Block, Layout, add_moments
+
+PADDINGS = ("SAME", "VALID", "CIRCULAR")
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """Shape, strides and padding of a window.
+
+    Args:
+        shape: size along each spatial axis.
+        strides: step along each.
+        padding: "SAME" and "CIRCULAR" keep ⌈length/stride⌉ positions, filled up with zeros or periodically; "VALID"
+            keeps those where the window lies inside.
+    """
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: str
+
+    @property
+    def size(self) -> int:
+        """Number of positions in the window."""
+        return functools.reduce(lambda total, length: total * length, self.shape, 1)
+
+    def pads(self, length: int, axis: int) -> tuple[int, int]:
+        """Return how many positions are added before and after an axis of that length."""
+        if self.padding == "VALID":
+            return 0, 0
+        total = max((-(-length // self.strides[axis]) - 1) * self.strides[axis] + self.shape[axis] - length, 0)
+        return total // 2, total - total // 2
+
+    def count(self, length: int, axis: int) -> int:
+        """Return the number of positions left of an axis of that length."""
+        return (length + sum(self.pads(length, axis)) - self.shape[axis]) // self.strides[axis] + 1
+
+    def spatial_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the spatial shape after the window has slid over `shape`.
+
+        Raises:
+            ValueError: the number of axes is another one, or the window does not fit.
+        """
+        if len(shape) != len(self.shape):
+            raise ValueError(f"A window {self.shape} needs inputs with {len(self.shape)} spatial axes, got {shape}.")
+        if self.padding != "SAME" and any(size > length for size, length in zip(self.shape, shape, strict=True)):
+            raise ValueError(f"A window {self.shape} does not fit into positions {shape} with {self.padding} padding.")
+        return tuple(self.count(length, axis) for axis, length in enumerate(shape))
+
+    def pad(self, array: Array, axes: Sequence[int], axis: int) -> Array:
+        """Fill up the given axes of the array, which all belong to spatial axis `axis` of the window."""
+        widths = [(0, 0)] * array.ndim
+        for place in axes:
+            widths[place] = self.pads(array.shape[place], axis)
+        return jnp.pad(array, widths, mode="wrap" if self.padding == "CIRCULAR" else "constant")
+
+    def slices(self, array: Array, axes: Sequence[int], axis: int) -> list[Array]:
+        """Return the padded array shifted by every offset of the window along `axis`, all given axes together."""
+        lengths = {place: self.count(array.shape[place], axis) for place in axes}
+        padded = self.pad(array, axes, axis)
+        stride = self.strides[axis]
+        found = []
+        for offset in range(self.shape[axis]):
+            index = [slice(None)] * array.ndim
+            for place, count in lengths.items():
+                index[place] = slice(offset, offset + (count - 1) * stride + 1, stride)
+            found.append(padded[tuple(index)])
+        return found
+
+
+def make_window(
+    shape: int | Sequence[int], strides: int | Sequence[int] | None, padding: str, *, num_axes: int | None = None
+) -> Window:
+    """Check and build a window; one number means the same along `num_axes` axes (default one).
+
+    Raises:
+        ValueError: sizes below one, numbers that do not match, or an unknown padding.
+        TypeError: sizes that are not integers.
+    """
+    sizes = (shape,) * (num_axes or 1) if isinstance(shape, int) else tuple(shape)
+    steps = (
+        (1 if strides is None else strides,) * len(sizes) if strides is None or isinstance(strides, int) else strides
+    )
+    for name, numbers in (("window", sizes), ("strides", steps)):
+        for number in numbers:
+            check_count(name, number)
+    if not sizes or len(sizes) != len(steps):
+        raise ValueError(f"Window and `strides` must have as many numbers, got {tuple(sizes)} and {tuple(steps)}.")
+    return Window(tuple(sizes), tuple(steps), check_name("padding", padding, PADDINGS))
+
+
+def sum_together(window: Window, block: Block, layout: Layout) -> Block:
+    """Return the moments summed over a window that moves both positions together, uncorrelated between offsets.
+
+    Where one position lies in the zero padding, its variance there is zero, and so is the covariance.
+    """
+    for axis in range(layout.num_spatial):
+        left = layout.left_axes(block.cov.ndim)[axis]
+        right = layout.right_axes(block.cov.ndim)[axis]
+        both = sorted({left, right})
+        columns = [
+            window.slices(block.left, [left], axis),
+            window.slices(block.right, [right], axis),
+            window.slices(block.cov, both, axis),
+            window.slices(block.excess, both, axis),
+            [None] * window.shape[axis] if block.ntk is None else window.slices(block.ntk, both, axis),
+        ]
+        terms = [Block(*moments, left_out=block.left_out) for moments in zip(*columns, strict=True)]  # pyright: ignore
+        block = functools.reduce(add_moments, terms)
+    return block
+
+
+def sum_apart(window: Window, array: Array, layout: Layout) -> Array:
+    """Return an array over pairs of positions summed over a window around each of them."""
+    for axis in range(layout.num_spatial):
+        for place in (layout.left_axes(array.ndim)[axis], layout.right_axes(array.ndim)[axis]):
+            array = functools.reduce(jnp.add, window.slices(array, [place], axis))
+    return array
+
+
+def sum_signal(window: Window, x: Array) -> Array:
+    """Return signals (n, *S, d) summed over the window."""
+    for axis in range(len(window.shape)):
+        x = functools.reduce(jnp.add, window.slices(x, [axis + 1], axis))
+    return x

@@ -1,0 +1,78 @@
+"""Tiles, devices and disk change nothing but the memory."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dyntheory import kernels as k
+from dyntheory.kernels.tiling import plan_tiles
+
+NETWORK = k.serial(k.dense(1, weight_std=1.4, bias_std=0.2), k.relu(), k.dense(1))
+X = np.random.default_rng(0).standard_normal((13, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_tiles_give_the_same_kernels(symmetric: bool) -> None:
+    other = None if symmetric else X[:7] + 1
+    whole = NETWORK.kernel(X, other)
+    for one, two in zip(whole, k.tiled_kernel(NETWORK, X, other, memory=8 * 4 * 5**2), strict=True):
+        np.testing.assert_allclose(two, one, rtol=1e-5)
+
+
+def test_a_triangle_is_computed_and_every_entry_is_covered_once() -> None:
+    tiles = plan_tiles(13, 13, symmetric=True, memory=8 * 4 * 5**2, itemsize=4)
+    assert tiles.size == 5 and len(tiles) == len(list(tiles)) == 6
+    covered = np.zeros((13, 13), int)
+    for first, second in tiles:
+        covered[first, second] += 1
+        if first != second:
+            covered[second, first] += 1
+    assert np.all(covered == 1)
+    assert plan_tiles(13, 7, symmetric=False, memory=1e9, itemsize=4, multiple=4).size == 16
+
+
+def test_the_diagonal_of_tiles_is_exact() -> None:
+    """Rows carry labels: a tile on the diagonal knows that they are the same, so no angle is 3e-4."""
+    shifted = X + np.float32(10.0)
+    found = k.tiled_kernel(NETWORK, shifted, memory=8 * 4 * 5**2)
+    exact = np.diag(np.asarray(NETWORK.kernel(shifted).ntk))
+    np.testing.assert_allclose(np.diag(found.ntk), exact, rtol=1e-6)
+    unlabelled = np.diag(np.asarray(NETWORK.kernel(shifted, shifted.copy()).ntk))
+    assert np.max(np.abs(unlabelled / exact - 1)) > 1e-5  # negative control: two sets, angles from inner products
+
+
+def test_streams_to_zarr(tmp_path: Path) -> None:
+    pytest.importorskip("zarr", reason="writing to disk needs the extra `kernels`")
+    group = k.tiled_kernel(NETWORK, X, memory=8 * 4 * 5**2, path=tmp_path / "kernels.zarr")
+    np.testing.assert_allclose(group["ntk"][:], NETWORK.kernel(X).ntk, rtol=1e-5)
+    assert group["nngp"].chunks == (5, 5)
+    with pytest.raises(FileExistsError, match="already"):
+        k.tiled_kernel(NETWORK, X, path=tmp_path / "kernels.zarr")
+
+
+def test_rows_are_spread_over_devices() -> None:
+    code = (
+        "import jax, numpy as np; from dyntheory import kernels as k; assert len(jax.devices()) == 2\n"
+        "n = k.serial(k.dense(1), k.relu(), k.dense(1)); x = np.sin(np.arange(36, dtype=np.float32)).reshape(9, 4)\n"
+        "mesh = jax.make_mesh((2,), ('rows',))\n"
+        "tiled = k.tiled_kernel(n, x, mesh=mesh, memory=8 * 4 * 4**2)\n"
+        "np.testing.assert_allclose(tiled.ntk, n.kernel(x).ntk, rtol=1e-5)\n"
+    )
+    environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu", "PYTHONPATH": "."}
+    root = Path(__file__).parent.parent.parent
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root, env={**os.environ, **environment})
+
+
+def test_bad_arguments() -> None:
+    with pytest.raises(ValueError, match="memory"):
+        k.tiled_kernel(NETWORK, X, memory=3.0)
+    with pytest.raises(ValueError, match="keeps positions"):
+        k.tiled_kernel(k.conv(2, 3), np.ones((2, 5, 1)))
+    with pytest.raises(ValueError, match="one shape"):
+        k.tiled_kernel(NETWORK, X, X[:, :2])
+    with pytest.raises(ValueError, match="numbers"):
+        k.tiled_kernel(NETWORK, X.astype(complex))
