@@ -23,7 +23,7 @@ from dyntheory.status import DyntheoryWarning, Status
 from dyntheory.trajectory import Trajectory, load
 
 if TYPE_CHECKING:
-    from dyntheory import plot
+    from dyntheory import kernels, plot
 
 __all__ = [
     "MLP",
@@ -39,6 +39,7 @@ __all__ = [
     "__version__",
     "compare",
     "gradient_descent",
+    "kernels",
     "load",
     "plot",
     "predict",
@@ -48,6 +49,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plot":
-        return importlib.import_module("dyntheory.plot")
+    if name in ("kernels", "plot"):
+        return importlib.import_module(f"dyntheory.{name}")
     raise AttributeError(f"module 'dyntheory' has no attribute {name!r}")

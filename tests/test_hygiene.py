@@ -19,6 +19,11 @@ ROOMS = (
     ("activations", "losses", "links", "linalg", "randomness", "optimizers"),
     ("gaussian.nodes",),
     ("gaussian.__init__",),
+    ("kernels.kernels", "kernels.filters", "kernels.solvers"),
+    ("kernels.discrete", "kernels.minibatch"),
+    ("kernels.trained",),
+    ("kernels.training", "kernels.posterior"),
+    ("kernels.__init__",),
     ("network",),
     ("law", "first_layer", "inputs", "datasets"),
     ("method",),
@@ -129,7 +134,11 @@ def test_files_and_functions_stay_small(room: str) -> None:
             assert node.end_lineno - first.lineno < 45, f"{node.name} is long: which idea should move out?"
 
 
-@pytest.mark.parametrize("room", ["network", "law", "methods.gradient_descent", "predict"])
+DOCTESTED = ("network", "law", "methods.gradient_descent", "predict")
+DOCTESTED_KERNELS = ("solvers", "training", "posterior")
+
+
+@pytest.mark.parametrize("room", [*DOCTESTED, *(f"kernels.{name}" for name in DOCTESTED_KERNELS)])
 def test_examples_in_docstrings_run(room: str) -> None:
     module = importlib.import_module(f"dyntheory.{room}")
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
