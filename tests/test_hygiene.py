@@ -19,8 +19,11 @@ ROOMS = (
     ("activations", "losses", "links", "linalg", "randomness", "optimizers"),
     ("gaussian.nodes",),
     ("gaussian.__init__",),
-    ("kernels.kernels", "kernels.filters", "kernels.solvers"),
-    ("kernels.discrete", "kernels.minibatch"),
+    ("kernels.kernels", "kernels.filters", "kernels.solvers", "kernels.jaxpr_run"),
+    ("kernels.jaxpr_rows", "kernels.empirical_products"),
+    ("kernels.empirical_dense",),
+    ("kernels.empirical",),
+    ("kernels.discrete", "kernels.minibatch", "kernels.evolution", "kernels.learning_curves", "kernels.other_losses"),
     ("kernels.trained",),
     ("kernels.training", "kernels.posterior"),
     ("kernels.__init__",),
@@ -135,7 +138,15 @@ def test_files_and_functions_stay_small(room: str) -> None:
 
 
 DOCTESTED = ("network", "law", "methods.gradient_descent", "predict")
-DOCTESTED_KERNELS = ("solvers", "training", "posterior")
+DOCTESTED_KERNELS = (
+    "empirical",
+    "empirical_products",
+    "evolution",
+    "learning_curves",
+    "solvers",
+    "training",
+    "posterior",
+)
 
 
 @pytest.mark.parametrize("room", [*DOCTESTED, *(f"kernels.{name}" for name in DOCTESTED_KERNELS)])
