@@ -29,6 +29,7 @@ ROOMS = (
     ("kernels.__init__",),
     ("network",),
     ("law", "first_layer", "inputs", "datasets"),
+    ("kernels.bridge",),
     ("method",),
     ("methods.row_wise",),
     ("methods.hyperparameters",),
