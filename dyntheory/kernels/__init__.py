@@ -1,4 +1,7 @@
-"""Kernels of wide networks: what they predict without training, and what a finite network's tangent kernel says."""
+"""Kernels of wide networks: what they predict without training, and what a finite network's tangent kernel says.
+
+`dyntheory.kernels.bridge` runs one problem both ways, by state evolution and by its tangent kernel.
+"""
 
 from dyntheory.kernels.empirical import empirical_ntk
 from dyntheory.kernels.empirical_products import ntk_product

@@ -89,7 +89,6 @@ class TrainedKernel:
         test = None if test_train is None else self._test_kernels(test_train, test_test)
         start = None if initial is None else jnp.asarray(initial, self.values.dtype)
         self._check_initial(test, start)
-
         return _evaluate(self, when, test, start)
 
     def at(self, when: Array, test: tuple[Array, Any, Any] | None, start: Array | None) -> Prediction:
@@ -110,17 +109,23 @@ class TrainedKernel:
         return Prediction(mean, covariance)
 
     def _on_test(self, filtered: Filter, ntk: Array, nngp: Any, prior: Any, start: Array | None) -> Prediction:
-        weights = ((ntk @ self.vectors) * filtered.coefficient[None]) @ self.vectors.T
+        moved = self.vectors @ (filtered.coefficient[:, None] * (self.vectors.T @ self.residual))
         num_test = ntk.shape[0] * self.num_samples // self.values.shape[0]
-        mean = (weights @ self.residual).reshape(num_test, *self.label_shape[1:])
+        mean = (ntk @ moved).reshape(num_test, *self.label_shape[1:])
         mean = mean if start is None else start + mean
         parts, is_diagonal = [], prior is not None and prior.ndim == 1
         if self.nngp is not None and prior is not None:
+            weights = self._weights(filtered, ntk)
             cross, spread = _product(weights, nngp, is_diagonal), _product(weights @ self.nngp, weights, is_diagonal)
             parts.append(prior - cross - cross.T + spread)
         if self.noise_variance is not None and (self.nngp is None or prior is not None):
+            weights = self._weights(filtered, ntk)
             parts.append(_product(weights * self.noise_variance[None], weights, is_diagonal))
         return Prediction(mean, sum(parts[1:], parts[0]) if parts else None)
+
+    def _weights(self, filtered: Filter, ntk: Array) -> Array:
+        """Return A_t = Θ(·, X) q_t(Θ)."""
+        return ((ntk @ self.vectors) * filtered.coefficient[None]) @ self.vectors.T
 
     def _when(self, time: ArrayLike | None, step: ArrayLike | None) -> Array:
         is_flow = isinstance(self.algorithm, GradientFlow)

@@ -66,7 +66,8 @@ def train(
             readout at infinite time is the Bayesian posterior.
 
     Returns:
-        The run; ask `predict(time=…)` or `predict(step=…)`.
+        The run; ask `predict(time=…)` or `predict(step=…)`. Derivatives with respect to the kernels go through an
+        eigendecomposition and are not finite where eigenvalues coincide, those to labels and numbers always are.
 
     Raises:
         TypeError: an argument of the wrong kind.
