@@ -9,7 +9,7 @@ copies of the units with opposite outputs, makes the limit exist: f_A = A (u(θ�
     predict(law, gradient_descent(network, learning_rate=eta / A**2), head=head, first_layer=first_layer, …)
     tangent_prediction(law, network, head, learning_rate=eta, …)          # its limit A → ∞
 
-Reference: `chizat2019lazy`, section 1.1 (scaling) and section 3 (doubling).
+Reference: `chizat2019lazy` for the scaling and the doubling.
 """
 
 from __future__ import annotations

@@ -101,7 +101,12 @@ def learning_curve(
     if counts.ndim != 1:
         raise ValueError(f"`num_samples` must be a number or a vector of them, got shape {counts.shape}.")
     held = spectrum._replace(eigenvalues=eigenvalues, power=jnp.asarray(spectrum.power, eigenvalues.dtype))
-    return jax.vmap(lambda count: _at(held, count, ridge, noise_std))(counts)
+    return _curve(held, counts, ridge, noise_std)
+
+
+@jax.jit
+def _curve(spectrum: Spectrum, counts: Array, ridge: Number, noise_std: Number) -> LearningCurve:
+    return jax.vmap(lambda count: _at(spectrum, count, ridge, noise_std))(counts)
 
 
 def _at(spectrum: Spectrum, count: Array, ridge: Number, noise_std: Number) -> LearningCurve:

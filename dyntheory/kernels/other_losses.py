@@ -6,7 +6,7 @@ For f_t(x) = f_0(x) + Θ(x, X) c_t and L = (1/n) Σ_i ℓ(f(x_i), y_i) + (λ/2) 
 
 whatever the rank of Θ; descent is the same with steps. Nothing is inverted, test outputs follow from c.
 
-Reference: `lee2019wide`, section 2.2, for general losses; `jacot2018neural`, section 4 (kernel gradient).
+Reference: `lee2019wide`, section 2.2, for general losses; `jacot2018neural`, section 3 (kernel gradient).
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ def train_on_loss(
         raise ValueError(f"`initial` must have the shape of the labels, {targets.shape}, got {start.shape}.")
     if (times is None) == (num_steps is None):
         raise ValueError("Give `times` for gradient flow, or `num_steps` with a learning rate, and not both.")
+    cross = _cross(test_train, targets.shape[0], matrix.dtype)
     value = _by_shape(resolve_loss(loss).value, targets.ndim == 1)
     model = _Model(matrix, start.reshape(columns.shape), columns, ridge)
     if times is not None:
@@ -106,7 +107,7 @@ def train_on_loss(
         path = _steps(model, value, num_steps, learning_rate, momentum)
     outputs = model.initial[None] + jnp.einsum("ij,tjo->tio", matrix, path)
     losses = jnp.mean(jax.vmap(jax.vmap(value), in_axes=(0, None))(outputs, columns), axis=1)
-    test = _test_outputs(path, test_train, test_initial, targets.shape)
+    test = None if cross is None else _test_outputs(path, cross, test_initial, targets.shape)
     return LossPath(outputs.reshape(len(path), *targets.shape), test, losses, path)
 
 
@@ -185,11 +186,15 @@ def _scan(model: _Model, value: Callable[..., Array], count: int, learning_rate:
     return jnp.concatenate([zero[None], rest])
 
 
-def _test_outputs(path: Array, test_train: ArrayLike | None, initial: ArrayLike | None, shape: tuple[int, ...]) -> Any:
+def _cross(test_train: ArrayLike | None, num_samples: int, dtype: Any) -> Array | None:
     if test_train is None:
         return None
-    cross = jnp.asarray(test_train, path.dtype)
-    if cross.ndim != 2 or cross.shape[1] != shape[0]:
-        raise ValueError(f"`test_train` must have shape (m, n) with n = {shape[0]}, got {cross.shape}.")
+    cross = jnp.asarray(test_train, dtype)
+    if cross.ndim != 2 or cross.shape[1] != num_samples:
+        raise ValueError(f"`test_train` must have shape (m, n) with n = {num_samples}, got {cross.shape}.")
+    return cross
+
+
+def _test_outputs(path: Array, cross: Array, initial: ArrayLike | None, shape: tuple[int, ...]) -> Array:
     outputs = jnp.einsum("ij,tjo->tio", cross, path).reshape(len(path), len(cross), *shape[1:])
     return outputs if initial is None else outputs + jnp.asarray(initial, path.dtype)[None]
