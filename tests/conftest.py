@@ -16,6 +16,8 @@ CORE = (
     "ensemble",
     "error_bars",
     "gaussian",
+    "kernels.discrete",
+    "kernels.filters",
     "limit_solver",
     "linalg",
     "matrix",

@@ -1,7 +1,10 @@
-"""Infinitely wide networks: an architecture described once is a finite network and its two kernels.
+"""Infinitely wide networks and tangent kernels.
 
-Conventions: the kernel of inputs is ⟨x, x′⟩/d, a linear layer is z = σ_w/√fan_in · W h + σ_b b, kernels are per output
-unit, and positions stand before channels.
+An architecture described once is a finite network and its two kernels (`serial`, `dense`, `relu`, …); `empirical_ntk`
+gives the tangent kernel of any network, `train` what training does to it, `learning_curve` what it learns from n
+samples. Conventions: the kernel of inputs is ⟨x, x′⟩/d, a linear layer is z = σ_w/√fan_in · W h + σ_b b, kernels are
+per output unit, and positions stand before channels. `dyntheory.kernels.bridge` runs one problem both ways, by state
+evolution and by its tangent kernel.
 """
 
 from dyntheory.kernels.activations import (
@@ -25,16 +28,41 @@ from dyntheory.kernels.activations import (
 from dyntheory.kernels.attention import attention
 from dyntheory.kernels.combinators import add, concatenate, residual, serial
 from dyntheory.kernels.convolution import conv, flatten
+from dyntheory.kernels.empirical import empirical_ntk
+from dyntheory.kernels.empirical_products import ntk_product
+from dyntheory.kernels.evolution import KernelEvolution, kernel_evolution
 from dyntheory.kernels.kernels import Kernels
 from dyntheory.kernels.layer import Layer
+from dyntheory.kernels.learning_curves import (
+    LearningCurve,
+    Spectrum,
+    learning_curve,
+    overfitting_kind,
+    power_law,
+    spectrum_of,
+)
 from dyntheory.kernels.linear import dense, identity
+from dyntheory.kernels.minibatch import MinibatchMoments, sgd_moments
+from dyntheory.kernels.other_losses import LossPath, train_on_loss
 from dyntheory.kernels.pooling import average_pool, global_average_pool, global_sum_pool, sum_pool
+from dyntheory.kernels.posterior import posterior
 from dyntheory.kernels.regularization import dropout, layer_norm
+from dyntheory.kernels.solvers import Solution, solve
 from dyntheory.kernels.tiling import tiled_kernel
+from dyntheory.kernels.trained import Prediction, TrainedKernel
+from dyntheory.kernels.training import train
 
 __all__ = [
+    "KernelEvolution",
     "Kernels",
     "Layer",
+    "LearningCurve",
+    "LossPath",
+    "MinibatchMoments",
+    "Prediction",
+    "Solution",
+    "Spectrum",
+    "TrainedKernel",
     "abs",
     "add",
     "attention",
@@ -45,6 +73,7 @@ __all__ = [
     "dense",
     "dropout",
     "elementwise",
+    "empirical_ntk",
     "erf",
     "exp",
     "flatten",
@@ -54,17 +83,28 @@ __all__ = [
     "global_sum_pool",
     "hermite",
     "identity",
+    "kernel_evolution",
     "layer_norm",
     "leaky_relu",
+    "learning_curve",
     "monomial",
+    "ntk_product",
+    "overfitting_kind",
     "polynomial",
+    "posterior",
+    "power_law",
     "rbf",
     "relu",
     "residual",
     "serial",
+    "sgd_moments",
     "sigmoid_like",
     "sign",
     "sin",
+    "solve",
+    "spectrum_of",
     "sum_pool",
     "tiled_kernel",
+    "train",
+    "train_on_loss",
 ]

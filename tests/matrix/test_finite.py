@@ -1,6 +1,5 @@
 """The lazily revealed matrix has exactly the law of a dense Gaussian one, at tiny sizes and after it is exhausted."""
 
-import dataclasses
 import functools
 
 import jax
@@ -37,11 +36,8 @@ def _quantities(sizes: str, matrix: str, adam: bool = False) -> dict[str, np.nda
         if matrix == "dense":
             data = DenseMatrix(jax.random.normal(matrix_key, (n, d), float))
         else:
-            data = finite_matrix(matrix_key, n, d, num_teacher_units=1, num_units=2)
-            sides = (
-                dataclasses.replace(side, projection=matrix == "revealed") for side in (data.samples, data.features)
-            )
-            data = dataclasses.replace(data, samples=next(sides), features=next(sides))
+            projection = matrix == "revealed"
+            data = finite_matrix(matrix_key, n, d, num_teacher_units=1, num_units=2, projection=projection)
         records = run(law, method, data, start, num_steps=num_steps)
         return records.train_error, records.gram
 

@@ -1,0 +1,192 @@
+"""The same problem as state evolution and as kernel: how far is a narrow network from lazy training?
+
+The output of a network is multiplied by A and the learning rate divided by A². As A grows parameters move by 1/A and
+the network becomes its linearisation around the start; at A = 1 it is the network itself. A start that vanishes, two
+copies of the units with opposite outputs, makes the limit exist: f_A = A (u(θ₁) − u(θ₂)), θ₁ = θ₂ at the start.
+
+    network = ScaledNetwork(MLP((2 * k,)), scale=A)
+    head, first_layer = mirrored_start(network, key)
+    predict(law, gradient_descent(network, learning_rate=eta / A**2), head=head, first_layer=first_layer, …)
+    tangent_prediction(law, network, head, learning_rate=eta, …)          # its limit A → ∞
+
+Reference: `chizat2019lazy` for the scaling and the doubling.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dyntheory._checks import check_count, check_positive, is_concrete
+from dyntheory._precision import double_precision, to_numpy
+from dyntheory._typing import Array, ArrayLike, Key, Number, PyTree
+from dyntheory.first_layer import FirstLayer
+from dyntheory.kernels.empirical import empirical_ntk
+from dyntheory.kernels.training import train
+from dyntheory.law import TeacherStudent
+from dyntheory.linalg import rank_aware_cholesky
+from dyntheory.network import MLP, Network
+
+
+@dataclasses.dataclass(frozen=True)
+class ScaledNetwork:
+    """A network whose output is multiplied by `scale`; with learning rate η/scale² it turns lazy as the scale grows.
+
+    Args:
+        network: what is scaled.
+        scale: A, positive.
+
+    Raises:
+        ValueError: a scale that is not positive.
+    """
+
+    network: Network
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_positive("scale", self.scale)
+
+    @property
+    def num_units(self) -> int:
+        """First-layer width k."""
+        return self.network.num_units
+
+    @property
+    def smooth(self) -> bool | None:
+        """Whether the output is smooth in the preactivation."""
+        return self.network.smooth
+
+    def init_head(self, key: Key) -> PyTree:
+        """Draw the head."""
+        return self.network.init_head(key)
+
+    def apply_head(self, head: PyTree, preactivation: Array) -> Array:
+        """Return A F(θ, h)."""
+        return self.scale * self.network.apply_head(head, preactivation)
+
+
+class TangentRuns(NamedTuple):
+    """Mean squared errors of the linearised network, one run a row: shape (R, T+1); labels' noise in both."""
+
+    train_error: np.ndarray
+    test_error: np.ndarray
+
+
+def mirrored_start(network: MLP, key: Key) -> tuple[PyTree, FirstLayer]:
+    """Return head and first layer of a two-layer network that vanishes at the start.
+
+    The second half of the units copies the first and has opposite output weights.
+
+    Raises:
+        ValueError: more than two layers, several outputs, or an odd number of units.
+    """
+    if network.num_layers != 2 or network.num_units % 2 or network.num_outputs != 1:
+        raise ValueError(
+            f"A mirrored start needs two layers, one output and an even number of units, got {network.num_layers} "
+            f"layers, {network.num_outputs} outputs and {network.num_units} units."
+        )
+    with double_precision():
+        half = network.num_units // 2
+        head = dict(network.init_head(key))
+        weights = jnp.asarray(head["layer_2"]["weights"], float)
+        mirrored = jnp.concatenate([weights[:, :half], -weights[:, :half]], axis=1)
+        head["layer_2"] = {**head["layer_2"], "weights": mirrored}
+        head = to_numpy(head)
+    return head, FirstLayer(second_moment=np.kron(np.ones((2, 2)), np.eye(half)))
+
+
+def tangent_prediction(
+    law: TeacherStudent,
+    network: Network,
+    head: PyTree,
+    *,
+    learning_rate: float,
+    num_steps: int,
+    num_features: int,
+    num_runs: int,
+    key: Key,
+    first_layer: FirstLayer | None = None,
+    num_test: int = 1000,
+) -> TangentRuns:
+    """Train the linearisation of a network on the problem of `predict` and `simulate`: the prediction of its NTK.
+
+    Every run draws inputs, teacher, labels and first layer anew; the head is the same. The kernel is that of the flax
+    kernel K = W/√d and of the head, so that the learning rate is the one of `gradient_descent`.
+
+    Args:
+        law: what the data are; noise must be additive, as in `TeacherStudent`.
+        network: two layers or more, one output, at its own scale (A = 1).
+        head: the head at the start.
+        learning_rate: η of A = 1.
+        num_steps: T.
+        num_features: d; n is α d, rounded.
+        num_runs: R.
+        key: of the data.
+        first_layer: second moments of the start; default identity and zero.
+        num_test: fresh rows of the test error, taken without noise, whose variance is added.
+
+    Returns:
+        Errors of every run at the steps 0..T.
+
+    Raises:
+        ValueError: several outputs, a teacher overlap, or a count below one.
+    """
+    for name, count in (("num_features", num_features), ("num_runs", num_runs), ("num_test", num_test)):
+        check_count(name, count)
+    check_count("num_steps", num_steps, minimum=0)
+    check_positive("learning_rate", learning_rate)
+    if law.num_outputs != 1 or (first_layer is not None and first_layer.teacher_overlap is not None):
+        raise ValueError("A tangent prediction needs one output and a first layer independent of the teacher.")
+    with double_precision():
+        moment = None if first_layer is None else first_layer.second_moment
+        moment = jnp.eye(network.num_units) if moment is None else jnp.asarray(moment, float)
+        setup = _Setup(law, network, num_features, num_test, learning_rate, num_steps)
+        runs = [_run(setup, head, moment, one) for one in jax.random.split(key, num_runs)]
+    return TangentRuns(*(np.stack([np.asarray(run[i]) for run in runs]) for i in range(2)))
+
+
+class _Setup(NamedTuple):
+    """What all runs share."""
+
+    law: TeacherStudent
+    network: Network
+    num_features: int
+    num_test: int
+    learning_rate: Number
+    num_steps: int
+
+
+def _run(setup: _Setup, head: PyTree, moment: Array, key: Key) -> tuple[Array, Array]:
+    """Return train and test error of one draw of data and start."""
+    law, d, network = setup.law, setup.num_features, setup.network
+    n = max(1, round(_number(law.samples_per_feature) * d))
+    keys = jax.random.split(key, 4)
+    inputs = jax.random.normal(keys[0], (n + setup.num_test, d), float)
+    teacher = jax.random.normal(keys[1], (d, law.num_teacher_units), float) @ rank_aware_cholesky(law.teacher_moment).T
+    weights = jax.random.normal(keys[2], (d, network.num_units), float) @ rank_aware_cholesky(moment).T
+    hidden = inputs @ teacher / jnp.sqrt(d)
+    clean = jax.vmap(law.clean_label)(hidden).reshape(-1)
+    labels = clean[:n] + law.noise_std * jax.random.normal(keys[3], (n,), float)
+    params = {"kernel": weights / jnp.sqrt(d), "head": jax.tree.map(lambda leaf: jnp.asarray(leaf, float), head)}
+
+    def apply(params: PyTree, rows: Array) -> Array:
+        return jax.vmap(lambda h: network.apply_head(params["head"], h))(rows @ params["kernel"])
+
+    kernel = empirical_ntk(apply, params, inputs, inputs[:n])
+    start = apply(params, inputs)
+    run = train(kernel[:n], labels, learning_rate=setup.learning_rate, initial=start[:n])
+    steps = jnp.arange(setup.num_steps + 1)
+    fitted = run.predict(step=steps).mean
+    predicted = run.predict(kernel[n:], step=steps, initial=start[n:]).mean
+    train_error = jnp.mean((fitted - labels[None]) ** 2, axis=1)
+    return train_error, jnp.mean((predicted - clean[None, n:]) ** 2, axis=1) + law.noise_std**2
+
+
+def _number(value: ArrayLike) -> float:
+    if not is_concrete(value):
+        raise ValueError("`samples_per_feature` must be a number here, not a traced value.")
+    return float(np.asarray(value))

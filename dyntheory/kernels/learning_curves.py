@@ -1,0 +1,232 @@
+"""Learning curves of kernel regression from the eigenvalues of the kernel: the equation for κ and what follows.
+
+A kernel has eigenvalues s_i on the law of the inputs, the target the coefficients v_i (E f² = Σ v_i²), labels noise of
+variance σ². Regression with (K + n λ)⁻¹ on n samples learns mode i by the fraction L_i = s_i/(s_i + κ), where
+
+    n = Σ_i s_i/(s_i + κ) + n λ/κ,        E_0 = n/(n − Σ_i L_i²),
+    test error = E_0 (Σ_i (1 − L_i)² v_i² + σ²),      train error = (λ/κ)² · test error,
+
+errors being mean squared errors that contain the label noise. E_0 says what a unit of label noise becomes:
+E_0 → 1 with more samples is benign overfitting, a finite limit above 1 tempered, growth without bound catastrophic.
+
+Reference: `simon2023eigenlearning`, section 4 (their δ is our n λ); `canatar2021spectral`; `bordelon2020spectrum`.
+`mallinar2022benign` for the three kinds of overfitting.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from dyntheory._checks import check_nonnegative, check_positive, check_scalar, is_concrete
+from dyntheory._typing import Array, ArrayLike, Number
+from dyntheory.kernels.solvers import check_kernel
+
+NUM_BISECTIONS = 100
+NUM_POLISHES = 3
+
+
+class Spectrum(NamedTuple):
+    """Eigenvalues s_i (p,), squared coefficients of the target v_i² (p,), and Σ s over what the list leaves out.
+
+    A tail of eigenvalues far below κ acts as the ridge n λ = `tail`; its part of the target goes into `unlearnable`.
+    """
+
+    eigenvalues: Any
+    power: Any
+    tail: Any = 0.0
+    unlearnable: Any = 0.0
+
+
+class LearningCurve(NamedTuple):
+    """Predictions at every number of samples: shape (q,), learnabilities (q, p).
+
+    `test_error` and `train_error` are mean squared errors with the label noise in them, `overfitting` is E_0,
+    `effective_ridge` is κ, `learnability` is L_i.
+    """
+
+    num_samples: Array
+    test_error: Array
+    train_error: Array
+    overfitting: Array
+    effective_ridge: Array
+    learnability: Array
+
+
+def learning_curve(
+    spectrum: Spectrum,
+    num_samples: ArrayLike,
+    *,
+    ridge: Number = 0.0,
+    noise_std: Number = 0.0,
+) -> LearningCurve:
+    """Predict train and test error of kernel regression at several numbers of samples.
+
+    Scaling:
+        The regression is `solve(kernel, labels, ridge=λ)`, K + n λ; λ is the same for every n.
+
+    Args:
+        spectrum: eigenvalues and target; `Spectrum(eigenvalues, power)`, or `spectrum_of` data.
+        num_samples: n, a number or a vector (q,), positive.
+        ridge: λ, zero or positive.
+        noise_std: σ of the labels.
+
+    Returns:
+        One entry per n. Without a ridge, n at or above the number of eigenvalues means κ = 0; where n equals it the
+        errors are infinite.
+
+    Raises:
+        ValueError: shapes or numbers that do not fit.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> curve = learning_curve(Spectrum(jnp.ones(100), jnp.ones(100) / 100), 50)
+        >>> round(float(curve.test_error[0]), 6)
+        0.5
+
+    Reference: `simon2023eigenlearning`, section 4; closed forms agree with `hastie2022surprises` for equal s_i.
+    """
+    _check_spectrum(spectrum)
+    check_positive("num_samples", num_samples)
+    for name, value in (("ridge", ridge), ("noise_std", noise_std)):
+        check_scalar(name, value)
+        check_nonnegative(name, value)
+    eigenvalues = jnp.asarray(spectrum.eigenvalues, float)
+    counts = jnp.atleast_1d(jnp.asarray(num_samples, eigenvalues.dtype))
+    if counts.ndim != 1:
+        raise ValueError(f"`num_samples` must be a number or a vector of them, got shape {counts.shape}.")
+    held = spectrum._replace(eigenvalues=eigenvalues, power=jnp.asarray(spectrum.power, eigenvalues.dtype))
+    return _curve(held, counts, ridge, noise_std)
+
+
+@jax.jit
+def _curve(spectrum: Spectrum, counts: Array, ridge: Number, noise_std: Number) -> LearningCurve:
+    return jax.vmap(lambda count: _at(spectrum, count, ridge, noise_std))(counts)
+
+
+def _at(spectrum: Spectrum, count: Array, ridge: Number, noise_std: Number) -> LearningCurve:
+    values = spectrum.eigenvalues
+    kappa = effective_ridge(values, count, count * ridge + spectrum.tail)
+    learned = jnp.where(values > 0, values / jnp.where(values > 0, values + kappa, 1.0), 0.0)
+    free = 1 - jnp.sum(learned**2) / count
+    overfitting = jnp.where(free > 0, 1 / jnp.where(free > 0, free, 1.0), jnp.where(free == 0, jnp.inf, 0.0))
+    excess = jnp.sum((1 - learned) ** 2 * spectrum.power) + spectrum.unlearnable + noise_std**2
+    error = overfitting * excess
+    is_regular = kappa > 0
+    fraction = ridge / jnp.where(is_regular, kappa, 1.0)
+    overdetermined = (1 - jnp.sum(learned) / count) * excess  # κ = 0: p modes fitted, of n
+    train = jnp.where(is_regular, fraction**2 * error, overdetermined)
+    return LearningCurve(count, error, train, overfitting, kappa, learned)
+
+
+def effective_ridge(eigenvalues: Float[Array, "p"], count: Array, total_ridge: Number) -> Array:
+    """Return κ, the positive root of n = Σ s/(s + κ) + (n λ + tail)/κ; zero if n λ = 0 and n is at least the rank.
+
+    Bisection in log κ, then Newton steps that carry the derivatives.
+    """
+    positive = eigenvalues > 0
+    safe = jnp.where(positive, eigenvalues, 1.0)
+
+    def excess(logarithm: Array) -> Array:
+        kappa = jnp.exp(logarithm)
+        return jnp.sum(jnp.where(positive, safe / (safe + kappa), 0.0)) + total_ridge / kappa - count
+
+    rank, smallest = jnp.sum(positive), jnp.min(jnp.where(positive, eigenvalues, jnp.inf))
+    exists = (total_ridge > 0) | (rank > count)
+    spare = jnp.maximum(rank / count - 1, jnp.finfo(eigenvalues.dtype).eps)
+    below = jnp.maximum(total_ridge / count, jnp.where(rank > count, smallest * spare, 0.0))
+    above = (jnp.sum(eigenvalues) + total_ridge) / count
+    ends = jnp.log(jnp.where(exists, below, 1.0)), jnp.log(jnp.where(exists, above, 2.0))
+
+    def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        middle = (ends[0] + ends[1]) / 2
+        too_small = excess(middle) > 0
+        return jnp.where(too_small, middle, ends[0]), jnp.where(too_small, ends[1], middle)
+
+    low, high = jax.lax.fori_loop(0, NUM_BISECTIONS, halve, jax.lax.stop_gradient(ends))
+    root = jax.lax.stop_gradient((low + high) / 2)
+    for _ in range(NUM_POLISHES):
+        slope = jax.lax.stop_gradient(jax.grad(excess)(root))
+        root = root - jnp.where(exists, excess(root) / jnp.where(slope == 0, -1.0, slope), 0.0)
+    return jnp.where(exists, jnp.exp(root), 0.0)
+
+
+def power_law(capacity: float, source: float, num_modes: int) -> Spectrum:
+    """Return s_i = i^{−α} and v_i² = i^{−(1 + 2αr)} with what lies beyond p modes: capacity α > 1, source r > 0.
+
+    The tail Σ_{i>p} s_i and the target left out are integrals.
+
+    Raises:
+        ValueError: α ≤ 1 (no finite trace) or r ≤ 0.
+
+    Reference: `cui2021generalization`.
+    """
+    check_positive("source", source)
+    if not capacity > 1:
+        raise ValueError(f"`capacity` must be above 1, or the trace is infinite, got {capacity}.")
+    index = np.arange(1, num_modes + 1, dtype=float)
+    decay = 2 * capacity * source
+    middle = num_modes + 0.5
+    tail, left = middle ** (1 - capacity) / (capacity - 1), middle**-decay / decay
+    return Spectrum(jnp.asarray(index**-capacity), jnp.asarray(index ** -(1 + decay)), tail, left)
+
+
+def spectrum_of(kernel: ArrayLike, targets: ArrayLike) -> Spectrum:
+    """Estimate the spectrum from the kernel of many inputs, N far above the n of the curve, and noiseless targets.
+
+    Eigenvalues of K/N; coefficients vᵀ y/√N. Of several outputs the powers are summed. Directions of eigenvalue zero
+    cannot be learned: what the target has there is `unlearnable`.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    matrix, labels = check_kernel("kernel", kernel), jnp.asarray(targets)
+    if labels.ndim not in (1, 2) or len(labels) != len(matrix):
+        raise ValueError(f"`targets` must have shape (N,) or (N, o) with N = {len(matrix)}, got {labels.shape}.")
+    values, vectors = jnp.linalg.eigh(matrix)
+    values = jnp.maximum(values, 0.0) / len(matrix)
+    power = jnp.sum((vectors.T @ labels.reshape(len(matrix), -1)) ** 2, axis=1) / len(matrix)
+    kept = values > len(matrix) * jnp.finfo(matrix.dtype).eps * jnp.max(values)
+    return Spectrum(
+        jnp.where(kept, values, 0.0), jnp.where(kept, power, 0.0), 0.0, jnp.sum(jnp.where(kept, 0.0, power))
+    )
+
+
+def overfitting_kind(curve: LearningCurve, *, tolerance: float = 0.05) -> str:
+    """Say which kind of overfitting a curve shows over its range: "benign", "tempered" or "catastrophic".
+
+    The rule looks at E_0 over the last factor of ten in n. With the slope b of log(E_0 − 1) in log n: b below
+    −`tolerance` is benign (E_0 goes to 1 as a power), above it catastrophic (it grows as a power), between tempered.
+    A statement about that range, not a limit.
+
+    Raises:
+        ValueError: fewer than two points in the last factor of ten, or an infinite E_0.
+    """
+    counts, amplification = np.asarray(curve.num_samples), np.asarray(curve.overfitting)
+    last = counts >= counts.max() / 10
+    if last.sum() < 2 or math.isclose(counts[last].min(), counts.max()):
+        raise ValueError("Two or more numbers of samples within the last factor of ten are needed.")
+    if not np.isfinite(amplification[last]).all() or (amplification[last] < 1).any():
+        raise ValueError("E_0 must be finite and above 1 over the last factor of ten: leave out n = number of modes.")
+    rest = np.maximum(amplification[last] - 1, np.finfo(float).tiny)
+    slope = float(np.polyfit(np.log(counts[last]), np.log(rest), 1)[0])
+    if abs(slope) <= tolerance:
+        return "tempered"
+    return "benign" if slope < 0 else "catastrophic"
+
+
+def _check_spectrum(spectrum: Any) -> None:
+    if not isinstance(spectrum, Spectrum):
+        raise TypeError(f"`spectrum` must be a Spectrum(eigenvalues, power), got {type(spectrum).__name__}.")
+    shapes = np.shape(spectrum.eigenvalues), np.shape(spectrum.power)
+    if len(shapes[0]) != 1 or shapes[0] != shapes[1]:
+        raise ValueError(f"`eigenvalues` and `power` must be vectors of one length, got shapes {shapes}.")
+    for name, value in spectrum._asdict().items():
+        check_nonnegative(name, value)
+    if is_concrete(spectrum.eigenvalues) and not np.any(np.asarray(spectrum.eigenvalues) > 0):
+        raise ValueError("`eigenvalues` must hold a positive one.")

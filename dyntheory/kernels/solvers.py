@@ -1,0 +1,237 @@
+"""Solve (Θ + n λ) c = r for a kernel Θ: Cholesky, eigendecomposition, or preconditioned conjugate gradients.
+
+Cholesky is the fastest while the matrix is regular. The eigendecomposition gives the least-norm solution when it is
+not: eigenvalues that rounding cannot tell from zero count as zero. Conjugate gradients need only products Θ v, so that
+the kernel need not be stored; a pivoted Cholesky factor of low rank preconditions them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from dyntheory._checks import check_count, check_name, check_nonnegative, check_positive, is_concrete
+from dyntheory._typing import Array, ArrayLike, Number
+
+SOLVERS = ("auto", "cholesky", "eigh", "cg")
+SYMMETRY_ROUNDING = 1e3
+PRECONDITIONER_RANK = 100
+
+Operator = Callable[[Array], Array]
+
+
+class Eigensystem(NamedTuple):
+    """Θ = V diag(s) Vᵀ with the eigenvalues that are zero up to rounding set to zero.
+
+    `values` (n,) ascending, `vectors` (n, n), `rank` the number of eigenvalues kept, `removed` the largest magnitude
+    that was set to zero.
+    """
+
+    values: Array
+    vectors: Array
+    rank: Array
+    removed: Array
+
+
+class Solution(NamedTuple):
+    """Coefficients c (n,) or (n, o), the relative residual ‖r − (Θ + nλ) c‖/‖r‖ of every column, and iterations."""
+
+    coefficients: Array
+    residual: Array
+    num_iterations: Array
+
+
+@jax.jit
+def eigensystem(matrix: Float[Array, "n n"]) -> Eigensystem:
+    """Return the eigendecomposition of a positive semidefinite matrix of any rank.
+
+    An eigenvalue below n·eps times the largest is what rounding makes of zero; it becomes zero.
+    """
+    values, vectors = jnp.linalg.eigh(matrix)
+    kept = values > matrix.shape[0] * jnp.finfo(matrix.dtype).eps * jnp.max(jnp.abs(values))
+    removed = jnp.max(jnp.where(kept, 0.0, jnp.abs(values)))
+    return Eigensystem(jnp.where(kept, values, 0.0), vectors, jnp.sum(kept), removed)
+
+
+def check_kernel(name: str, kernel: ArrayLike) -> Array:
+    """Require a square symmetric matrix of finite numbers and return it in JAX's floating type.
+
+    Raises:
+        ValueError: it is none of these, or clearly not positive semidefinite (a negative entry on the diagonal).
+    """
+    array = jnp.asarray(kernel)
+    if array.ndim != 2 or array.shape[0] != array.shape[1] or array.shape[0] == 0:
+        raise ValueError(f"`{name}` must be a square matrix (n, n), got shape {array.shape}: give kernel(x) itself.")
+    array = array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
+    if is_concrete(array):
+        values = np.asarray(array)
+        if not np.isfinite(values).all():
+            raise ValueError(f"`{name}` must be finite; it holds NaN or infinity.")
+        scale, rounding = np.abs(values).max(), SYMMETRY_ROUNDING * float(jnp.finfo(array.dtype).eps)
+        if np.abs(values - values.T).max() > rounding * scale:
+            raise ValueError(f"`{name}` must be symmetric: it is the kernel of one set of inputs with itself.")
+        if np.diagonal(values).min() < -rounding * scale:
+            raise ValueError(f"`{name}` must be positive semidefinite; it has a negative entry on the diagonal.")
+    return array
+
+
+def solve(
+    kernel: ArrayLike | Operator,
+    targets: ArrayLike,
+    *,
+    ridge: Number = 0.0,
+    method: str = "auto",
+    tolerance: float | None = None,
+    max_iterations: int = 1000,
+    rank: int = PRECONDITIONER_RANK,
+) -> Solution:
+    """Return the coefficients c of kernel regression, (Θ + n λ) c = targets; f(x) = Θ(x, X) c.
+
+    They minimise (1/2n) Σ (f(x_i) − y_i)² + (λ/2) ‖f‖², the limit t → ∞ of gradient flow from zero.
+
+    Args:
+        kernel: Θ, shape (n, n); or a function v (n, o) -> Θ v, for which only conjugate gradients work.
+        targets: shape (n,) or (n, o).
+        ridge: λ, zero or positive; scikit-learn's `alpha` is n λ.
+        method: "cholesky"; "eigh", least-norm when singular; "cg"; "auto" is Cholesky when λ > 0, "eigh" when
+            λ = 0, "cg" for a function.
+        tolerance: relative residual at which conjugate gradients stop; default 1e-10 in float64, 1e-5 in float32.
+        max_iterations: of conjugate gradients.
+        rank: of the preconditioner, 0 for none; not used for a function.
+
+    Returns:
+        Coefficients with the residual that was reached; look at it when conjugate gradients were used.
+
+    Raises:
+        ValueError: shapes, numbers or names that do not fit.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> solve(jnp.diag(jnp.array([2.0, 4.0])), jnp.array([2.0, 2.0])).coefficients.tolist()
+        [1.0, 0.5]
+    """
+    check_nonnegative("ridge", ridge)
+    check_name("solver", method, SOLVERS)
+    right = jnp.asarray(targets)
+    if right.ndim not in (1, 2):
+        raise ValueError(f"`targets` must have shape (n,) or (n, o), got {right.shape}.")
+    right = right if jnp.issubdtype(right.dtype, jnp.floating) else right.astype(float)
+    columns = right[:, None] if right.ndim == 1 else right
+    shift = ridge * right.shape[0]
+    if callable(kernel):
+        if method not in ("auto", "cg"):
+            raise ValueError(f"A function v -> Θ v can only be solved by method='cg', got {method!r}.")
+        operator, precondition, method = _shifted(kernel, shift), None, "cg"
+    else:
+        matrix = check_kernel("kernel", kernel)
+        if matrix.shape[0] != right.shape[0]:
+            raise ValueError(f"`kernel` has {matrix.shape[0]} rows and `targets` {right.shape[0]}: they must agree.")
+        method = _automatic(method, ridge)
+        operator = _shifted(lambda block: matrix @ block, shift)
+        if method != "cg":
+            found = _direct(method, matrix, columns, shift)
+            return _solution(operator, found, columns, jnp.zeros((), int), right.ndim)
+        precondition = low_rank_preconditioner(matrix, shift, min(rank, len(matrix))) if rank > 0 else None
+    check_count("max_iterations", max_iterations)
+    tolerance = (1e-10 if columns.dtype == jnp.float64 else 1e-5) if tolerance is None else tolerance
+    check_positive("tolerance", tolerance)
+    found, steps = conjugate_gradients(operator, columns, precondition, tolerance, max_iterations)
+    return _solution(operator, found, columns, steps, right.ndim)
+
+
+def _solution(operator: Operator, found: Array, columns: Array, steps: Array, ndim: int) -> Solution:
+    residual = _norm(columns - operator(found)) / jnp.maximum(_norm(columns), jnp.finfo(columns.dtype).tiny)
+    return Solution(found[:, 0], residual[0], steps) if ndim == 1 else Solution(found, residual, steps)
+
+
+def _automatic(method: str, ridge: Number) -> str:
+    if method != "auto":
+        return method
+    return "cholesky" if is_concrete(ridge) and float(np.asarray(ridge)) > 0 else "eigh"
+
+
+def _norm(columns: Array) -> Array:
+    return jnp.sqrt(jnp.sum(columns**2, axis=0))
+
+
+def _shifted(apply: Operator, shift: Number) -> Operator:
+    return lambda block: apply(block) + shift * block
+
+
+def _direct(method: str, matrix: Array, columns: Array, shift: Number) -> Array:
+    if method == "cholesky":
+        factor = jnp.linalg.cholesky(matrix + shift * jnp.eye(len(matrix), dtype=matrix.dtype))
+        return jax.scipy.linalg.cho_solve((factor, True), columns)
+    values, vectors, *_ = eigensystem(matrix)
+    valid = values + shift > 0
+    inverse = jnp.where(valid, 1.0 / jnp.where(valid, values + shift, 1.0), 0.0)
+    return vectors @ (inverse[:, None] * (vectors.T @ columns))
+
+
+def conjugate_gradients(
+    apply: Operator,
+    columns: Float[Array, "n o"],
+    precondition: Operator | None,
+    tolerance: float,
+    max_iterations: int,
+) -> tuple[Float[Array, "n o"], Int[Array, ""]]:
+    """Return the solution of apply(c) = columns, every column with its own step lengths, and the iterations."""
+    smooth = precondition or (lambda block: block)
+    target, tiny = tolerance * _norm(columns), jnp.finfo(columns.dtype).tiny
+
+    def ratio(above: Array, below: Array) -> Array:
+        return jnp.where(below > 0, above / jnp.maximum(below, tiny), 0.0)
+
+    def unfinished(state: tuple[Array, ...]) -> Array:
+        *_, residual, count = state
+        return jnp.any(_norm(residual) > target) & (count < max_iterations)
+
+    def advance(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        found, direction, size, residual, count = state
+        image = apply(direction)
+        step = ratio(size, jnp.sum(direction * image, axis=0))[None, :]
+        found, residual = found + step * direction, residual - step * image
+        image = smooth(residual)
+        new_size = jnp.sum(residual * image, axis=0)
+        return found, image + ratio(new_size, size)[None, :] * direction, new_size, residual, count + 1
+
+    first = smooth(columns)
+    state = (jnp.zeros_like(columns), first, jnp.sum(columns * first, axis=0), columns, jnp.zeros((), int))
+    found, direction, size, residual, count = state
+    found, direction, size, residual, count = jax.lax.while_loop(
+        lambda s: unfinished(s), advance, (found, direction, size, residual, count)
+    )
+    return found, count
+
+
+def low_rank_preconditioner(matrix: Float[Array, "n n"], shift: Number, rank: int) -> Operator:
+    """Return v -> (L Lᵀ + δ)⁻¹ v, L the pivoted Cholesky factor of that rank, δ the shift or what L leaves out.
+
+    Reference: `harbrecht2012low` for the factor.
+    """
+    factor, left = pivoted_cholesky(matrix, rank)
+    floor = jnp.finfo(matrix.dtype).eps * jnp.max(jnp.diagonal(matrix))
+    delta = jnp.maximum(jnp.maximum(shift, jnp.mean(left)), floor)
+    vectors, values, _ = jnp.linalg.svd(factor, full_matrices=False)
+    change = (1.0 / (values**2 + delta) - 1.0 / delta)[:, None]
+    return lambda block: block / delta + vectors @ (change * (vectors.T @ block))
+
+
+def pivoted_cholesky(matrix: Float[Array, "n n"], rank: int) -> tuple[Float[Array, "n r"], Float[Array, "n"]]:
+    """Return L (n, rank) with the largest remaining diagonal entry as pivot each time, and the diagonal left over."""
+
+    def add_column(index: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        factor, left = state
+        pivot = jnp.argmax(left)
+        column = matrix[:, pivot] - factor @ factor[pivot]
+        size = jnp.maximum(left[pivot], jnp.finfo(matrix.dtype).tiny)
+        column = jnp.where(left[pivot] > 0, column / jnp.sqrt(size), 0.0)
+        return factor.at[:, index].set(column), jnp.maximum(left - column**2, 0.0).at[pivot].set(0.0)
+
+    start = jnp.zeros((len(matrix), rank), matrix.dtype), jnp.diagonal(matrix)
+    return jax.lax.fori_loop(0, rank, add_column, start)

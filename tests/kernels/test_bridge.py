@@ -1,0 +1,55 @@
+"""The bridge: a scaled network tends to its linearisation, and the linearisation is the kernel prediction."""
+
+import jax
+import numpy as np
+import pytest
+
+import dyntheory as dt
+from dyntheory.kernels.bridge import ScaledNetwork, mirrored_start, tangent_prediction
+
+NETWORK = dt.MLP((4,), "tanh")
+LAW = dt.TeacherStudent(1.5, "sin_mixture", 0.3)
+STEPS, RATE = 8, 0.5
+
+
+def _method(scale: float) -> dt.GeneralFirstOrderMethod:
+    return dt.gradient_descent(ScaledNetwork(NETWORK, scale), learning_rate=RATE / scale**2)
+
+
+def test_a_large_scale_is_the_tangent_kernel_and_scale_one_is_not(key: jax.Array) -> None:
+    head, first_layer = mirrored_start(NETWORK, key)
+    tangent = tangent_prediction(
+        LAW,
+        NETWORK,
+        head,
+        learning_rate=RATE,
+        num_steps=STEPS,
+        num_features=120,
+        num_runs=8,
+        num_test=300,
+        key=key,
+        first_layer=first_layer,
+    )
+    error = tangent.test_error.std(axis=0, ddof=1) / np.sqrt(8)
+    assert error[-1] < 0.05
+    for scale, agrees in ((100.0, True), (0.5, False)):
+        theory = dt.predict(LAW, _method(scale), num_steps=STEPS, key=key, head=head, first_layer=first_layer)
+        gap = np.abs(tangent.test_error.mean(axis=0) - np.asarray(theory.test_error))
+        allowed = 4 * error + 2 / 120 * np.asarray(theory.test_error)
+        assert bool((gap < allowed).all()) == agrees
+
+
+def test_the_mirrored_start_vanishes(key: jax.Array) -> None:
+    head, first_layer = mirrored_start(NETWORK, key)
+    row = np.concatenate([np.array([0.3, -1.2])] * 2)
+    assert abs(float(NETWORK.apply_head(head, jax.numpy.asarray(row)))) < 1e-7
+    np.testing.assert_array_equal(np.asarray(first_layer.second_moment), np.kron(np.ones((2, 2)), np.eye(2)))
+
+
+def test_bad_input_says_what_was_wrong(key: jax.Array) -> None:
+    with pytest.raises(ValueError, match="even"):
+        mirrored_start(dt.MLP((3,)), key)
+    with pytest.raises(ValueError, match="scale"):
+        ScaledNetwork(NETWORK, 0.0)
+    with pytest.raises(ValueError, match="num_runs"):
+        tangent_prediction(LAW, NETWORK, {}, learning_rate=1.0, num_steps=1, num_features=5, num_runs=0, key=key)
