@@ -28,10 +28,10 @@ demo: $(READY) ## predict and simulate a three-layer network, draw both on one f
 	@echo "The figure is in $(FIGURE)."
 
 test: $(READY) ## run the default tests
-	$(RUN) -m pytest -n 2
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 test-full: $(READY) ## run every test, the whole grid included
-	$(RUN) -m pytest -n 2 -m ""
+	$(RUN) -m pytest -n 2 --dist loadfile -m ""
 
 lint: $(READY) ## check style and formatting
 	$(RUN) -m ruff check .

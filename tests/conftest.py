@@ -3,7 +3,12 @@
 The verbs and nouns check their own arguments, with their own messages, so the hook covers the rooms beneath them.
 """
 
+import itertools
+import os
 from collections.abc import Iterator
+from pathlib import Path
+
+os.environ["DYNTHEORY_COMPILATION_CACHE"] = "off"  # the command line, called in this process, must not turn it on
 
 import jax
 import jaxtyping
@@ -34,6 +39,19 @@ import dyntheory as dt  # noqa: E402
 from dyntheory._precision import double_precision  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+MAPS = Path("/proc/self/maps")
+MANY_MAPS, EVERY = 20_000, 8
+tests_since_look = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _few_compiled_programs() -> Iterator[None]:
+    """Forget compiled programs before there are too many: each holds memory maps, of which Linux grants 65,530."""
+    yield
+    if next(tests_since_look) % EVERY == 0 and MAPS.exists() and MAPS.read_bytes().count(b"\n") > MANY_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def _die_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(checkpoint_module.CheckpointFolder, "_write", write)
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.full), 2, pytest.param(5, marks=pytest.mark.full)])
 def test_a_killed_run_goes_on_to_the_same_bits(
     count: int, law: dt.TeacherStudent, key: jax.Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ def test_smooth_networks_agree_with_autodiff() -> None:
     assert _worst(found, _pathwise("tanh")) < 3
 
 
+@pytest.mark.full
 def test_autodiff_through_kinks_is_wrong() -> None:
     """Trap 3, the reason for refusing it: claim that ReLU is smooth and autodiff is many errors off."""
     claimed = Activation("relu", jax.nn.relu, smooth=True)

@@ -16,6 +16,7 @@ def _method(scale: float) -> dt.GeneralFirstOrderMethod:
     return dt.gradient_descent(ScaledNetwork(NETWORK, scale), learning_rate=RATE / scale**2)
 
 
+@pytest.mark.full
 def test_a_large_scale_is_the_tangent_kernel_and_scale_one_is_not(key: jax.Array) -> None:
     head, first_layer = mirrored_start(NETWORK, key)
     tangent = tangent_prediction(
