@@ -27,8 +27,9 @@ demo: $(READY) ## predict and simulate a three-layer network, draw both on one f
 	$(VENV)/bin/dyntheory compare $(EXAMPLE) --plot $(FIGURE) --force
 	@echo "The figure is in $(FIGURE)."
 
+# Compiling is most of the time of the tests: the default run skips LLVM's optimisations, the full run has them.
 test: $(READY) ## run the default tests
-	$(RUN) -m pytest -n 2 --dist loadfile
+	XLA_FLAGS="$$XLA_FLAGS --xla_backend_optimization_level=0" $(RUN) -m pytest -n 2 --dist loadfile
 
 test-full: $(READY) ## run every test, the whole grid included
 	$(RUN) -m pytest -n 2 --dist loadfile -m ""
