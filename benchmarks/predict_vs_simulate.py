@@ -47,7 +47,7 @@ class Settings:
     num_features: tuple[int, ...] = (250, 500)
     num_runs: int = 64
     first_size: int = 2**14
-    cold_size: int = 2**16
+    cold_size: int = 2**17
     repeats: int = 9
     num_references: int = 4
     seed: int = 0
