@@ -1,6 +1,6 @@
 """One solution of the limit, in pieces of a few steps that the host drives.
 
-Between two pieces the host makes the next noise coordinates, makes room in the basis, reports state and may save.
+Between two pieces the host makes the next noise coordinates, makes room in the basis, reports progress and may save.
 All pieces have the same length, so they share one program for each size of the basis; the basis grows a fixed number of
 times, so compiling does not take longer for longer runs.
 """

@@ -72,6 +72,11 @@ def test_another_computation_is_refused_by_name(law: dt.TeacherStudent, key: jax
     np.testing.assert_array_equal(again.train_error, _predict(law, key).train_error)
 
 
+def test_resuming_needs_a_folder(law: dt.TeacherStudent, key: jax.Array) -> None:
+    with pytest.raises(ValueError, match="`resume` needs `checkpoint`"):
+        _predict(law, key, resume=True)
+
+
 def test_two_writers_are_refused(tmp_path: Path) -> None:
     first, second = checkpoint_folder(tmp_path, {}, resume=False), checkpoint_folder(tmp_path, {}, resume=True)
     with first, pytest.raises(CheckpointError, match="Another process"), second:
