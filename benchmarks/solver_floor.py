@@ -33,8 +33,7 @@ import tyro
 import dyntheory as dt
 from dyntheory._precision import double_precision
 from dyntheory.gaussian.nodes import draw_nodes
-from dyntheory.gaussian.sobol import sobol_net
-from dyntheory.limit_run import LimitProblem, net_dimensions, solve
+from dyntheory.limit_run import LimitProblem, nets_for, solve
 from dyntheory.matrix.limit import num_columns
 from dyntheory.population import num_test_dimensions
 from dyntheory.problem import prepare
@@ -77,8 +76,13 @@ def solver(law: dt.TeacherStudent, num_units: int, num_steps: int, num_nodes: in
     problem = prepare(law, method, jax.random.key(0), head=None, first_layer=None, num_heads=1)
     one = LimitProblem(problem.law, problem.method, problem.heads[0], problem.joint_second_moment)
     test = draw_nodes(2**14, num_test_dimensions(law, method), num_heavy=1, seed=0)
-    dimensions = net_dimensions(law, method, num_steps)
-    return lambda: solve(one, sobol_net(num_nodes, dimensions, next(seeds)), test, num_steps=num_steps).test_error
+
+    def call() -> Any:
+        key = jax.random.key(next(seeds))
+        nets = nets_for(law, method, num_steps=num_steps, num_nodes=num_nodes, key=key)
+        return solve(one, nets, test, num_steps=num_steps).test_error
+
+    return call
 
 
 def floor_bytes(num_units: int, num_steps: int, num_nodes: int) -> float:

@@ -18,7 +18,7 @@ from dyntheory.gaussian.nodes import NUM_BLOCKS
 from dyntheory.law import TeacherStudent
 from dyntheory.limit_run import plan
 from dyntheory.matrix.limit import num_columns
-from dyntheory.method import GeneralFirstOrderMethod
+from dyntheory.method import GeneralFirstOrderMethod, feature_map_is_linear
 
 DOUBLE = 8
 READINGS = 4
@@ -50,6 +50,7 @@ def prediction_cost(
     num_nodes: int,
     num_heads: int = 1,
     drops: bool = False,
+    has_feature_nodes: bool | None = None,
 ) -> Cost:
     """Return what `predict` with these arguments takes.
 
@@ -60,6 +61,8 @@ def prediction_cost(
         num_nodes: N.
         num_heads: draws of the head.
         drops: directions are dropped (`drop_below`); a run then ends when they do not fit half of a sub-net.
+        has_feature_nodes: whether the feature side takes nodes too, as `predict` does for optimizers that are not
+            linear in gradients and weights; None finds out by probing.
 
     Example:
         >>> import optax, dyntheory as dt
@@ -71,14 +74,18 @@ def prediction_cost(
     columns = num_columns(cut.num_steps, k, law.num_teacher_units, law.num_outputs)
     if drops:
         columns = min(columns, num_nodes // NUM_BLOCKS // 2)
-    rows = num_nodes + num_nodes // NUM_BLOCKS
+    if has_feature_nodes is None:
+        head = method.init_head(jax.random.key(0))
+        has_feature_nodes = not feature_map_is_linear(method, head, num_steps=num_steps)
+    sides = 1 + has_feature_nodes
+    rows = sides * (num_nodes + num_nodes // NUM_BLOCKS)
     growths = -(-cut.num_pieces // max(cut.per_growth, 1))
     # While the basis grows its old and its new array are both there.
     copies = 2.0 - 1.0 / max(growths, 1)
     noise = k * cut.length
-    small = 2 * columns**2 + k * cut.num_steps * (columns + k * cut.num_steps)
+    small = sides * (2 * columns**2 + k * cut.num_steps * (columns + k * cut.num_steps))
     memory = DOUBLE * (rows * (copies * columns + noise + 20 * k) + copies * small)
-    read = DOUBLE * READINGS * num_heads * num_nodes * columns * num_steps / 2
+    read = DOUBLE * READINGS * sides * num_heads * num_nodes * columns * num_steps / 2
     return Cost(num_nodes, columns, int(memory), read / _bandwidth())
 
 

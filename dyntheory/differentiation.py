@@ -2,7 +2,8 @@
 
 The residual g = ∂_h ℓ(F(θ, h), y) of a ReLU network jumps at h = 0. The expectation of it is smooth in every parameter,
 but its derivative has a term from the moving boundary that no node sees: the result would be wrong by tens of percent
-in silence. So it is refused, and `dyntheory.sensitivity` takes differences. A kink of a continuous *link* is harmless:
+in silence. So it is refused, and `dyntheory.sensitivity` takes differences. The same holds for optimizers that jump in
+the gradient (sign descent, the first step of Adam). A kink of a continuous *link* is harmless:
 labels are Lipschitz in what moves them and no map differentiates the link. The optimizer of the head may have kinks
 too: its numbers are means already.
 """
@@ -17,7 +18,7 @@ import jax
 from dyntheory._typing import PyTree
 from dyntheory.law import TeacherStudent
 from dyntheory.links import resolve_link
-from dyntheory.method import GeneralFirstOrderMethod
+from dyntheory.method import GeneralFirstOrderMethod, feature_map_jumps
 from dyntheory.smoothness import known_kink
 from dyntheory.status import DyntheoryWarning
 
@@ -27,8 +28,12 @@ REMEDY = (
 )
 
 
-def kinks(law: TeacherStudent, method: GeneralFirstOrderMethod) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def kinks(
+    law: TeacherStudent, method: GeneralFirstOrderMethod, *, has_feature_nodes: bool = False
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what is known to have a kink that matters, and what may have one: nobody said.
+
+    On a frame the feature map is linear; on feature nodes it is probed for jumps.
 
     Returns:
         Two tuples of names, for messages.
@@ -38,6 +43,8 @@ def kinks(law: TeacherStudent, method: GeneralFirstOrderMethod) -> tuple[tuple[s
     facts = {
         f"the derivative of {method.description or method.name}": kinked,
         f"the link {link.name}": link.jumps,
+        f"the update of the first layer in {method.description or method.name}": has_feature_nodes
+        and feature_map_jumps(method),
     }
     return (
         tuple(name for name, fact in facts.items() if fact),
@@ -45,7 +52,9 @@ def kinks(law: TeacherStudent, method: GeneralFirstOrderMethod) -> tuple[tuple[s
     )
 
 
-def guarded(law: TeacherStudent, method: GeneralFirstOrderMethod, values: PyTree) -> PyTree:
+def guarded(
+    law: TeacherStudent, method: GeneralFirstOrderMethod, values: PyTree, *, has_feature_nodes: bool = False
+) -> PyTree:
     """Return the values, which say so when they are differentiated although a map has a kink.
 
     Forward and reverse mode alike; a parameter that only enters through a closure is seen too, since the guard stands
@@ -55,12 +64,13 @@ def guarded(law: TeacherStudent, method: GeneralFirstOrderMethod, values: PyTree
         law: the law behind the values.
         method: the method behind them.
         values: any pytree of floating arrays.
+        has_feature_nodes: whether the feature map acted on nodes.
 
     Raises:
         ValueError: when differentiated and a map is known to have a kink. Where nobody said, a `DyntheoryWarning`
             is issued instead: most functions that users write are smooth, and `has_kink=False` silences it.
     """
-    known, unknown = kinks(law, method)
+    known, unknown = kinks(law, method, has_feature_nodes=has_feature_nodes)
     return _identity(known, unknown, values) if known or unknown else values
 
 

@@ -16,14 +16,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._typing import Array, PyTree
-from dyntheory.devices import NodeSharding, gathered, spread
+from dyntheory._typing import Array, Key, PyTree
+from dyntheory.devices import NodeSharding, gathered
 from dyntheory.dynamics import Carry, Keep, Problem, Records, Start, advance, begin, grow, no_uniforms
-from dyntheory.gaussian.nodes import NodeSet, teacher_rows
-from dyntheory.gaussian.sobol import SobolNet, normals
+from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.law import TeacherStudent
-from dyntheory.matrix.limit import keep_rows, limit_matrix, num_dimensions, rows_in_use, with_reserve
-from dyntheory.matrix.revealed import Revealed, RevealedMatrix
+from dyntheory.limit_nets import FirstNodes, Nets, NextRows, draw_nets, first_nodes, next_rows
+from dyntheory.matrix.limit import Reserve, keep_rows, limit_matrix, rows_in_use, split_noise, with_reserve
+from dyntheory.matrix.nodes_side import NodeSide
+from dyntheory.matrix.revealed import Half, Revealed, RevealedMatrix
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.population import population_metrics
 from dyntheory.state_evolution import LimitCurves
@@ -78,14 +79,27 @@ def plan(num_steps: int) -> Plan:
     return Plan(count, length, math.ceil(count / MAX_GROWTHS) if count else 0)
 
 
-def net_dimensions(law: TeacherStudent, method: GeneralFirstOrderMethod, num_steps: int) -> int:
-    """Return how many coordinates the net of a run needs."""
-    return num_dimensions(plan(num_steps).num_steps, method.num_units, law.num_teacher_units, law.num_outputs)
+def nets_for(
+    law: TeacherStudent,
+    method: GeneralFirstOrderMethod,
+    *,
+    num_steps: int,
+    num_nodes: int,
+    key: Key,
+    has_feature_nodes: bool = False,
+) -> Nets:
+    """Return the nets of a run, long enough for its pieces.
+
+    Raises:
+        ValueError: more dimensions than Sobol points have.
+    """
+    steps = plan(num_steps).num_steps
+    return draw_nets(law, method, num_steps=steps, num_nodes=num_nodes, key=key, has_feature_nodes=has_feature_nodes)
 
 
 def solve(
     problem: LimitProblem,
-    net: SobolNet,
+    nets: Nets,
     test_nodes: NodeSet,
     *,
     num_steps: int,
@@ -94,11 +108,11 @@ def solve(
     after_piece: Callable[[State], None] = lambda state: None,
     take_up: Callable[[State], State] = lambda first: first,
 ) -> LimitCurves:
-    """Return the limit of training on the points of `net`; call inside `double_precision`.
+    """Return the limit of training on the points of `nets`; call inside `double_precision`.
 
     Args:
         problem: law, method, head and moments.
-        net: `net_dimensions(law, method, num_steps)` dimensions, the first r of them the teacher's.
+        nets: from `nets_for`; with a net of the features any row-wise feature map, without it a linear one.
         test_nodes: for the population metrics.
         num_steps: T.
         keep_preactivations: record h^t on the nodes.
@@ -107,9 +121,9 @@ def solve(
         take_up: given the first state, returns the one from which to go on.
     """
     cut, keep = plan(num_steps), Keep(preactivations=keep_preactivations)
-    state = take_up(_first_state(problem, net, cut, keep, sharding))
+    state = take_up(_first_state(problem, nets, cut, keep, sharding))
     while state.pieces_done < cut.num_pieces:
-        state = _next_piece(problem, net, cut, keep, state, sharding)
+        state = _next_piece(problem, nets, cut, keep, state, sharding)
         after_piece(state)
     stacked = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: num_steps + 1], *state.records)
     records = stacked._replace(labels=gathered(state.problem.labels))
@@ -117,30 +131,23 @@ def solve(
     return LimitCurves(records, *gathered(test))
 
 
-def _first_state(problem: LimitProblem, net: SobolNet, cut: Plan, keep: Keep, sharding: NodeSharding | None) -> State:
-    law, method = problem.law, problem.method
-    r = law.num_teacher_units
-    by_row, by_node = (None, None) if sharding is None else sharding
-    values, weights = teacher_rows(net.rows(0, r))
-    teacher, weights = spread(values, by_row), spread(weights, by_node)
-    others = normals(net.rows(r, r + law.num_outputs + method.num_units), by_row)
-    fixed, carry, record = _begin(problem, teacher, others, weights, num_steps=cut.num_steps, keep=keep)
+def _first_state(problem: LimitProblem, nets: Nets, cut: Plan, keep: Keep, sharding: NodeSharding | None) -> State:
+    nodes = first_nodes(nets, problem.law, problem.method, sharding)
+    fixed, carry, record = _begin(problem, nodes, num_steps=cut.num_steps, keep=keep)
     return State(0, cut.num_pieces, fixed, carry, [gathered(record)])
 
 
 def _next_piece(
-    problem: LimitProblem, net: SobolNet, cut: Plan, keep: Keep, state: State, sharding: NodeSharding | None
+    problem: LimitProblem, nets: Nets, cut: Plan, keep: Keep, state: State, sharding: NodeSharding | None
 ) -> State:
-    law, k = problem.law, problem.method.num_units
     done = state.pieces_done * cut.length
+    rows = next_rows(nets, problem.law, problem.method, (done, done + cut.length), sharding)
     carry = state.carry
     if state.pieces_done % cut.per_growth == 0:
         room = min(cut.per_growth, cut.num_pieces - state.pieces_done) * cut.length
-        carry = _grow(state.problem, _compact(problem, state, room), num_steps=room)
-    start = law.num_teacher_units + law.num_outputs + k * (done + 1)
-    noise = normals(net.rows(start, start + k * cut.length), None if sharding is None else sharding.rows)
-    first = law.num_teacher_units + k * (done + 1)
-    carry, records = _advance(state.problem, carry, noise, first, num_steps=cut.length, keep=keep)
+        carry = _compact(problem, state, room)
+        carry = _grow(state.problem, carry, rows, done, num_steps=room, length=cut.length)
+    carry, records = _advance(state.problem, carry, rows, done, num_steps=cut.length, keep=keep)
     return state._replace(pieces_done=state.pieces_done + 1, carry=carry, records=[*state.records, gathered(records)])
 
 
@@ -151,48 +158,55 @@ def _compact(problem: LimitProblem, state: State, room: int) -> Carry:
         ValueError: the directions do not fit the nodes.
     """
     carry = state.carry
-    revealed: Revealed = carry.matrix_state
     if not float(problem.drop_below):
         return carry
-    used = np.flatnonzero(gathered(_rows_in_use(revealed)))
-    num_nodes = revealed.samples.space.basis.shape[1]
-    wanted = len(used) + 2 * problem.method.num_units * room
-    if 2 * wanted > num_nodes:
+    revealed, matrix = carry.matrix_state, cast(RevealedMatrix, state.problem.matrix)
+    for name in Revealed._fields:
+        side, half = getattr(matrix, name), getattr(revealed, name)
+        if isinstance(side, NodeSide):
+            wanted = 2 * problem.method.num_units * room
+            revealed = revealed._replace(**{name: _compact_half(side, half, wanted, state)})
+    return carry._replace(matrix_state=revealed)
+
+
+def _compact_half(side: NodeSide, half: Half, room: int, state: State) -> Half:
+    """Return one half without the directions that were dropped, if there is then room for so many more."""
+    used = np.flatnonzero(gathered(_rows_in_use(half)))
+    capacity, num_nodes = half.space.basis.shape
+    if 2 * (len(used) + room) > num_nodes:
         raise ValueError(
-            f"After {state.pieces_done} of {state.num_pieces} pieces the run needs room for {wanted} directions, more "
-            f"than half of {num_nodes} nodes (of a sub-net): raise `num_nodes` or `drop_below`."
+            f"After {state.pieces_done} of {state.num_pieces} pieces the run needs room for {len(used) + room} "
+            f"directions, more than half of {num_nodes} nodes (of a sub-net): raise `num_nodes` or `drop_below`."
         )
-    size = min(-(-len(used) // ROWS_PER_SIZE) * ROWS_PER_SIZE, revealed.samples.space.basis.shape[0])
+    size = min(-(-len(used) // ROWS_PER_SIZE) * ROWS_PER_SIZE, capacity)
     places = np.concatenate([used, np.full(size - len(used), used[-1])])
-    matrix_state = _keep_rows(state.problem, revealed, places, np.asarray(len(used)))
-    return carry._replace(matrix_state=matrix_state)
+    return _keep_rows(side, half, places, np.asarray(len(used)))
 
 
 @jax.jit
-def _rows_in_use(revealed: Revealed) -> Array:
-    return rows_in_use(revealed)
+def _rows_in_use(half: Half) -> Array:
+    return rows_in_use(half)
 
 
 @jax.jit
-def _keep_rows(problem: Problem, revealed: Revealed, places: Array, count: Array) -> Revealed:
-    return keep_rows(cast(RevealedMatrix, problem.matrix), revealed, places, count)
+def _keep_rows(side: NodeSide, half: Half, places: Array, count: Array) -> Half:
+    return keep_rows(side, half, places, count)
 
 
 # It runs once and takes longer to compile than to run.
 @functools.partial(
     jax.jit, static_argnames=("num_steps", "keep"), compiler_options={"xla_backend_optimization_level": "0"}
 )
-def _begin(
-    problem: LimitProblem, teacher: Array, others: Array, weights: Array, *, num_steps: int, keep: Keep
-) -> tuple[Problem, Carry, Records]:
+def _begin(problem: LimitProblem, nodes: FirstNodes, *, num_steps: int, keep: Keep) -> tuple[Problem, Carry, Records]:
     law = problem.law
     start = limit_matrix(
-        NodeSet(jnp.concatenate([teacher, others]), weights),
+        nodes.samples,
         problem.joint_second_moment,
         jnp.asarray(law.samples_per_feature),
         num_teacher_units=law.num_teacher_units,
         num_outputs=law.num_outputs,
         num_steps=num_steps,
+        feature_nodes=nodes.features,
         drop_below=problem.drop_below,
     )
     rows = Start(
@@ -206,17 +220,31 @@ def _begin(
     return fixed, carry, jax.tree.map(lambda leaf: leaf[None], record)
 
 
-@functools.partial(jax.jit, static_argnames=("num_steps",))
-def _grow(problem: Problem, carry: Carry, *, num_steps: int) -> Carry:
-    return grow(problem, carry, num_steps=num_steps)
+@functools.partial(jax.jit, static_argnames=("num_steps", "length"))
+def _grow(problem: Problem, carry: Carry, rows: NextRows, done: Any, *, num_steps: int, length: int) -> Carry:
+    return grow(_at_step(problem, rows, done, length)[0], carry, num_steps=num_steps)
 
 
 @functools.partial(jax.jit, static_argnames=("num_steps", "keep"), donate_argnames=("carry",))
 def _advance(
-    problem: Problem, carry: Carry, noise: Array, first: Any, *, num_steps: int, keep: Keep
+    problem: Problem, carry: Carry, rows: NextRows, done: Any, *, num_steps: int, keep: Keep
 ) -> tuple[Carry, Records]:
-    problem = problem._replace(matrix=with_reserve(cast(RevealedMatrix, problem.matrix), noise, jnp.asarray(first)))
-    return advance(problem, carry, no_uniforms(problem, num_steps), keep, num_steps=num_steps)
+    problem, uniforms = _at_step(problem, rows, done, num_steps)
+    return advance(problem, carry, uniforms, keep, num_steps=num_steps)
+
+
+def _at_step(problem: Problem, rows: NextRows, done: Any, length: int) -> tuple[Problem, tuple[Array, Array]]:
+    """Return the problem with the innovations of the next steps, and the uniforms of both maps."""
+    method, matrix = problem.method, cast(RevealedMatrix, problem.matrix)
+    k = method.num_units
+    innovations, sample_uniforms = split_noise(rows.samples, length, k, method.sample_noise)
+    samples = Reserve(innovations, jnp.asarray(matrix.num_teacher_units + k * (done + 1)))
+    features, feature_uniforms = None, no_uniforms(problem, length)[1]
+    if rows.features is not None:
+        innovations, feature_uniforms = split_noise(rows.features, length, k, method.feature_noise)
+        features = Reserve(innovations, jnp.asarray(k * done))
+    matrix = with_reserve(matrix, samples, features)
+    return problem._replace(matrix=matrix), (sample_uniforms, feature_uniforms)
 
 
 @jax.jit

@@ -18,8 +18,8 @@ from dyntheory.devices import NodeSharding
 from dyntheory.dynamics import Records
 from dyntheory.error_bars import standard_error
 from dyntheory.gaussian.nodes import NUM_BLOCKS, NodeSet, draw_nodes, teacher_rows
-from dyntheory.gaussian.sobol import SobolNet, sobol_net
-from dyntheory.limit_run import LimitProblem, State, net_dimensions, solve
+from dyntheory.limit_nets import Nets
+from dyntheory.limit_run import LimitProblem, State, nets_for, solve
 from dyntheory.outcome import heavy_tail
 from dyntheory.population import num_test_dimensions
 from dyntheory.problem import PreparedProblem, provenance
@@ -35,7 +35,7 @@ class Job(NamedTuple):
 
     name: str
     problem: LimitProblem
-    net: SobolNet
+    nets: Nets
     test_nodes: NodeSet
     keep_preactivations: bool
     sharding: NodeSharding | None
@@ -71,17 +71,20 @@ def solve_on_nodes(
     report: Progress,
     *,
     drop_below: float = 0.0,
+    has_feature_nodes: bool = False,
     store: Store | None = None,
     sharding: NodeSharding | None = None,
 ) -> Trajectory:
     """Solve on `num_nodes` nodes and on their sub-nets, average over heads, attach errors.
+
+    Feature maps that are not linear need feature nodes.
 
     Raises:
         ValueError: preactivations are to be kept for several heads.
     """
     method, heads = problem.method, problem.heads
     keep = _keeps_preactivations(keep_preactivations, len(heads), (num_steps + 1) * num_nodes * method.num_units)
-    jobs = _jobs(problem, key, num_steps, num_nodes, keep, (drop_below, sharding))
+    jobs = _jobs(problem, key, num_steps, num_nodes, keep, (drop_below, sharding, has_feature_nodes))
     # Two threads would start the exchanges between devices in an order of their own on every process.
     alone = store is None and sharding is None
     run = _run_beside if alone else functools.partial(_run_in_turn, store)
@@ -90,7 +93,7 @@ def solve_on_nodes(
     per_head = [solved[i : i + NUM_BLOCKS + 1] for i in range(0, len(solved), NUM_BLOCKS + 1)]
     whole = [group[0] for group in per_head]
     parts = [jax.tree.map(lambda *leaves: np.stack(leaves), *group[1:]) for group in per_head]
-    weights = teacher_rows(jobs[0].net.rows(0, problem.law.num_teacher_units))[1]
+    weights = teacher_rows(jobs[0].nets.samples.rows(0, problem.law.num_teacher_units))[1]
     details = {"num_steps": num_steps, "num_nodes": num_nodes, "num_heads": len(heads), "drop_below": drop_below}
     return _assemble(problem, whole, parts, weights, provenance(problem, key, "prediction", **details))
 
@@ -107,21 +110,21 @@ def _jobs(
     num_steps: int,
     num_nodes: int,
     keep: bool,
-    how: tuple[float, NodeSharding | None],
+    how: tuple[float, NodeSharding | None, bool],
 ) -> list[Job]:
     """Return for each head the solution on all nodes, then those on the sub-nets."""
-    (law, method, heads, moment), (drop_below, sharding) = problem, how
+    (law, method, heads, moment), (drop_below, sharding, has_feature_nodes) = problem, how
     r, size = law.num_teacher_units, max(num_nodes, MIN_TEST_NODES)
     draw = functools.partial(
         draw_nodes, size, num_test_dimensions(law, method), num_heavy=r, seed=seed(key, "test_nodes")
     )
     test, cut = draw(), draw(num_blocks=NUM_BLOCKS)
-    net = sobol_net(num_nodes, net_dimensions(law, method, num_steps), seed(key, "nodes"))
+    nets = nets_for(law, method, num_steps=num_steps, num_nodes=num_nodes, key=key, has_feature_nodes=has_feature_nodes)
     jobs = []
     for index, head in enumerate(heads):
         one = LimitProblem(law, method, head, moment, drop_below)
-        jobs.append(Job(f"head_{index}_whole", one, net, test, keep, sharding))
-        for number, block in enumerate(net.blocks(NUM_BLOCKS)):
+        jobs.append(Job(f"head_{index}_whole", one, nets, test, keep, sharding))
+        for number, block in enumerate(nets.blocks(NUM_BLOCKS)):
             nodes = NodeSet(cut.coordinates[number], cut.weights[number])
             jobs.append(Job(f"head_{index}_block_{number}", one, block, nodes, False, sharding))
     return jobs
@@ -135,7 +138,7 @@ def _solve(
 ) -> LimitCurves:
     return solve(
         job.problem,
-        job.net,
+        job.nets,
         job.test_nodes,
         num_steps=num_steps,
         keep_preactivations=job.keep_preactivations,
@@ -147,14 +150,14 @@ def _solve(
 
 def _run_in_turn(store: Store | None, jobs: list[Job], num_steps: int, report: Progress) -> list[LimitCurves]:
     """Solve one after the other, saving on the way and taking up what was saved."""
-    sizes = np.asarray([job.net.num_nodes for job in jobs], float)
+    sizes = np.asarray([job.nets.num_nodes for job in jobs], float)
     before = np.concatenate([[0.0], np.cumsum(sizes)]) / sizes.sum()
     solved = []
     for index, job in enumerate(jobs):
 
         def after_piece(state: State, index: int = index, job: Job = job) -> None:
             done = before[index] + state.fraction * (before[index + 1] - before[index])
-            report(done, f"{job.net.num_nodes} nodes, solution {index + 1} of {len(jobs)}")
+            report(done, f"{job.nets.num_nodes} nodes, solution {index + 1} of {len(jobs)}")
             if store is not None:
                 store.after_piece(job.name, state)
 
@@ -186,8 +189,8 @@ class _Stopped(Exception):
 def _run_beside(jobs: list[Job], num_steps: int, report: Progress) -> list[LimitCurves]:
     """Solve on all nodes and, in a second thread, on the sub-nets: one compiles while the other runs."""
     stopped, total = threading.Event(), len(jobs) // (NUM_BLOCKS + 1)
-    whole = [job for job in jobs if job.keep_preactivations or job.net.num_nodes == jobs[0].net.num_nodes]
-    parts = [job for job in jobs if job.net.num_nodes != jobs[0].net.num_nodes]
+    whole = [job for job in jobs if job.keep_preactivations or job.nets.num_nodes == jobs[0].nets.num_nodes]
+    parts = [job for job in jobs if job.nets.num_nodes != jobs[0].nets.num_nodes]
 
     def check(state: State) -> None:
         del state
@@ -205,7 +208,7 @@ def _run_beside(jobs: list[Job], num_steps: int, report: Progress) -> list[Limit
             for index, job in enumerate(whole):
 
                 def tell(state: State, index: int = index, job: Job = job) -> None:
-                    report((index + state.fraction) / total, f"{job.net.num_nodes} nodes and their sub-nets")
+                    report((index + state.fraction) / total, f"{job.nets.num_nodes} nodes and their sub-nets")
 
                 solved.append(_solve(job, num_steps, tell))
             rest = waiting.result()

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dyntheory._checks import is_concrete
 from dyntheory._precision import as_double, double_precision
 from dyntheory._typing import Array, Key, PyTree
 
@@ -135,3 +136,47 @@ def _linearity_defect(method: GeneralFirstOrderMethod, shared: PyTree, scale: Ar
     rounding = jnp.finfo(rows[0].dtype).eps
     allowed = 1e7 * rounding * moved + 1e3 * rounding * largest
     return jnp.max(jnp.abs(rows[2] - 2.0 * rows[0] + 3.0 * rows[1])) / allowed
+
+
+JUMP_GRID, JUMP_WIDTH = np.linspace(-3.0, 3.0, 2001), 1e-6
+GENERIC_NUMBER = 0.1
+
+
+def feature_map_jumps(method: GeneralFirstOrderMethod) -> bool:
+    """Return whether the feature map jumps somewhere in p (sign does; so does the first step of Adam), by probing.
+
+    Rows p along a line are sent through the map, first and after one earlier step. Where neighbours on a fine grid
+    differ most, the interval is halved until it is 1e-6 wide: what is continuous then shrinks with it. Numbers that are
+    traced are replaced by a generic one.
+
+    Args:
+        method: the method.
+    """
+    with double_precision(), jax.ensure_compile_time_eval():
+        numbers = jax.tree.map(lambda x: x if is_concrete(x) else GENERIC_NUMBER, method.hyperparameters)
+        shared = method.init_shared(as_double(method.init_head(jax.random.key(0))), jnp.asarray(1.7), numbers)
+        random = np.random.default_rng(0)
+        start, first, line = (jnp.asarray(random.standard_normal(method.num_units)) for _ in range(3))
+        u = jnp.full(method.feature_noise, 0.5)
+        fresh = method.init_feature(start, shared)
+        used = method.feature_map(fresh, first, shared, u)[0]
+
+        def rows(state: PyTree, places: np.ndarray) -> np.ndarray:
+            moved = jax.vmap(lambda t: method.feature_map(state, t * line, shared, u)[1])(jnp.asarray(places))
+            return np.asarray(moved)
+
+        return any(_jumps(functools.partial(rows, state)) for state in (fresh, used))
+
+
+def _jumps(rows: Callable[[np.ndarray], np.ndarray]) -> bool:
+    """Return whether rows along a line jump where they change fastest."""
+    places = JUMP_GRID
+    first = None
+    while True:
+        change = np.abs(np.diff(rows(places), axis=0)).max(axis=1)
+        widest = int(np.argmax(change))
+        first = change[widest] if first is None else first
+        low, high = places[widest], places[widest + 1]
+        if high - low < JUMP_WIDTH:
+            return bool(change[widest] > 0.5 * first) and bool(first > 0)
+        places = np.linspace(low, high, 65)

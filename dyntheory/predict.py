@@ -60,8 +60,8 @@ def predict(
 
     Args:
         law: what the data are.
-        method: what the algorithm is; its feature map must be linear (SGD, momentum, Nesterov, weight decay,
-            schedules).
+        method: what the algorithm is. Linear feature maps (SGD, momentum, Nesterov, weight decay, schedules) are
+            exact on the feature side; all others (Adam, sign descent, clipping) take nodes there too.
         num_steps: T, zero or more; T + 1 states are reported.
         key: `jax.random.key(seed)`; decides the head and the node set.
         head: the initial head; default one draw from `key`, the same in `simulate`.
@@ -111,10 +111,10 @@ def predict(
     report, sharding = progress or (lambda fraction, text: None), node_sharding(mesh)
     with double_precision():
         problem = prepare(law, method, key, head=head, first_layer=first_layer, num_heads=num_heads)
-        _check_linear(problem, num_steps)
+        on_nodes = not feature_map_is_linear(problem.method, problem.heads[0], num_steps=num_steps)
         dropping = drop_below > 0
         budget = _Budget(
-            problem, num_steps, dropping, max_nodes, available_memory() if max_memory is None else max_memory
+            problem, num_steps, dropping, on_nodes, max_nodes, available_memory() if max_memory is None else max_memory
         )
         size = _first_size(problem, num_steps, num_nodes, dropping=dropping)
         budget.check(size)
@@ -128,6 +128,7 @@ def predict(
                     keep_preactivations,
                     report,
                     drop_below=drop_below,
+                    has_feature_nodes=on_nodes,
                     store=store,
                     sharding=sharding,
                 )
@@ -147,13 +148,21 @@ class _Budget(NamedTuple):
     problem: PreparedProblem
     num_steps: int
     is_dropping: bool
+    has_feature_nodes: bool
     max_nodes: int
     max_memory: int
 
     def cost(self, num_nodes: int) -> Cost:
         """Return what a prediction on that many nodes takes."""
         law, method = self.problem.law, self.problem.method
-        return prediction_cost(law, method, num_steps=self.num_steps, num_nodes=num_nodes, drops=self.is_dropping)
+        return prediction_cost(
+            law,
+            method,
+            num_steps=self.num_steps,
+            num_nodes=num_nodes,
+            drops=self.is_dropping,
+            has_feature_nodes=self.has_feature_nodes,
+        )
 
     def check(self, num_nodes: int) -> None:
         """Refuse what does not fit."""
@@ -197,15 +206,6 @@ def _store(
         "dtype": "float64",
     }
     return checkpoint_folder(Path(folder) / f"nodes_{num_nodes}", identity, resume=resume)
-
-
-def _check_linear(problem: PreparedProblem, num_steps: int) -> None:
-    if not feature_map_is_linear(problem.method, problem.heads[0], num_steps=num_steps):
-        raise ValueError(
-            f"predict needs a first-layer optimizer whose update is linear in gradients and weights (SGD, momentum, "
-            f"Nesterov, weight decay, schedules); {problem.method.description or problem.method.name} is not. "
-            "`simulate` runs it; `head_optimizer` may be anything."
-        )
 
 
 def _first_size(problem: PreparedProblem, num_steps: int, num_nodes: int | None, *, dropping: bool) -> int:

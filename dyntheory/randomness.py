@@ -7,7 +7,7 @@ import numpy as np
 
 from dyntheory._typing import Key
 
-STREAMS = ("head", "nodes", "test_nodes", "runs")
+STREAMS = ("head", "nodes", "test_nodes", "runs", "feature_nodes")
 
 
 def stream(key: Key, name: str) -> Key:

@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -23,7 +23,7 @@ from dyntheory._typing import Array, Key, Progress, PyTree
 from dyntheory.error_bars import NEIGHBOURS, standard_error
 from dyntheory.gaussian.nodes import NUM_BLOCKS, NodeSet, draw_nodes
 from dyntheory.law import TeacherStudent
-from dyntheory.matrix.limit import num_columns, num_dimensions
+from dyntheory.matrix.limit import num_columns, num_dimensions, num_feature_dimensions
 from dyntheory.method import GeneralFirstOrderMethod, feature_map_is_linear
 from dyntheory.node_count import choose_num_nodes
 from dyntheory.population import num_test_dimensions
@@ -133,25 +133,43 @@ def sensitivity(
     return _differences(values, blocks, float(value), float(step_size))
 
 
+class _Sets(NamedTuple):
+    """Nodes of one kind each; no feature nodes for linear feature maps."""
+
+    samples: NodeSet
+    test: NodeSet
+    features: NodeSet | None
+
+
 @dataclasses.dataclass(frozen=True)
 class _Nodes:
-    """Nodes of training and test samples: whole, with one block, and cut into sub-nets (leading axis)."""
+    """Nodes of training samples, test samples and features: whole, with one block, and cut into sub-nets (an axis)."""
 
-    whole: tuple[NodeSet, NodeSet]
-    parts: tuple[NodeSet, NodeSet]
+    whole: _Sets
+    parts: _Sets
 
     @classmethod
     def draw(cls, problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int | None) -> _Nodes:
         law, method = problem.law, problem.method
         sizes = (num_steps, method.num_units, law.num_teacher_units, law.num_outputs)
         num_nodes = choose_num_nodes(num_nodes, num_columns(*sizes))
-        dimensions = {"nodes": num_dimensions(*sizes), "test_nodes": num_test_dimensions(law, method)}
+        r = law.num_teacher_units
+        dimensions = {
+            "nodes": (num_dimensions(*sizes, method.sample_noise), r),
+            "test_nodes": (num_test_dimensions(law, method), r),
+            "feature_nodes": (num_feature_dimensions(*sizes[:3], method.feature_noise), 0),
+        }
+        is_linear = feature_map_is_linear(method, problem.heads[0], num_steps=num_steps)
 
         def draw(name: str, blocks: int) -> NodeSet:
-            heavy = law.num_teacher_units
-            return draw_nodes(num_nodes, dimensions[name], num_heavy=heavy, seed=seed(key, name), num_blocks=blocks)
+            size, heavy = dimensions[name]
+            return draw_nodes(num_nodes, size, num_heavy=heavy, seed=seed(key, name), num_blocks=blocks)
 
-        return cls(*((draw("nodes", blocks), draw("test_nodes", blocks)) for blocks in (1, NUM_BLOCKS)))
+        def sets(blocks: int) -> _Sets:
+            features = None if is_linear else draw("feature_nodes", blocks)
+            return _Sets(draw("nodes", blocks), draw("test_nodes", blocks), features)
+
+        return cls(sets(1), sets(NUM_BLOCKS))
 
 
 def _prepare(problem: Callable[[float], Mapping[str, Any]], value: float, num_steps: int, key: Key) -> PreparedProblem:
@@ -167,16 +185,10 @@ def _prepare(problem: Callable[[float], Mapping[str, Any]], value: float, num_st
         check_name("argument returned by `problem`", name, ("law", "method", "head", "first_layer"))
     law, method, first_layer = given["law"], given["method"], given.get("first_layer")
     check_problem(law, method, first_layer, num_steps, key, 1)
-    prepared = prepare(law, method, key, head=given.get("head"), first_layer=first_layer, num_heads=1)
-    if not feature_map_is_linear(prepared.method, prepared.heads[0], num_steps=num_steps):
-        raise ValueError(
-            "sensitivity predicts, so it needs a first-layer optimizer that is linear in gradients and weights (SGD, "
-            f"momentum, weight decay, schedules); {method.description or method.name} is not."
-        )
-    return prepared
+    return prepare(law, method, key, head=given.get("head"), first_layer=first_layer, num_heads=1)
 
 
-def _curves(problem: PreparedProblem, nodes: tuple[NodeSet, NodeSet], num_steps: int) -> dict[str, np.ndarray]:
+def _curves(problem: PreparedProblem, nodes: _Sets, num_steps: int) -> dict[str, np.ndarray]:
     """Return the reported fields on every sub-net, as NumPy arrays (blocks, T+1, …)."""
     solved = _solve(
         problem.law, problem.method, problem.heads[0], problem.joint_second_moment, nodes, num_steps=num_steps
@@ -190,14 +202,14 @@ def _solve(
     method: GeneralFirstOrderMethod,
     head: PyTree,
     moment: Array,
-    nodes: tuple[NodeSet, NodeSet],
+    nodes: _Sets,
     *,
     num_steps: int,
 ) -> dict[str, Array]:
-    def on_block(block: tuple[NodeSet, NodeSet]) -> dict[str, Array]:
-        fields = reported_fields(
-            state_evolution(law, method, head, moment, *block, num_steps=num_steps), law.num_teacher_units
-        )
+    def on_block(block: _Sets) -> dict[str, Array]:
+        samples, test, features = block
+        solved = state_evolution(law, method, head, moment, samples, test, num_steps=num_steps, feature_nodes=features)
+        fields = reported_fields(solved, law.num_teacher_units)
         return {name: fields[name] for name in FIELDS}
 
     return jax.lax.map(on_block, nodes)

@@ -21,7 +21,7 @@ from dyntheory.differentiation import guarded
 from dyntheory.dynamics import Records, Start, run
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.law import TeacherStudent
-from dyntheory.matrix.limit import check_nodes, limit_matrix
+from dyntheory.matrix.limit import check_nodes, limit_matrix, split_noise
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.population import population_metrics
 from dyntheory.status import DyntheoryWarning
@@ -45,6 +45,7 @@ def state_evolution(
     *,
     num_steps: int,
     keep_preactivations: bool = False,
+    feature_nodes: NodeSet | None = None,
     memory: bool = True,
     rematerialize: bool = False,
 ) -> LimitCurves:
@@ -52,13 +53,15 @@ def state_evolution(
 
     Args:
         law: the data.
-        method: a method with a linear feature map.
+        method: a method; without `feature_nodes` its feature map must be linear.
         head: the initial head.
         joint_second_moment: E[(w*, w⁰)(w*, w⁰)ᵀ], see `dyntheory.first_layer.joint_second_moment`.
         nodes: `dyntheory.matrix.limit.num_dimensions` coordinates, the first r of them the teacher's.
         test_nodes: `dyntheory.population.num_test_dimensions` coordinates.
         num_steps: T, static.
         keep_preactivations: record h^t on the nodes.
+        feature_nodes: `dyntheory.matrix.limit.num_feature_dimensions` coordinates, for any row-wise feature map; None
+            takes the exact frame.
         memory: False drops the Onsager term: wrong, for negative controls.
         rematerialize: bound the memory of a gradient: about 2√T copies of the basis instead of several for every
             step. Costs a second forward pass; values are the same.
@@ -76,36 +79,44 @@ def state_evolution(
             DyntheoryWarning,
             stacklevel=2,
         )
-    check_nodes(
-        nodes,
-        num_steps=num_steps,
-        num_units=method.num_units,
-        num_teacher_units=law.num_teacher_units,
-        num_outputs=law.num_outputs,
-    )
-    start = limit_matrix(
-        nodes,
-        joint_second_moment,
-        jnp.asarray(law.samples_per_feature, dtype),
-        num_teacher_units=law.num_teacher_units,
-        num_outputs=law.num_outputs,
-        num_steps=num_steps,
-        memory=memory,
-    )
+    r, outputs, k = law.num_teacher_units, law.num_outputs, method.num_units
+    sizes = {"num_steps": num_steps, "num_teacher_units": r, "num_outputs": outputs}
+    noise = (method.sample_noise, method.feature_noise)
+    check_nodes(nodes, feature_nodes, num_units=k, num_uniforms=noise, **sizes)
+    nodes, sample_uniforms = _split(nodes, r + outputs + k, num_steps, k, method.sample_noise)
+    feature_uniforms = None
+    if feature_nodes is not None:
+        feature_nodes, feature_uniforms = _split(feature_nodes, r + k, num_steps, k, method.feature_noise)
+    alpha = jnp.asarray(law.samples_per_feature, dtype)
+    given = limit_matrix(nodes, joint_second_moment, alpha, feature_nodes=feature_nodes, memory=memory, **sizes)
     records = run(
         law,
         method,
-        start.matrix,
+        given.matrix,
         Start(
-            teacher_weights=start.teacher_weights,
-            weights=start.weights,
-            label_noise=start.label_noise,
+            teacher_weights=given.teacher_weights,
+            weights=given.weights,
+            label_noise=given.label_noise,
             head=head,
-            samples_per_feature=jnp.asarray(law.samples_per_feature, dtype),
+            samples_per_feature=alpha,
+            sample_uniforms=sample_uniforms,
+            feature_uniforms=feature_uniforms,
         ),
         num_steps=num_steps,
         keep_preactivations=keep_preactivations,
         rematerialize=rematerialize,
     )
     test_loss, test_error = population_metrics(law, method, records.gram, records.head, test_nodes)
-    return guarded(law, method, LimitCurves(records, test_loss, test_error))
+    curves = LimitCurves(records, test_loss, test_error)
+    return guarded(law, method, curves, has_feature_nodes=feature_nodes is not None)
+
+
+def _split(
+    nodes: NodeSet, num_first: int, num_steps: int, num_units: int, num_uniforms: int
+) -> tuple[NodeSet, Array | None]:
+    """Return the nodes without the coordinates behind the uniforms of the maps, and those uniforms."""
+    if not num_uniforms:
+        return nodes, None
+    coordinates, weights = nodes.as_arrays()
+    innovations, uniforms = split_noise(coordinates[num_first:], num_steps, num_units, num_uniforms)
+    return NodeSet(jnp.concatenate([coordinates[:num_first], innovations]), weights), uniforms

@@ -97,11 +97,6 @@ def test_both_verbs(change: dict[str, Any], error: type[Exception], message: str
         ({"num_nodes": 1000}, ValueError, "power of two, got 1000"),
         ({"num_nodes": 64}, ValueError, "must be at least 256 for the"),
         ({"law": dt.TeacherStudent(1.0, lambda z: jnp.stack([z, z]))}, ValueError, "change `num_outputs`"),
-        (
-            {"method": dt.gradient_descent(dt.MLP((2,)), optax.adam, learning_rate=0.1)},
-            ValueError,
-            "linear in gradients",
-        ),
     ],
 )
 def test_predict(change: dict[str, Any], error: type[Exception], message: str) -> None:

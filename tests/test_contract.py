@@ -62,6 +62,10 @@ METHODS: dict[str, dict[str, Any]] = {
     "schedule": {"optimizer": optax.sgd, "learning_rate": optax.cosine_decay_schedule(0.4, 4)},
     "ready": {"optimizer": optax.sgd(0.3, momentum=0.5)},
     "frozen head": {"learning_rate": 0.3, "head_optimizer": optax.set_to_zero()},
+    "adam": {"optimizer": optax.adam, "learning_rate": 0.05},
+    "sign": {"optimizer": optax.sign_sgd, "learning_rate": 0.05},
+    "clipped": {"optimizer": optax.chain(optax.clip(0.5), optax.sgd(0.3))},
+    "lion": {"optimizer": optax.lion, "learning_rate": 0.05, "weight_decay": 0.1},
     "adam head": {"learning_rate": 0.3, "head_optimizer": optax.adam, "head_learning_rate": 0.05},
 }
 LAWS: dict[str, dt.TeacherStudent] = {
@@ -112,12 +116,3 @@ def test_the_outputs_may_be_several(key: jax.Array) -> None:
     theory = dt.predict(law, method, num_steps=3, key=key, num_nodes=2**12)
     runs = dt.simulate(law, method, num_steps=3, num_features=150, num_runs=12, key=key)
     assert dt.compare(theory, runs).verdict != "disagree"
-
-
-def test_simulations_run_nonlinear_feature_maps(key: jax.Array) -> None:
-    """Adam is simulated; predicting it needs feature nodes and is refused with the reason."""
-    method = dt.gradient_descent(dt.MLP((2,)), optax.adam, learning_rate=0.05)
-    runs = dt.simulate(dt.TeacherStudent(2.0), method, num_steps=3, num_features=50, num_runs=3, key=key)
-    assert runs.test_error[-1] < runs.test_error[0]
-    with pytest.raises(ValueError, match="linear in gradients and weights"):
-        dt.predict(dt.TeacherStudent(2.0), method, num_steps=3, key=key)

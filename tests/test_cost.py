@@ -9,8 +9,7 @@ from dyntheory import cost as cost_module
 from dyntheory import limit_run
 from dyntheory._precision import double_precision
 from dyntheory.gaussian.nodes import draw_nodes
-from dyntheory.gaussian.sobol import sobol_net
-from dyntheory.limit_run import LimitProblem, net_dimensions, solve
+from dyntheory.limit_run import LimitProblem, nets_for, solve
 from dyntheory.population import num_test_dimensions
 from dyntheory.problem import prepare
 
@@ -25,12 +24,12 @@ def test_memory_covers_what_a_run_holds(law: dt.TeacherStudent, monkeypatch: pyt
         ready = prepare(law, METHOD, jax.random.key(0), head=None, first_layer=None, num_heads=1)
         problem = LimitProblem(ready.law, ready.method, ready.heads[0], ready.joint_second_moment)
         test = draw_nodes(2**8, num_test_dimensions(law, METHOD), num_heavy=1, seed=0)
-        net = sobol_net(nodes, net_dimensions(law, METHOD, steps), 0)
+        nets = nets_for(law, METHOD, num_steps=steps, num_nodes=nodes, key=jax.random.key(0))
 
         def count(state: limit_run.State) -> None:
             held.append(sum(leaf.nbytes for leaf in jax.tree.leaves((state.problem, state.carry))))
 
-        solve(problem, net, test, num_steps=steps, after_piece=count)
+        solve(problem, nets, test, num_steps=steps, after_piece=count)
     estimated = dt.prediction_cost(law, METHOD, num_steps=steps, num_nodes=nodes).memory
     assert held[-1] < estimated < 4 * held[-1]
 

@@ -49,6 +49,7 @@ ROOMS = (
     ("matrix_choice", "response_form", "node_count"),
     ("problem", "error_bars", "assumptions", "outcome"),
     ("devices",),
+    ("limit_nets",),
     ("limit_run",),
     ("limit_solver", "ensemble", "cost", "fingerprint"),
     ("checkpoint",),

@@ -1,14 +1,16 @@
-"""The matrix in the limit n, d → ∞: nodes on the sample side, an exact frame on the feature side.
+"""The matrix in the limit n, d → ∞: nodes on the sample side, an exact frame or nodes on the feature side.
 
 The frame holds coordinates along (teacher directions, initial weight columns, v^0, v^1, …), so feature-side quantities
-are (D, units) arrays with the ordinary dot product. Linear feature maps act on coordinate rows exactly.
+are (D, units) arrays with the ordinary dot product. Linear feature maps act on coordinate rows exactly. All other maps
+(Adam, sign, thresholds) act on feature nodes, each of them a feature with its own teacher and initial weights.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
@@ -18,26 +20,44 @@ from dyntheory.linalg import rank_aware_cholesky
 from dyntheory.matrix.frame import FrameSide
 from dyntheory.matrix.nodes_side import NodeSide
 from dyntheory.matrix.orthonormal import orthonormal_on_nodes
-from dyntheory.matrix.revealed import Revealed, RevealedMatrix
+from dyntheory.matrix.revealed import Half, RevealedMatrix
 
 
 class LimitStart(NamedTuple):
     """A limit matrix with everything the loop starts from."""
 
     matrix: RevealedMatrix
-    teacher_weights: Float[Array, "coordinates teacher_units"]
-    weights: Float[Array, "coordinates units"]
+    teacher_weights: Float[Array, "features teacher_units"]
+    weights: Float[Array, "features units"]
     label_noise: Float[Array, "nodes outputs"]
 
 
-def num_dimensions(num_steps: int, num_units: int, num_teacher_units: int, num_outputs: int) -> int:
-    """Return how many node coordinates a run of that length needs: z, ξ, then k innovations for every state."""
-    return num_teacher_units + num_outputs + num_units * (num_steps + 1)
+def num_dimensions(
+    num_steps: int, num_units: int, num_teacher_units: int, num_outputs: int, num_uniforms: int = 0
+) -> int:
+    """Return how many sample coordinates a run needs: z, ξ, k innovations, then innovations and uniforms a step."""
+    return num_teacher_units + num_outputs + num_units * (num_steps + 1) + num_uniforms * num_steps
+
+
+def num_feature_dimensions(num_steps: int, num_units: int, num_teacher_units: int, num_uniforms: int = 0) -> int:
+    """Return how many feature coordinates a run needs: (w*, w⁰), innovations and uniforms a step, k innovations."""
+    return num_teacher_units + num_units * (num_steps + 2) + num_uniforms * num_steps
 
 
 def num_columns(num_steps: int, num_units: int, num_teacher_units: int, num_outputs: int) -> int:
-    """Return how many orthonormal columns the nodes carry at the end of a run."""
+    """Return how many orthonormal columns the nodes carry at the end of a run; feature nodes carry about as many."""
     return 1 + num_dimensions(num_steps, num_units, num_teacher_units, num_outputs) + num_units * num_steps
+
+
+def split_noise(
+    rows: Float[Array, "noise nodes"], num_steps: int, num_units: int, num_uniforms: int
+) -> tuple[Float[Array, "innovations nodes"], Float[Array, "steps nodes uniforms"]]:
+    """Return the innovations and the uniforms among rows of `num_units` and `num_uniforms` a step; a rest is kept."""
+    size = num_steps * (num_units + num_uniforms)
+    by_step = rows[:size].reshape(num_steps, num_units + num_uniforms, rows.shape[1])
+    innovations = by_step[:, :num_units].reshape(-1, rows.shape[1])
+    uniforms = jax.scipy.special.ndtr(jnp.swapaxes(by_step[:, num_units:], 1, 2))
+    return jnp.concatenate([innovations, rows[size:]]), uniforms
 
 
 def limit_matrix(
@@ -48,81 +68,138 @@ def limit_matrix(
     num_teacher_units: int,
     num_outputs: int,
     num_steps: int,
+    feature_nodes: NodeSet | None = None,
     memory: bool = True,
     drop_below: Array | float = 0.0,
 ) -> LimitStart:
-    """Set up the limit matrix on a node set of shape (`num_dimensions(…)`, nodes).
+    """Set up the limit matrix on a node set.
 
     Args:
-        nodes: coordinates in the order z (r), ξ (outputs), innovations; those of later steps may be missing and come
-            through `with_reserve`.
+        nodes: normal coordinates in the order z (r), ξ (outputs), innovations; those of later steps may be missing
+            and come through `with_reserve`.
         joint_second_moment: E[(w*, w⁰)(w*, w⁰)ᵀ], shape (r + k, r + k), any rank.
         samples_per_feature: α.
         num_teacher_units: r.
         num_outputs: numbers in one label.
         num_steps: T.
+        feature_nodes: normal coordinates in the order (w*, w⁰) (r + k), innovations, k of them beyond the last step;
+            None for the exact frame, on which only linear feature maps make sense.
         memory: False drops the Onsager term (negative control).
         drop_below: root mean square of a remainder below which a direction is dropped.
     """
+    r, num_units = num_teacher_units, joint_second_moment.shape[0] - num_teacher_units
     coordinates, weights = nodes.as_arrays()
-    num_units = joint_second_moment.shape[0] - num_teacher_units
-    num_answers, size = num_units * num_steps, coordinates.shape[-1]
-    raw_noise = coordinates[num_teacher_units : num_teacher_units + num_outputs]
-    constant = jnp.ones((1, size), coordinates.dtype)
-    fixed = orthonormal_on_nodes(jnp.concatenate([constant, raw_noise]), weights)
-    innovations = jnp.concatenate([coordinates[:num_teacher_units], coordinates[num_teacher_units + num_outputs :]])
-    start = joint_second_moment.shape[0]
-    rows = jnp.zeros((start + num_answers, start), coordinates.dtype)
-    rows = rows.at[:start].set(rank_aware_cholesky(joint_second_moment).T)
+    fixed = _fixed_rows(coordinates[r : r + num_outputs], weights)
+    innovations = jnp.concatenate([coordinates[:r], coordinates[r + num_outputs :]])
+    threshold = jnp.asarray(drop_below)
+    if feature_nodes is None:
+        features, rows = _frame(joint_second_moment, num_units * num_steps, coordinates.dtype)
+    else:
+        features, rows = _feature_nodes(feature_nodes, joint_second_moment, threshold, num_units)
     matrix = RevealedMatrix(
         samples_per_feature,
-        samples=NodeSide(weights, fixed, innovations, jnp.asarray(0), jnp.asarray(drop_below), num_columns=num_units),
-        features=FrameSide(num_coordinates=start + num_answers, num_initial=start),
-        drop_below=jnp.asarray(drop_below),
-        num_teacher_units=num_teacher_units,
+        samples=NodeSide(weights, fixed, innovations, jnp.asarray(0), threshold, num_columns=num_units),
+        features=features,
+        drop_below=threshold,
+        num_teacher_units=r,
         num_units=num_units,
         memory=memory,
     )
-    return LimitStart(
-        matrix=matrix,
-        teacher_weights=rows[:, :num_teacher_units],
-        weights=rows[:, num_teacher_units:],
-        label_noise=fixed[1:].T,
+    return LimitStart(matrix=matrix, teacher_weights=rows[:, :r], weights=rows[:, r:], label_noise=fixed[1:].T)
+
+
+def _fixed_rows(raw: Float[Array, "rows nodes"], weights: Float[Array, " nodes"]) -> Float[Array, "fixed nodes"]:
+    """Return the constant and the rows, orthonormal."""
+    return orthonormal_on_nodes(jnp.concatenate([jnp.ones((1, raw.shape[1]), raw.dtype), raw]), weights)
+
+
+def _frame(moment: Float[Array, "m m"], num_answers: int, dtype: Any) -> tuple[FrameSide, Array]:
+    """Return the frame and (w*, w⁰) in it."""
+    start = moment.shape[0]
+    rows = jnp.zeros((start + num_answers, start), dtype)
+    rows = rows.at[:start].set(rank_aware_cholesky(moment).T)
+    return FrameSide(num_coordinates=start + num_answers, num_initial=start), rows
+
+
+def _feature_nodes(
+    nodes: NodeSet, moment: Float[Array, "m m"], threshold: Array, num_units: int
+) -> tuple[NodeSide, Array]:
+    """Return the nodes and (w*, w⁰) on them, with exactly the given second moment."""
+    coordinates, weights = nodes.as_arrays()
+    start = moment.shape[0]
+    fixed = _fixed_rows(coordinates[:start], weights)
+    side = NodeSide(
+        weights,
+        fixed[:1],
+        coordinates[start:],
+        jnp.asarray(0),
+        threshold,
+        num_columns=num_units,
+        is_asked_last=True,
     )
+    return side, (rank_aware_cholesky(moment) @ fixed[1:]).T
 
 
-def with_reserve(matrix: RevealedMatrix, rows: Float[Array, "noise nodes"], first: Array) -> RevealedMatrix:
-    """Return the matrix with noise coordinates for the next steps, the first of them number `first` of the run."""
-    samples = dataclasses.replace(cast(NodeSide, matrix.samples), reserve=rows, first_in_reserve=first)
-    return dataclasses.replace(matrix, samples=samples)
+class Reserve(NamedTuple):
+    """Innovations of the next steps, and how many came before them in the run."""
+
+    rows: Float[Array, "noise nodes"]
+    first: Array
 
 
-def rows_in_use(state: Revealed) -> Array:
-    """Return which rows (capacity,) of the nodes' basis hold a direction; the last block is kept together."""
-    space = state.samples.space
+def with_reserve(matrix: RevealedMatrix, samples: Reserve, features: Reserve | None) -> RevealedMatrix:
+    """Return the matrix with innovations for the next steps; None for a frame, which needs none."""
+    sides: dict[str, Any] = {"samples": samples} if features is None else {"samples": samples, "features": features}
+    changed = {
+        name: dataclasses.replace(getattr(matrix, name), reserve=given.rows, first_in_reserve=given.first)
+        for name, given in sides.items()
+    }
+    return dataclasses.replace(matrix, **changed)
+
+
+def rows_in_use(half: Half) -> Array:
+    """Return which rows (capacity,) of a basis on nodes hold a direction; the last block is kept together."""
+    space = half.space
     place = jnp.arange(space.basis.shape[0])
     is_latest = (place < space.num_used) & (place >= space.num_used - space.latest.shape[0])
     return is_latest | jnp.any(space.basis != 0.0, axis=1)
 
 
-def keep_rows(matrix: RevealedMatrix, state: Revealed, places: Array, count: Array) -> Revealed:
-    """Return the state with some rows of the nodes' basis, see `NodeSide.keep`."""
-    half = state.samples
-    space = cast(NodeSide, matrix.samples).keep(half.space, places, count)
+def keep_rows(side: NodeSide, half: Half, places: Array, count: Array) -> Half:
+    """Return one half with some rows of the nodes' basis, see `NodeSide.keep`."""
+    space = side.keep(half.space, places, count)
     directions = jnp.where(jnp.arange(places.shape[0]) < count, half.directions[:, places], 0.0)
-    return state._replace(samples=half._replace(space=space, directions=directions))
+    return half._replace(space=space, directions=directions)
 
 
-def check_nodes(nodes: NodeSet, *, num_steps: int, num_units: int, num_teacher_units: int, num_outputs: int) -> None:
+def check_nodes(
+    nodes: NodeSet,
+    feature_nodes: NodeSet | None = None,
+    *,
+    num_steps: int,
+    num_units: int,
+    num_teacher_units: int,
+    num_outputs: int,
+    num_uniforms: tuple[int, int] = (0, 0),
+) -> None:
     """Refuse node sets on which directions would run out or noise be used twice.
 
     Raises:
         ValueError: too few nodes, or another number of coordinates than the run needs.
     """
     counts = (num_steps, num_units, num_teacher_units, num_outputs)
-    wanted, columns = num_dimensions(*counts), num_columns(*counts)
+    columns = num_columns(*counts)
+    _check_node_set("node set", nodes, num_dimensions(*counts, num_uniforms[0]), columns)
+    if feature_nodes is not None:
+        wanted = num_feature_dimensions(*counts[:3], num_uniforms[1])
+        _check_node_set("set of feature nodes", feature_nodes, wanted, columns)
+
+
+def _check_node_set(name: str, nodes: NodeSet, num_dimensions: int, num_columns: int) -> None:
     found, size = nodes.coordinates.shape[-2:]
-    if found != wanted:
-        raise ValueError(f"The node set must have {wanted} coordinates for this run, got {found}.")
-    if size < 2 * columns:
-        raise ValueError(f"The node set must have at least {2 * columns} nodes for {columns} directions, got {size}.")
+    if found != num_dimensions:
+        raise ValueError(f"The {name} must have {num_dimensions} coordinates for this run, got {found}.")
+    if size < 2 * num_columns:
+        raise ValueError(
+            f"The {name} must have at least {2 * num_columns} nodes for {num_columns} directions, got {size}."
+        )

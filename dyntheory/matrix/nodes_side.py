@@ -70,6 +70,8 @@ class NodeSide:
         first_in_reserve: how many noise coordinates came before those in the reserve.
         drop_below: root mean square of a remainder below which a direction is dropped; zero keeps all but rounding.
         num_columns: columns of every question but the first.
+        is_asked_last: the last question of a step goes to this side, so its remainders wait until the next step; the
+            reserve then reaches `num_columns` beyond the last step.
     """
 
     weights: Float[Array, " nodes"]
@@ -78,6 +80,7 @@ class NodeSide:
     first_in_reserve: Array
     drop_below: Array
     num_columns: int = dataclasses.field(metadata={"static": True})
+    is_asked_last: bool = dataclasses.field(default=False, metadata={"static": True})
 
     def inner(self, family: Array, vectors: Array) -> Array:
         """Return Σ_i ω_i a_i b_i for rows a, b; the few vectors carry the weights, the family is read once."""
@@ -99,14 +102,18 @@ class NodeSide:
         )
 
     def grow(self, space: NodeSpace, count: int) -> NodeSpace:
-        """Return the space with room for `count` resolved vectors and `count` noise vectors."""
-        space = self._settle(space)
-        return space._replace(
-            basis=pad_rows(space.basis, 2 * count),
-            defect=jnp.pad(space.defect, ((0, 2 * count), (0, 2 * count))),
+        """Return the space with room for `count` resolved vectors and `count` noise vectors.
+
+        A side that is asked last in a step always has something pending between steps: here an empty question.
+        """
+        space, wider = self._settle(space), 2 * count + self.num_columns * self.is_asked_last
+        space = space._replace(
+            basis=pad_rows(space.basis, wider),
+            defect=jnp.pad(space.defect, ((0, wider), (0, wider))),
             noise_places=pad_rows(space.noise_places, count),
-            coordinates=jnp.pad(space.coordinates, ((0, 0), (0, 2 * count))),
+            coordinates=jnp.pad(space.coordinates, ((0, 0), (0, wider))),
         )
+        return self._with_empty_question(space) if self.is_asked_last else space
 
     def capacity(self, space: NodeSpace) -> int:
         """Return the number of basis rows."""
@@ -216,6 +223,12 @@ class NodeSide:
         rows = jnp.where(exists[:, None], products - units, 0.0)
         defect = jax.lax.dynamic_update_slice_in_dim(space.defect, rows, start, 0)
         return space._replace(defect=jax.lax.dynamic_update_slice_in_dim(defect, rows.T, start, 1))
+
+    def _with_empty_question(self, space: NodeSpace) -> NodeSpace:
+        """Return the space as if it had been asked about vectors that are zero."""
+        nothing = jnp.zeros((self.num_columns, space.basis.shape[1]), space.basis.dtype)
+        space, pending = self._project(space, nothing, self.num_columns, jnp.zeros(self.num_columns, nothing.dtype))
+        return space._replace(pending=pending, num_used=space.num_used + self.num_columns)
 
     def _settle(self, space: NodeSpace) -> NodeSpace:
         """Return the space with nothing pending."""
