@@ -15,7 +15,7 @@ from dyntheory.cost import Cost, prediction_cost
 from dyntheory.first_layer import FirstLayer
 from dyntheory.law import TeacherStudent
 from dyntheory.method import GeneralFirstOrderMethod
-from dyntheory.methods import gradient_descent
+from dyntheory.methods import dropout, gradient_descent, label_noise, mini_batches
 from dyntheory.network import MLP, FlaxNetwork, LinearModel
 from dyntheory.predict import predict
 from dyntheory.responses import ResponseFunctions, responses
@@ -44,9 +44,12 @@ __all__ = [
     "Trajectory",
     "__version__",
     "compare",
+    "dropout",
     "gradient_descent",
     "kernels",
+    "label_noise",
     "load",
+    "mini_batches",
     "plot",
     "predict",
     "prediction_cost",

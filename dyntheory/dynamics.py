@@ -139,16 +139,6 @@ def begin(
     return problem, carry, _record(problem, carry, keep)
 
 
-def no_uniforms(problem: Problem, num_steps: int) -> tuple[Array, Array]:
-    """Return the uniforms of a method that asks for none."""
-    rows = (problem.labels.shape[0], problem.teacher_weights.shape[0])
-    noise = (problem.method.sample_noise, problem.method.feature_noise)
-    return (
-        _uniforms(None, num_steps, rows[0], noise[0], problem.labels.dtype),
-        _uniforms(None, num_steps, rows[1], noise[1], problem.labels.dtype),
-    )
-
-
 def grow(problem: Problem, carry: Carry, *, num_steps: int) -> Carry:
     """Make room for that many more steps."""
     return carry._replace(matrix_state=problem.matrix.grow(carry.matrix_state, num_steps))

@@ -87,6 +87,8 @@ def finite_run(
         label_noise=jax.random.normal(noise_key, (num_samples, law.num_outputs), float),
         head=head,
         samples_per_feature=jnp.asarray(num_samples / num_features),
+        sample_uniforms=_uniforms(noise_key, 1, (num_steps, num_samples, method.sample_noise)),
+        feature_uniforms=_uniforms(noise_key, 2, (num_steps, num_features, method.feature_noise)),
     )
     records = run(
         law,
@@ -108,3 +110,7 @@ def _draw_weights(law: TeacherStudent, moment: Array, key: Key, num_features: in
     factor = rank_aware_cholesky(moment)
     rows = jax.random.normal(key, (num_features, moment.shape[0]), float) @ factor.T
     return rows[:, : law.num_teacher_units], rows[:, law.num_teacher_units :]
+
+
+def _uniforms(key: Key, number: int, shape: tuple[int, int, int]) -> Array | None:
+    return jax.random.uniform(jax.random.fold_in(key, number), shape, float) if shape[2] else None

@@ -18,7 +18,7 @@ import numpy as np
 
 from dyntheory._typing import Array, Key, PyTree
 from dyntheory.devices import NodeSharding, gathered
-from dyntheory.dynamics import Carry, Keep, Problem, Records, Start, advance, begin, grow, no_uniforms
+from dyntheory.dynamics import Carry, Keep, Problem, Records, Start, advance, begin, grow
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.law import TeacherStudent
 from dyntheory.limit_nets import FirstNodes, Nets, NextRows, draw_nets, first_nodes, next_rows
@@ -239,7 +239,7 @@ def _at_step(problem: Problem, rows: NextRows, done: Any, length: int) -> tuple[
     k = method.num_units
     innovations, sample_uniforms = split_noise(rows.samples, length, k, method.sample_noise)
     samples = Reserve(innovations, jnp.asarray(matrix.num_teacher_units + k * (done + 1)))
-    features, feature_uniforms = None, no_uniforms(problem, length)[1]
+    features, feature_uniforms = None, jnp.zeros((length, problem.teacher_weights.shape[0], 0))
     if rows.features is not None:
         innovations, feature_uniforms = split_noise(rows.features, length, k, method.feature_noise)
         features = Reserve(innovations, jnp.asarray(k * done))

@@ -54,19 +54,33 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "nnx factory": lambda: dt.FlaxNetwork(Stacked, 3, smooth=True),
     "nnx module": lambda: dt.FlaxNetwork(Stacked(nnx.Rngs(0)), 3),
 }
-METHODS: dict[str, dict[str, Any]] = {
-    "sgd": {"optimizer": optax.sgd, "learning_rate": 0.3},
-    "momentum": {"optimizer": optax.sgd, "learning_rate": 0.1, "momentum": 0.8},
-    "nesterov": {"optimizer": optax.sgd, "learning_rate": 0.1, "momentum": 0.8, "nesterov": True},
-    "decay": {"optimizer": _decayed, "learning_rate": 0.3, "decay": 0.2},
-    "schedule": {"optimizer": optax.sgd, "learning_rate": optax.cosine_decay_schedule(0.4, 4)},
-    "ready": {"optimizer": optax.sgd(0.3, momentum=0.5)},
-    "frozen head": {"learning_rate": 0.3, "head_optimizer": optax.set_to_zero()},
-    "adam": {"optimizer": optax.adam, "learning_rate": 0.05},
-    "sign": {"optimizer": optax.sign_sgd, "learning_rate": 0.05},
-    "clipped": {"optimizer": optax.chain(optax.clip(0.5), optax.sgd(0.3))},
-    "lion": {"optimizer": optax.lion, "learning_rate": 0.05, "weight_decay": 0.1},
-    "adam head": {"learning_rate": 0.3, "head_optimizer": optax.adam, "head_learning_rate": 0.05},
+
+
+def _descent(optimizer: Any = optax.sgd, **numbers: Any) -> Callable[[Any], dt.GeneralFirstOrderMethod]:
+    return lambda network: dt.gradient_descent(network, optimizer, **numbers)
+
+
+def _sgd(network: Any) -> dt.GeneralFirstOrderMethod:
+    return dt.gradient_descent(network, optax.sgd, learning_rate=0.3)
+
+
+METHODS: dict[str, Callable[[Any], dt.GeneralFirstOrderMethod]] = {
+    "sgd": _sgd,
+    "momentum": _descent(learning_rate=0.1, momentum=0.8),
+    "nesterov": _descent(learning_rate=0.1, momentum=0.8, nesterov=True),
+    "decay": _descent(_decayed, learning_rate=0.3, decay=0.2),
+    "schedule": _descent(learning_rate=optax.cosine_decay_schedule(0.4, 4)),
+    "ready": _descent(optax.sgd(0.3, momentum=0.5)),
+    "frozen head": _descent(learning_rate=0.3, head_optimizer=optax.set_to_zero()),
+    "adam head": _descent(learning_rate=0.3, head_optimizer=optax.adam, head_learning_rate=0.05),
+    "adam": _descent(optax.adam, learning_rate=0.05),
+    "sign": _descent(optax.sign_sgd, learning_rate=0.05),
+    "clipped": _descent(optax.chain(optax.clip(0.5), optax.sgd(0.3))),
+    "lion": _descent(optax.lion, learning_rate=0.05, weight_decay=0.1),
+    "mini-batches": lambda network: dt.mini_batches(_sgd(network), 0.4),
+    "epochs": lambda network: dt.mini_batches(_sgd(network), 0.5, replacement=False),
+    "label noise": lambda network: dt.label_noise(_sgd(network), 0.3),
+    "dropout": lambda network: dt.dropout(_sgd(network), 0.2),
 }
 LAWS: dict[str, dt.TeacherStudent] = {
     "sin": dt.TeacherStudent(2.0, "sin", 0.3),
@@ -84,7 +98,7 @@ ALL = [(n, m, law) for n in NETWORKS for m in METHODS for law in LAWS if (n, m, 
 
 
 def _check(network: str, method: str, law: str) -> None:
-    problem = dt.gradient_descent(NETWORKS[network](), **METHODS[method])
+    problem = METHODS[method](NETWORKS[network]())
     options: dict[str, Any] = {"num_steps": 3, "key": jax.random.key(8)}
     theory = dt.predict(LAWS[law], problem, num_nodes=2**12, **options)
     runs = dt.simulate(LAWS[law], problem, num_features=120, num_runs=12, **options)

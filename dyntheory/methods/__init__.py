@@ -1,5 +1,6 @@
 """Methods: functions returning a `GeneralFirstOrderMethod`; none knows a matrix."""
 
 from dyntheory.methods.gradient_descent import gradient_descent
+from dyntheory.methods.randomised import dropout, label_noise, mini_batches
 
-__all__ = ["gradient_descent"]
+__all__ = ["dropout", "gradient_descent", "label_noise", "mini_batches"]
