@@ -15,7 +15,7 @@ from dyntheory.cost import Cost, prediction_cost
 from dyntheory.first_layer import FirstLayer
 from dyntheory.law import TeacherStudent
 from dyntheory.method import GeneralFirstOrderMethod
-from dyntheory.methods import gradient_descent
+from dyntheory.methods import flax_hyperparameters, from_flax_hyperparameters, gradient_descent
 from dyntheory.network import MLP, FlaxNetwork, LinearModel
 from dyntheory.predict import predict
 from dyntheory.responses import ResponseFunctions, responses
@@ -44,6 +44,8 @@ __all__ = [
     "Trajectory",
     "__version__",
     "compare",
+    "flax_hyperparameters",
+    "from_flax_hyperparameters",
     "gradient_descent",
     "kernels",
     "load",

@@ -35,7 +35,7 @@ ROOMS = (
     ("method",),
     ("methods.row_wise",),
     ("methods.hyperparameters",),
-    ("methods.gradient_descent",),
+    ("methods.gradient_descent", "methods.flax_dictionary"),
     ("methods.__init__",),
     ("trajectory",),
     ("storage",),
