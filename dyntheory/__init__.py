@@ -15,7 +15,14 @@ from dyntheory.cost import Cost, prediction_cost
 from dyntheory.first_layer import FirstLayer
 from dyntheory.law import TeacherStudent
 from dyntheory.method import GeneralFirstOrderMethod
-from dyntheory.methods import dropout, gradient_descent, label_noise, mini_batches
+from dyntheory.methods import (
+    dropout,
+    flax_hyperparameters,
+    from_flax_hyperparameters,
+    gradient_descent,
+    label_noise,
+    mini_batches,
+)
 from dyntheory.network import MLP, FlaxNetwork, LinearModel
 from dyntheory.predict import predict
 from dyntheory.responses import ResponseFunctions, responses
@@ -45,6 +52,8 @@ __all__ = [
     "__version__",
     "compare",
     "dropout",
+    "flax_hyperparameters",
+    "from_flax_hyperparameters",
     "gradient_descent",
     "kernels",
     "label_noise",

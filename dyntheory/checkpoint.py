@@ -1,4 +1,4 @@
-"""Checkpoints of a long prediction: one folder, one file per solution, each written whole or not at all.
+"""Checkpoints of a long computation: one folder, one file per solution, each written whole or not at all.
 
 The folder belongs to one computation, whose fingerprint it keeps, and to one process at a time, by a lock. A run that
 is killed loses what it did since its last file; taken up again it makes the same numbers, bit by bit.
@@ -119,6 +119,17 @@ class CheckpointFolder:
         """Save a finished solution and remove its last state."""
         if self._write(f"{name}.finished.npz", curves):
             (self.folder / f"{name}.state.npz").unlink(missing_ok=True)
+
+    def saved(self, name: str, like: PyTree) -> PyTree | None:
+        """Return the tree of that name, in the structure of `like`; None when nothing was saved."""
+        leaves = _read(self.folder / f"{name}.npz")
+        return None if leaves is None else jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+    def save(self, name: str, tree: PyTree, *, is_last: bool = False) -> None:
+        """Save the tree if the last file is older than the interval, or if it is the last one."""
+        if is_last or time.monotonic() - self.last_saved >= self.interval:
+            self._write(f"{name}.npz", tree)
+            self.last_saved = time.monotonic()
 
     def _write(self, name: str, tree: PyTree) -> bool:
         """Write the leaves; a full disk is reported and costs the checkpoint, not the run."""

@@ -1,6 +1,6 @@
-"""Nodes spread over devices: every array with a node axis is cut along it, everything else is on all of them.
+"""Nodes, or runs, spread over devices: arrays with that axis are cut along it, everything else is on all of them.
 
-Only inner products cross devices: a few numbers per basis row and step.
+Of nodes only inner products cross devices: a few numbers per basis row and step. Of runs nothing does before the end.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from dyntheory._typing import Array, PyTree
 
 AXIS = "nodes"
+RUNS = "runs"
 
 
 class NodeSharding(NamedTuple):
@@ -33,16 +34,33 @@ def node_sharding(mesh: Mesh | None) -> NodeSharding | None:
     """
     if mesh is None:
         return None
-    if not isinstance(mesh, Mesh):
-        raise TypeError(f"`mesh` must be a jax.sharding.Mesh, got {mesh!r}.")
-    if AXIS not in mesh.axis_names:
-        raise ValueError(f'`mesh` must have an axis "{AXIS}", e.g. jax.make_mesh((4,), ("{AXIS}",)), got {mesh}.')
-    size = mesh.shape[AXIS]
+    size = _check_axis(mesh, AXIS)
     if size & (size - 1):
         raise ValueError(f'The axis "{AXIS}" of `mesh` must have a power of two devices, got {size}.')
     # Axes of type Auto, whatever the mesh was made with: the compiler decides where the small arrays go.
     mesh = Mesh(mesh.devices, mesh.axis_names)
     return NodeSharding(NamedSharding(mesh, PartitionSpec(None, AXIS)), NamedSharding(mesh, PartitionSpec(AXIS)))
+
+
+def run_mesh(mesh: Mesh | None) -> Mesh | None:
+    """Return the mesh over whose axis "runs" the runs of an ensemble are spread; any number of devices will do.
+
+    Raises:
+        TypeError: not a mesh.
+        ValueError: the mesh has no axis "runs".
+    """
+    if mesh is None:
+        return None
+    _check_axis(mesh, RUNS)
+    return Mesh(mesh.devices, mesh.axis_names)
+
+
+def _check_axis(mesh: Mesh, axis: str) -> int:
+    if not isinstance(mesh, Mesh):
+        raise TypeError(f"`mesh` must be a jax.sharding.Mesh, got {mesh!r}.")
+    if axis not in mesh.axis_names:
+        raise ValueError(f'`mesh` must have an axis "{axis}", e.g. jax.make_mesh((4,), ("{axis}",)), got {mesh}.')
+    return mesh.shape[axis]
 
 
 def spread(array: np.ndarray, sharding: NamedSharding | None) -> np.ndarray | Array:

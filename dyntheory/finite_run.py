@@ -48,6 +48,7 @@ def finite_run(
     num_steps: int,
     sizes: Sizes,
     matrix: str = "dense",
+    dtype: str = "float64",
     keep_preactivations: bool = False,
 ) -> RunCurves:
     """Train once on drawn data; the pure core of `simulate`, safe under jit and vmap.
@@ -59,11 +60,12 @@ def finite_run(
         joint_second_moment: of the rows (w*, w⁰).
         key: of this run.
         test_nodes: for the population error of Gaussian inputs.
-        inputs: a name of `dyntheory.inputs.INPUTS` or rows (N, d).
+        inputs: a name of `dyntheory.inputs.INPUTS`, a function (key, shape) -> rows, or rows (N, d).
         given: (W*, W⁰) to start from instead of a draw.
         num_steps: T.
         sizes: n, test rows, d.
         matrix: "dense" stores X, "revealed" has the law of a Gaussian X without storing it.
+        dtype: "float32" stores X and multiplies by it in single precision; everything else stays as it is.
         keep_preactivations: record h^t.
     """
     num_samples, num_test, num_features = sizes
@@ -78,7 +80,7 @@ def finite_run(
         )
         test = None
     else:
-        train, test = draw_inputs(inputs, input_key, num_samples, num_test, num_features)
+        train, test = draw_inputs(inputs, input_key, num_samples, num_test, num_features, _stored(dtype))
         data = DenseMatrix(train)
     teacher, weights = given if given is not None else _draw_weights(law, joint_second_moment, weight_key, num_features)
     start = Start(
@@ -114,3 +116,7 @@ def _draw_weights(law: TeacherStudent, moment: Array, key: Key, num_features: in
 
 def _uniforms(key: Key, number: int, shape: tuple[int, int, int]) -> Array | None:
     return jax.random.uniform(jax.random.fold_in(key, number), shape, float) if shape[2] else None
+
+
+def _stored(dtype: str) -> Any:
+    return jnp.float32 if dtype == "float32" else float

@@ -176,6 +176,8 @@ class _Variables:
                     expected = ", ".join(lead + names)
                     raise ValueError(f"`{field}` must have axes ({expected}), got shape {value.shape}.")
                 self._put(_name(field, part), (lead + names)[: value.ndim], value)
+        for curve, value in (trajectory.covariance or {}).items():
+            self._put(f"{curve}_covariance", ("step", "step"), value)
         return {
             "status": dataclasses.asdict(trajectory.status),
             "assumptions": trajectory.assumptions and dataclasses.asdict(trajectory.assumptions),
@@ -258,6 +260,11 @@ def _read(dataset: xarray.Dataset, description: dict[str, Any], part: str) -> Tr
         for field in DIMENSIONS
         if _name(field, part) in dataset.variables
     }
+    covariance = {
+        curve: dataset.variables[f"{curve}_covariance"].values
+        for curve in CURVES
+        if not part and f"{curve}_covariance" in dataset.variables
+    }
     assumptions = description["assumptions"]
     return Trajectory(
         dataset.variables[steps if steps in dataset.variables else "step"].values,
@@ -267,6 +274,7 @@ def _read(dataset: xarray.Dataset, description: dict[str, Any], part: str) -> Tr
         assumptions=None if assumptions is None else Assumptions(**assumptions),
         provenance=description["provenance"],
         num_diverged=description["num_diverged"],
+        covariance=covariance or None,
     )
 
 

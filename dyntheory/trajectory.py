@@ -92,6 +92,8 @@ class Trajectory:
         sample_weights: (samples,) weights of the samples, summing to one.
         per_run: the single runs of a simulation (leading axis runs), or None.
         num_diverged: how many runs diverged, None for a prediction.
+        covariance: by name of a curve the covariance of single runs between steps, (T+1, T+1), diverged runs left out;
+            None for a prediction, a single run, or very many steps.
     """
 
     steps: np.ndarray
@@ -111,6 +113,7 @@ class Trajectory:
     sample_weights: np.ndarray | None = None
     per_run: Trajectory | None = None
     num_diverged: int | None = None
+    covariance: dict[str, np.ndarray] | None = None
 
     @property
     def num_steps(self) -> int:

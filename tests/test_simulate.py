@@ -77,19 +77,27 @@ def test_divergence_is_reported_and_the_finite_part_kept(law: dt.TeacherStudent,
 
 
 def test_some_diverging_runs_are_counted_and_kept_apart() -> None:
-    """Built by hand: two of four runs stop being finite at step 2."""
+    """Built by hand: two of four runs stop being finite at step 2, in two batches."""
     from dyntheory.dynamics import Records
-    from dyntheory.ensemble import average_runs
+    from dyntheory.ensemble import Ensemble, Kept
     from dyntheory.finite_run import RunCurves
 
     curve = np.arange(1.0, 13.0).reshape(4, 3)
     broken = curve.copy()
     broken[:2, 2] = np.inf
-    records: Records = Records(broken, broken, np.zeros((4, 3, 2, 2)), {}, np.zeros((4, 5)), None, None)  # pyright: ignore
-    result = average_runs(RunCurves(records, broken, broken), 1, 1, {})  # pyright: ignore
+    ensemble = Ensemble({}, num_heads=1, num_steps=2, num_teacher_units=1, kept=Kept(True, False, True))
+    for part in (slice(0, 1), slice(1, 4)):
+        values, gram = broken[part], np.zeros((len(broken[part]), 3, 2, 2))
+        records: Records = Records(values, values, gram, {}, values, None, None)  # pyright: ignore
+        ensemble.add(RunCurves(records, values, values))  # pyright: ignore
+    result = ensemble.result({})
     assert result.num_diverged == 2 and result.status.step == 2
     assert "2 of 4 runs diverged" in str(result.status)
+    assert result.provenance["diverged_runs"] == [[0, 2], [1, 2]]
     np.testing.assert_allclose(result.train_error, curve[2:].mean(axis=0))
+    assert result.covariance is not None and result.standard_error is not None
+    np.testing.assert_allclose(result.covariance["test_error"], np.cov(curve[2:], rowvar=False))
+    np.testing.assert_allclose(result.standard_error.test_error, curve[2:].std(axis=0, ddof=1) / np.sqrt(2))
 
 
 def test_zero_steps_report_the_start(law: dt.TeacherStudent, key: jax.Array) -> None:

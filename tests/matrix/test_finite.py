@@ -14,7 +14,7 @@ from dyntheory.dynamics import Start, run
 from dyntheory.finite_run import Sizes
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.matrix.finite import finite_matrix
-from dyntheory.matrix_choice import RunShape, choose_matrix
+from dyntheory.matrix_choice import Choice, RunShape, choose_matrix
 
 NETWORK = dt.MLP((2,), "tanh")
 SIZES = {"more samples": (30, 20, 5, 4000), "fewer samples": (12, 20, 4, 4000), "exhausted": (20, 8, 10, 2000)}
@@ -92,9 +92,10 @@ def test_simulate_takes_either_matrix(law: dt.TeacherStudent, key: jax.Array) ->
 
 def test_auto_takes_the_cheaper_matrix() -> None:
     small, large = (RunShape(Sizes(2 * d, 0, d), 50, 3, 1) for d in (100, 10_000))
-    assert choose_matrix("auto", "gaussian", small) == "dense"
-    assert choose_matrix("auto", "gaussian", large) == "revealed"
-    assert choose_matrix("auto", "uniform", large) == "dense"
+    auto = Choice("auto", "gaussian", "float64", 10**12)
+    assert choose_matrix(auto, small) == "dense"
+    assert choose_matrix(auto, large) == "revealed"
+    assert choose_matrix(auto._replace(inputs="uniform"), large) == "dense"
     assert large.entries("revealed") < large.entries("dense")
 
 

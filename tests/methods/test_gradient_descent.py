@@ -50,34 +50,6 @@ def test_follows_a_plain_training_loop(momentum: float) -> None:
     np.testing.assert_allclose(ours.train_error, plain.train_error, rtol=1e-10)
 
 
-@pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("optimizer", [optax.sgd, optax.adam])
-def test_follows_flax_and_optax_through_the_dictionary(optimizer: Any) -> None:
-    """SGD on the kernel K = W/√d has our learning rate; Adam has ours over √d (ε likewise)."""
-    inputs, weights, noise = _data()
-    head, scale = NETWORK.init_head(jax.random.key(0)), 5.0
-    numbers: dict[str, Any] = {"learning_rate": 0.3} if optimizer is optax.sgd else {"learning_rate": 0.05, "eps": 1e-3}
-    ours = _ours(dt.gradient_descent(NETWORK, optimizer, **numbers), head)
-    theirs = {n: v / scale for n, v in numbers.items()} if optimizer is optax.adam else numbers
-    labels = jnp.asarray(np.tanh(inputs @ weights[:, 0] / scale) + 0.2 * noise[:, 0])
-
-    def loss(params: Any) -> jax.Array:
-        outputs = jax.vmap(lambda x: NETWORK.apply_head(params["head"], x @ params["kernel"]))(jnp.asarray(inputs))
-        return 0.5 * jnp.mean((outputs - labels) ** 2)
-
-    params = {"kernel": jnp.asarray(weights[:, 1:] / scale), "head": head}
-    rules = {"kernel": optimizer(**theirs), "head": optimizer(**numbers)}
-    states = {name: rules[name].init(params[name]) for name in rules}
-    losses = [loss(params)]
-    for _ in range(8):
-        gradients = jax.grad(loss)(params)
-        for name in rules:
-            updates, states[name] = rules[name].update(gradients[name], states[name], params[name])
-            params[name] = optax.apply_updates(params[name], updates)
-        losses.append(loss(params))
-    np.testing.assert_allclose(ours.train_loss, np.stack(losses), rtol=1e-10)
-
-
 @pytest.mark.parametrize(
     ("optimizer", "numbers", "linear"),
     [
