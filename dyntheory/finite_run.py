@@ -9,10 +9,10 @@ import jax.numpy as jnp
 
 from dyntheory._typing import Array, Key, PyTree
 from dyntheory.dynamics import Records, Start, run
+from dyntheory.first_layer import starting_rows
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.inputs import draw_inputs
 from dyntheory.law import TeacherStudent
-from dyntheory.linalg import rank_aware_cholesky
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.matrix.finite import finite_matrix
 from dyntheory.method import GeneralFirstOrderMethod
@@ -109,8 +109,8 @@ def finite_run(
 
 
 def _draw_weights(law: TeacherStudent, moment: Array, key: Key, num_features: int) -> tuple[Array, Array]:
-    factor = rank_aware_cholesky(moment)
-    rows = jax.random.normal(key, (num_features, moment.shape[0]), float) @ factor.T
+    normals = jax.random.normal(key, (num_features, moment.shape[0]), float)
+    rows = starting_rows(moment, law.teacher_priors, normals)
     return rows[:, : law.num_teacher_units], rows[:, law.num_teacher_units :]
 
 

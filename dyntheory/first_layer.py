@@ -8,9 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from dyntheory._checks import check_second_moment, is_concrete
 from dyntheory._typing import Array, ArrayLike
+from dyntheory.linalg import rank_aware_cholesky, safe_inverse
+from dyntheory.priors import Prior, standard_uniforms
 
 
 @jax.tree_util.register_dataclass
@@ -123,3 +126,46 @@ def joint_second_moment(first_layer: FirstLayer | None, teacher_moment: Any, num
                 f"it must be at least O T⁻¹ Oᵀ (the joint matrix has eigenvalue {smallest:.3g})."
             )
     return joint
+
+
+def starting_rows(
+    moment: Float[Array, "m m"], priors: tuple[Prior, ...] | None, normals: Float[Array, "rows m"]
+) -> Float[Array, "rows m"]:
+    """Return rows (w*, w⁰) made of independent standard normal ones.
+
+    Gaussian rows have the given second moment. With priors w*_a is the prior's quantile at Φ(z_a), and w⁰ is linear in
+    w* with a Gaussian rest: the rule that has these moments.
+
+    Args:
+        moment: E[(w*, w⁰)(w*, w⁰)ᵀ]; with priors its teacher part is diagonal.
+        priors: of the r teacher directions.
+        normals: one row for each feature.
+    """
+    if priors is None:
+        return normals @ rank_aware_cholesky(moment).T
+    r = len(priors)
+    uniforms = standard_uniforms(normals[:, :r])
+    teacher = jnp.stack([prior.quantile(uniforms[:, a]) for a, prior in enumerate(priors)], axis=1)
+    powers = jnp.diagonal(moment)[:r]
+    slopes = moment[r:, :r] * safe_inverse(powers, powers > 0)[None]
+    rest = rank_aware_cholesky(moment[r:, r:] - slopes @ moment[:r, r:])
+    return jnp.concatenate([teacher, teacher @ slopes.T + normals[:, r:] @ rest.T], axis=1)
+
+
+def rows_of_draw(
+    draw: tuple[Array, Array], normals: Float[Array, " nodes"]
+) -> tuple[Float[Array, "nodes m"], Float[Array, " nodes"]]:
+    """Return rows (w*, w⁰) of a given draw on nodes, and weights that give every row of the draw the same.
+
+    Node i stands for row ⌊Φ(z_i) d⌋. Where some rows have no node the weights are equal.
+
+    Args:
+        draw: (W*, W⁰) with d rows.
+        normals: one coordinate z of each node.
+    """
+    rows = jnp.concatenate(draw, axis=1)
+    count = rows.shape[0]
+    index = jnp.minimum(jnp.floor(standard_uniforms(normals) * count).astype(int), count - 1)
+    hits = jnp.zeros(count, normals.dtype).at[index].add(1.0)
+    equal = jnp.full(normals.shape, 1.0 / normals.shape[0], normals.dtype)
+    return rows[index], jnp.where(jnp.all(hits > 0), 1.0 / (count * hits[index]), equal)

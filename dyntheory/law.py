@@ -15,6 +15,7 @@ import numpy as np
 from dyntheory._checks import check_nonnegative, check_positive, check_scalar, check_second_moment, is_concrete
 from dyntheory._typing import Array, ArrayLike, Number
 from dyntheory.links import Link, resolve_link
+from dyntheory.priors import Prior
 
 
 @jax.tree_util.register_dataclass
@@ -32,6 +33,8 @@ class TeacherStudent:
         link: φ, a name of `dyntheory.links.LINKS` or a JAX function of z (scalar if r = 1, else shape (r,)).
         noise_std: σ, zero or positive.
         teacher_second_moment: E[w* w*ᵀ], shape (r, r); a number means r = 1. Default 1.
+        teacher_prior: the law of the teacher's entries, one of `dyntheory.priors` or one for each direction; Gaussian
+            where it is not given. Matters to algorithms that are not linear in the features (thresholds, Adam).
 
     Raises:
         ValueError: a number outside its range, an unknown link, a second moment that is not one.
@@ -47,6 +50,7 @@ class TeacherStudent:
     link: Link | str | Callable[[Array], Array] = dataclasses.field(default="linear", metadata={"static": True})
     noise_std: Number = 0.0
     teacher_second_moment: ArrayLike | None = None
+    teacher_prior: Prior | tuple[Prior, ...] | None = None
 
     def __post_init__(self) -> None:
         check_scalar("samples_per_feature", self.samples_per_feature)
@@ -54,6 +58,7 @@ class TeacherStudent:
         check_positive("samples_per_feature", self.samples_per_feature, "it is n/d")
         check_nonnegative("noise_std", self.noise_std)
         object.__setattr__(self, "link", resolve_link(self.link))
+        self._check_prior()
         moment = self.teacher_second_moment
         if moment is None or not is_concrete(moment):
             return
@@ -66,14 +71,39 @@ class TeacherStudent:
         elif moment.ndim < 2:
             raise ValueError(f"`teacher_second_moment` must have shape (r, r), got {moment.shape}.")
 
+    def _check_prior(self) -> None:
+        if self.teacher_prior is None:
+            return
+        if self.teacher_second_moment is not None:
+            raise ValueError("Give `teacher_prior` or `teacher_second_moment`, not both: a prior has its own moment.")
+        if isinstance(self.teacher_prior, list):
+            object.__setattr__(self, "teacher_prior", tuple(self.teacher_prior))
+        wrong = [one for one in self.teacher_priors or () if isinstance(one, type) or not _is_prior(one)]
+        if wrong or self.teacher_prior == ():
+            raise TypeError(
+                "`teacher_prior` must be one of `dyntheory.priors`, such as BernoulliGauss(density=0.1), or one for "
+                f"each direction, got {wrong[0] if wrong else ()!r}."
+            )
+
+    @property
+    def teacher_priors(self) -> tuple[Prior, ...] | None:
+        """The priors of the r directions, None for a Gaussian teacher."""
+        if self.teacher_prior is None or isinstance(self.teacher_prior, tuple):
+            return self.teacher_prior
+        return (self.teacher_prior,)
+
     @property
     def num_teacher_units(self) -> int:
         """Number of teacher directions r."""
+        if self.teacher_priors is not None:
+            return len(self.teacher_priors)
         return 1 if self.teacher_second_moment is None else int(np.shape(self.teacher_second_moment)[-1])
 
     @property
     def teacher_moment(self) -> Array:
         """E[w* w*ᵀ] as an array of shape (r, r)."""
+        if self.teacher_priors is not None:
+            return jnp.diag(jnp.stack([prior.second_moment for prior in self.teacher_priors]))
         moment = self.teacher_second_moment
         return jnp.eye(1) if moment is None else jnp.asarray(moment)
 
@@ -95,3 +125,8 @@ class TeacherStudent:
         """Return y = φ(z) + σ ξ for rows z (r,) and ξ (num_outputs,)."""
         clean = self.clean_label(teacher_preactivation)
         return clean + self.noise_std * jnp.reshape(noise, clean.shape)
+
+
+def _is_prior(value: object) -> bool:
+    # Leaves of a tree that JAX maps over take the place of a prior for a moment.
+    return isinstance(value, Prior) or not (isinstance(value, str) or hasattr(value, "__dict__"))

@@ -35,13 +35,14 @@ ROWS_PER_SIZE = 256
 
 
 class LimitProblem(NamedTuple):
-    """What is solved: one law, one method, one head."""
+    """What is solved: one law, one method, one head; the rows of a draw, where one is given."""
 
     law: TeacherStudent
     method: GeneralFirstOrderMethod
     head: PyTree
     joint_second_moment: Array
     drop_below: Array | float = 0.0
+    draw: tuple[Array, Array] | None = None
 
 
 class Plan(NamedTuple):
@@ -207,6 +208,8 @@ def _begin(problem: LimitProblem, nodes: FirstNodes, *, num_steps: int, keep: Ke
         num_outputs=law.num_outputs,
         num_steps=num_steps,
         feature_nodes=nodes.features,
+        teacher_priors=law.teacher_priors,
+        draw=problem.draw,
         drop_below=problem.drop_below,
     )
     rows = Start(

@@ -113,16 +113,16 @@ def _jobs(
     how: tuple[float, NodeSharding | None, bool],
 ) -> list[Job]:
     """Return for each head the solution on all nodes, then those on the sub-nets."""
-    (law, method, heads, moment), (drop_below, sharding, has_feature_nodes) = problem, how
+    (law, method, heads, moment, draw), (drop_below, sharding, has_feature_nodes) = problem, how
     r, size = law.num_teacher_units, max(num_nodes, MIN_TEST_NODES)
-    draw = functools.partial(
+    test_nodes = functools.partial(
         draw_nodes, size, num_test_dimensions(law, method), num_heavy=r, seed=seed(key, "test_nodes")
     )
-    test, cut = draw(), draw(num_blocks=NUM_BLOCKS)
+    test, cut = test_nodes(), test_nodes(num_blocks=NUM_BLOCKS)
     nets = nets_for(law, method, num_steps=num_steps, num_nodes=num_nodes, key=key, has_feature_nodes=has_feature_nodes)
     jobs = []
     for index, head in enumerate(heads):
-        one = LimitProblem(law, method, head, moment, drop_below)
+        one = LimitProblem(law, method, head, moment, drop_below, draw)
         jobs.append(Job(f"head_{index}_whole", one, nets, test, keep, sharding))
         for number, block in enumerate(nets.blocks(NUM_BLOCKS)):
             nodes = NodeSet(cut.coordinates[number], cut.weights[number])

@@ -21,12 +21,13 @@ from dyntheory.randomness import stream
 
 
 class PreparedProblem(NamedTuple):
-    """A checked problem in double precision, ready for the core."""
+    """A checked problem in double precision, ready for the core; `draw` is (W*, W⁰) where one is given."""
 
     law: TeacherStudent
     method: GeneralFirstOrderMethod
     heads: tuple[PyTree, ...]
     joint_second_moment: Array
+    draw: tuple[Array, Array] | None = None
 
 
 def check_problem(law: Any, method: Any, first_layer: Any, num_steps: Any, key: Any, num_heads: Any) -> None:
@@ -69,7 +70,8 @@ def prepare(
     heads = drawn if head is None else (_check_head(as_double(head), drawn[0]),)
     joint = joint_second_moment(layer, law.teacher_moment, method.num_units)
     _check_shapes(law, method, heads[0])
-    return PreparedProblem(law, method, heads, joint)
+    draw = None if layer is None else layer.draw
+    return PreparedProblem(law, method, heads, joint, draw)
 
 
 def _check_head(head: PyTree, expected: PyTree) -> PyTree:

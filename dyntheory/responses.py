@@ -165,7 +165,7 @@ def _size(
 
 
 def _check_method(problem: PreparedProblem, num_steps: int) -> None:
-    law, method, heads, _ = problem
+    law, method, heads = problem[:3]
     if not feature_map_is_linear(method, heads[0], num_steps=num_steps):
         raise ValueError(
             "Responses need a first-layer optimizer that is linear in gradients and weights (SGD, momentum, weight "
@@ -191,7 +191,7 @@ def _is_plain(impulse: np.ndarray) -> bool:
 
 def _solved(problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int, blocks: int) -> dict[str, np.ndarray]:
     """Return every field on that many sub-nets, as NumPy arrays with a leading axis of blocks."""
-    law, method, heads, moment = problem
+    law, method, heads, moment, _ = problem
     dimensions = num_dimensions(num_steps, method.num_units, law.num_teacher_units, law.num_outputs)
     nodes = draw_nodes(
         num_nodes, dimensions, num_heavy=law.num_teacher_units, seed=seed(key, "nodes"), num_blocks=blocks

@@ -97,7 +97,7 @@ def _solve(shared: Shared, indices: Array, *, plan: Plan) -> RunCurves:
 
 
 def _solve_part(shared: Shared, indices: Array, *, plan: Plan) -> RunCurves:
-    law, method, heads, moment = shared.problem
+    law, method, heads, moment, _ = shared.problem
     inputs = shared.rows if plan.inputs is None else plan.inputs
 
     def run_one(index: Array) -> RunCurves:

@@ -190,9 +190,8 @@ def _prepare(problem: Callable[[float], Mapping[str, Any]], value: float, num_st
 
 def _curves(problem: PreparedProblem, nodes: _Sets, num_steps: int) -> dict[str, np.ndarray]:
     """Return the reported fields on every sub-net, as NumPy arrays (blocks, T+1, …)."""
-    solved = _solve(
-        problem.law, problem.method, problem.heads[0], problem.joint_second_moment, nodes, num_steps=num_steps
-    )
+    law, method, heads, moment, draw = problem
+    solved = _solve(law, method, heads[0], moment, draw, nodes, num_steps=num_steps)
     return to_numpy(solved)
 
 
@@ -202,13 +201,14 @@ def _solve(
     method: GeneralFirstOrderMethod,
     head: PyTree,
     moment: Array,
+    draw: tuple[Array, Array] | None,
     nodes: _Sets,
     *,
     num_steps: int,
 ) -> dict[str, Array]:
     def on_block(block: _Sets) -> dict[str, Array]:
-        samples, test, features = block
-        solved = state_evolution(law, method, head, moment, samples, test, num_steps=num_steps, feature_nodes=features)
+        start = (law, method, head, moment, block.samples, block.test)
+        solved = state_evolution(*start, num_steps=num_steps, feature_nodes=block.features, draw=draw)
         fields = reported_fields(solved, law.num_teacher_units)
         return {name: fields[name] for name in FIELDS}
 

@@ -46,6 +46,7 @@ def state_evolution(
     num_steps: int,
     keep_preactivations: bool = False,
     feature_nodes: NodeSet | None = None,
+    draw: tuple[Array, Array] | None = None,
     memory: bool = True,
     rematerialize: bool = False,
 ) -> LimitCurves:
@@ -62,6 +63,7 @@ def state_evolution(
         keep_preactivations: record h^t on the nodes.
         feature_nodes: `dyntheory.matrix.limit.num_feature_dimensions` coordinates, for any row-wise feature map; None
             takes the exact frame.
+        draw: (W*, W⁰) whose rows the feature nodes stand for, instead of a law; `joint_second_moment` is its own.
         memory: False drops the Onsager term: wrong, for negative controls.
         rematerialize: bound the memory of a gradient: about 2√T copies of the basis instead of several for every
             step. Costs a second forward pass; values are the same.
@@ -79,16 +81,20 @@ def state_evolution(
             DyntheoryWarning,
             stacklevel=2,
         )
-    r, outputs, k = law.num_teacher_units, law.num_outputs, method.num_units
-    sizes = {"num_steps": num_steps, "num_teacher_units": r, "num_outputs": outputs}
-    noise = (method.sample_noise, method.feature_noise)
-    check_nodes(nodes, feature_nodes, num_units=k, num_uniforms=noise, **sizes)
-    nodes, sample_uniforms = _split(nodes, r + outputs + k, num_steps, k, method.sample_noise)
-    feature_uniforms = None
-    if feature_nodes is not None:
-        feature_nodes, feature_uniforms = _split(feature_nodes, r + k, num_steps, k, method.feature_noise)
+    sides = _prepared(law, method, nodes, feature_nodes, num_steps)
     alpha = jnp.asarray(law.samples_per_feature, dtype)
-    given = limit_matrix(nodes, joint_second_moment, alpha, feature_nodes=feature_nodes, memory=memory, **sizes)
+    given = limit_matrix(
+        sides.samples,
+        joint_second_moment,
+        alpha,
+        num_teacher_units=law.num_teacher_units,
+        num_outputs=law.num_outputs,
+        num_steps=num_steps,
+        feature_nodes=sides.features,
+        teacher_priors=law.teacher_priors,
+        draw=draw,
+        memory=memory,
+    )
     records = run(
         law,
         method,
@@ -99,8 +105,8 @@ def state_evolution(
             label_noise=given.label_noise,
             head=head,
             samples_per_feature=alpha,
-            sample_uniforms=sample_uniforms,
-            feature_uniforms=feature_uniforms,
+            sample_uniforms=sides.sample_uniforms,
+            feature_uniforms=sides.feature_uniforms,
         ),
         num_steps=num_steps,
         keep_preactivations=keep_preactivations,
@@ -109,6 +115,39 @@ def state_evolution(
     test_loss, test_error = population_metrics(law, method, records.gram, records.head, test_nodes)
     curves = LimitCurves(records, test_loss, test_error)
     return guarded(law, method, curves, has_feature_nodes=feature_nodes is not None)
+
+
+class _Sides(NamedTuple):
+    """Node sets with innovations only, and the uniforms that were among their coordinates."""
+
+    samples: NodeSet
+    sample_uniforms: Array | None
+    features: NodeSet | None
+    feature_uniforms: Array | None
+
+
+def _prepared(
+    law: TeacherStudent,
+    method: GeneralFirstOrderMethod,
+    nodes: NodeSet,
+    feature_nodes: NodeSet | None,
+    num_steps: int,
+) -> _Sides:
+    """Check the node sets and part innovations from uniforms."""
+    r, outputs, k = law.num_teacher_units, law.num_outputs, method.num_units
+    check_nodes(
+        nodes,
+        feature_nodes,
+        num_steps=num_steps,
+        num_units=k,
+        num_teacher_units=r,
+        num_outputs=outputs,
+        num_uniforms=(method.sample_noise, method.feature_noise),
+    )
+    samples = _split(nodes, r + outputs + k, num_steps, k, method.sample_noise)
+    if feature_nodes is None:
+        return _Sides(*samples, None, None)
+    return _Sides(*samples, *_split(feature_nodes, r + k, num_steps, k, method.feature_noise))
 
 
 def _split(

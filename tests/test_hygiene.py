@@ -30,6 +30,7 @@ ROOMS = (
     ("kernels.training", "kernels.posterior"),
     ("kernels.__init__",),
     ("network",),
+    ("priors",),
     ("law", "first_layer", "inputs", "datasets"),
     ("kernels.bridge",),
     ("method",),

@@ -15,12 +15,14 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from dyntheory._typing import Array
+from dyntheory.first_layer import rows_of_draw, starting_rows
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.linalg import rank_aware_cholesky
 from dyntheory.matrix.frame import FrameSide
 from dyntheory.matrix.nodes_side import NodeSide
 from dyntheory.matrix.orthonormal import orthonormal_on_nodes
 from dyntheory.matrix.revealed import Half, RevealedMatrix
+from dyntheory.priors import Prior
 
 
 class LimitStart(NamedTuple):
@@ -69,6 +71,8 @@ def limit_matrix(
     num_outputs: int,
     num_steps: int,
     feature_nodes: NodeSet | None = None,
+    teacher_priors: tuple[Prior, ...] | None = None,
+    draw: tuple[Array, Array] | None = None,
     memory: bool = True,
     drop_below: Array | float = 0.0,
 ) -> LimitStart:
@@ -84,6 +88,8 @@ def limit_matrix(
         num_steps: T.
         feature_nodes: normal coordinates in the order (w*, w⁰) (r + k), innovations, k of them beyond the last step;
             None for the exact frame, on which only linear feature maps make sense.
+        teacher_priors: laws of the teacher's entries on feature nodes; None for Gaussian rows.
+        draw: (W*, W⁰) whose rows the feature nodes stand for, instead of a law.
         memory: False drops the Onsager term (negative control).
         drop_below: root mean square of a remainder below which a direction is dropped.
     """
@@ -95,7 +101,8 @@ def limit_matrix(
     if feature_nodes is None:
         features, rows = _frame(joint_second_moment, num_units * num_steps, coordinates.dtype)
     else:
-        features, rows = _feature_nodes(feature_nodes, joint_second_moment, threshold, num_units)
+        start = _StartingRows(joint_second_moment, teacher_priors, draw)
+        features, rows = _feature_nodes(feature_nodes, start, threshold, num_units)
     matrix = RevealedMatrix(
         samples_per_feature,
         samples=NodeSide(weights, fixed, innovations, jnp.asarray(0), threshold, num_columns=num_units),
@@ -121,23 +128,33 @@ def _frame(moment: Float[Array, "m m"], num_answers: int, dtype: Any) -> tuple[F
     return FrameSide(num_coordinates=start + num_answers, num_initial=start), rows
 
 
-def _feature_nodes(
-    nodes: NodeSet, moment: Float[Array, "m m"], threshold: Array, num_units: int
-) -> tuple[NodeSide, Array]:
-    """Return the nodes and (w*, w⁰) on them, with exactly the given second moment."""
+class _StartingRows(NamedTuple):
+    """How rows (w*, w⁰) are distributed."""
+
+    moment: Float[Array, "m m"]
+    priors: tuple[Prior, ...] | None
+    draw: tuple[Array, Array] | None
+
+
+def _feature_nodes(nodes: NodeSet, start: _StartingRows, threshold: Array, num_units: int) -> tuple[NodeSide, Array]:
+    """Return the nodes and (w*, w⁰) on them; Gaussian rows, and mostly those of a draw, have their exact moment."""
     coordinates, weights = nodes.as_arrays()
-    start = moment.shape[0]
-    fixed = _fixed_rows(coordinates[:start], weights)
+    count = start.moment.shape[0]
+    if start.draw is None:
+        normals = _fixed_rows(coordinates[:count], weights)[1:].T
+        rows = starting_rows(start.moment, start.priors, normals)
+    else:
+        rows, weights = rows_of_draw(start.draw, coordinates[0])
     side = NodeSide(
         weights,
-        fixed[:1],
-        coordinates[start:],
+        jnp.ones((1, coordinates.shape[1]), coordinates.dtype),
+        coordinates[count:],
         jnp.asarray(0),
         threshold,
         num_columns=num_units,
         is_asked_last=True,
     )
-    return side, (rank_aware_cholesky(moment) @ fixed[1:]).T
+    return side, rows
 
 
 class Reserve(NamedTuple):
