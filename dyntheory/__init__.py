@@ -16,12 +16,18 @@ from dyntheory.first_layer import FirstLayer
 from dyntheory.law import TeacherStudent
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.methods import (
+    bayes_amp,
     dropout,
+    fista,
     flax_hyperparameters,
     from_flax_hyperparameters,
+    generalized_amp,
     gradient_descent,
+    ista,
     label_noise,
+    lasso_amp,
     mini_batches,
+    proximal_gradient,
 )
 from dyntheory.network import MLP, FlaxNetwork, LinearModel
 from dyntheory.predict import predict
@@ -33,7 +39,7 @@ from dyntheory.status import DyntheoryWarning, Status
 from dyntheory.trajectory import Trajectory, load
 
 if TYPE_CHECKING:
-    from dyntheory import kernels, plot
+    from dyntheory import kernels, plot, priors
 
 __all__ = [
     "MLP",
@@ -50,18 +56,25 @@ __all__ = [
     "TeacherStudent",
     "Trajectory",
     "__version__",
+    "bayes_amp",
     "compare",
     "dropout",
+    "fista",
     "flax_hyperparameters",
     "from_flax_hyperparameters",
+    "generalized_amp",
     "gradient_descent",
+    "ista",
     "kernels",
     "label_noise",
+    "lasso_amp",
     "load",
     "mini_batches",
     "plot",
     "predict",
     "prediction_cost",
+    "priors",
+    "proximal_gradient",
     "responses",
     "sensitivity",
     "simulate",
@@ -70,6 +83,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("kernels", "plot"):
+    if name in ("kernels", "plot", "priors"):
         return importlib.import_module(f"dyntheory.{name}")
     raise AttributeError(f"module 'dyntheory' has no attribute {name!r}")

@@ -112,6 +112,11 @@ class TeacherStudent:
         return resolve_link(self.link)(teacher_preactivation)
 
     @property
+    def has_additive_noise(self) -> bool:
+        """Whether the label is φ(z) + σ ξ, not φ(z, ξ)."""
+        return not resolve_link(self.link).takes_noise
+
+    @property
     def label_shape(self) -> tuple[int, ...]:
         """Shape of one label, () or (outputs,)."""
         return jax.eval_shape(self.clean_label, jax.ShapeDtypeStruct((self.num_teacher_units,), float)).shape
@@ -122,7 +127,10 @@ class TeacherStudent:
         return int(np.prod(self.label_shape))
 
     def label(self, teacher_preactivation: Array, noise: Array) -> Array:
-        """Return y = φ(z) + σ ξ for rows z (r,) and ξ (num_outputs,)."""
+        """Return y = φ(z) + σ ξ, or φ(z, ξ), for rows z (r,) and ξ (num_outputs,)."""
+        link = resolve_link(self.link)
+        if link.takes_noise:
+            return link.noisy(teacher_preactivation, noise, jnp.asarray(self.noise_std))
         clean = self.clean_label(teacher_preactivation)
         return clean + self.noise_std * jnp.reshape(noise, clean.shape)
 

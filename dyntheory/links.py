@@ -1,4 +1,4 @@
-"""Links: how a label depends on the teacher preactivations, y = φ(z) + σ ξ (single or multi index).
+"""Links: how a label depends on the teacher preactivations, y = φ(z) + σ ξ or φ(z, ξ) (single or multi index).
 
 A named link with several teacher directions is the soft committee φ(z) = r^{-1/2} Σ_a φ(z_a).
 A callable receives the scalar z when there is one teacher direction and the vector (r,) otherwise;
@@ -23,15 +23,17 @@ from dyntheory.smoothness import known_kink
 class Link:
     """The deterministic part φ of a label; `smooth` means smooth with bounded derivatives.
 
+    `takes_noise` means that the function is (z, ξ, σ) -> y with the noise inside, ξ a standard normal row (outputs,).
     `has_jump` means that φ is not continuous. A kink of a continuous link does no harm to derivatives of a prediction:
     no map differentiates the link.
     """
 
     name: str
-    function: Callable[[Array], Array]
+    function: Callable[..., Array]
     smooth: bool | None = None
     is_scalar_function: bool = False
     has_jump: bool | None = None
+    takes_noise: bool = False
 
     @property
     def jumps(self) -> bool | None:
@@ -40,12 +42,19 @@ class Link:
 
     def __call__(self, teacher_preactivation: Array) -> Array:
         """Return φ(z) for one row z of shape (r,)."""
+        if self.takes_noise:
+            return self.noisy(teacher_preactivation, jnp.zeros(1), jnp.zeros(()))
         num_directions = teacher_preactivation.shape[0]
         if num_directions == 1:
             return jnp.asarray(self.function(teacher_preactivation[0]))
         if self.is_scalar_function:
             return jnp.sum(self.function(teacher_preactivation)) / math.sqrt(num_directions)
         return jnp.asarray(self.function(teacher_preactivation))
+
+    def noisy(self, teacher_preactivation: Array, noise: Array, noise_std: Array) -> Array:
+        """Return φ(z, ξ) for one row z of shape (r,) of a link that takes its noise inside."""
+        row = teacher_preactivation[0] if teacher_preactivation.shape[0] == 1 else teacher_preactivation
+        return jnp.asarray(self.function(row, noise, noise_std))
 
 
 def _linear(z: Array) -> Array:
@@ -66,6 +75,19 @@ def _hermite3(z: Array) -> Array:
 
 def _hermite4(z: Array) -> Array:
     return (z**4 - 6 * z**2 + 3) / math.sqrt(24)
+
+
+def _argmax(z: Array) -> Array:
+    return jax.nn.one_hot(jnp.argmax(z), z.shape[0], dtype=z.dtype)
+
+
+def _probit(z: Array, noise: Array, noise_std: Array) -> Array:
+    return jnp.sign(z + noise_std * noise[0])
+
+
+def _logistic(z: Array, noise: Array, noise_std: Array) -> Array:
+    del noise_std
+    return jnp.sign(z + jax.scipy.special.log_ndtr(noise[0]) - jax.scipy.special.log_ndtr(-noise[0]))
 
 
 def _sin_mixture(z: Array) -> Array:
@@ -91,6 +113,9 @@ LINKS = {
         ("exp", jnp.exp, False),
     )
 }
+LINKS["argmax"] = Link("argmax", _argmax, smooth=False, has_jump=True)
+for _name, _function in (("probit", _probit), ("logistic", _logistic)):
+    LINKS[_name] = Link(_name, _function, smooth=False, has_jump=True, takes_noise=True)
 
 
 def resolve_link(link: str | Callable[[Array], Array] | Link) -> Link:

@@ -1,10 +1,15 @@
-"""Losses by name: what is minimised (`*_loss`) and what is reported (`*_error`)."""
+"""Losses by name: what is minimised (`*_loss`) and what is reported (`*_error`).
+
+"squared" ½ ‖F − y‖² and "huber" (quadratic up to 1) report the squared norm; "logistic" and "squared_hinge" (labels ±1)
+and "cross_entropy" (logits F, labels indicator vectors) report the misclassification rate.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 
 from dyntheory._checks import check_name
@@ -50,7 +55,40 @@ def _half_squared_norm(prediction: Array, label: Array) -> Array:
     return 0.5 * _squared_norm(prediction, label)
 
 
-LOSSES = {"squared": Loss("squared", _half_squared_norm, _squared_norm, (0.5, 1.0), smooth=True)}
+def _huber(prediction: Array, label: Array) -> Array:
+    size = jnp.abs(prediction - label)
+    return jnp.sum(jnp.where(size < 1.0, 0.5 * jnp.square(size), size - 0.5))
+
+
+def _logistic(prediction: Array, label: Array) -> Array:
+    return jnp.sum(jax.nn.softplus(-label * prediction))
+
+
+def _squared_hinge(prediction: Array, label: Array) -> Array:
+    return jnp.sum(jnp.square(jax.nn.relu(1.0 - label * prediction)))
+
+
+def _cross_entropy(prediction: Array, label: Array) -> Array:
+    return -jnp.sum(label * jax.nn.log_softmax(prediction))
+
+
+def _wrong_sign(prediction: Array, label: Array) -> Array:
+    """Return the part of labels ±1 whose sign is missed; a prediction of zero counts half."""
+    return jnp.mean(0.5 * (1.0 - label * jnp.sign(prediction)))
+
+
+def _wrong_class(prediction: Array, label: Array) -> Array:
+    """Return whether the largest output is another than the class, the label being its indicator vector."""
+    return 1.0 - label[jnp.argmax(prediction)]
+
+
+LOSSES = {
+    "squared": Loss("squared", _half_squared_norm, _squared_norm, (0.5, 1.0), smooth=True),
+    "huber": Loss("huber", _huber, _squared_norm, smooth=False, has_kink=False),
+    "logistic": Loss("logistic", _logistic, _wrong_sign, smooth=True, has_kink=True),
+    "squared_hinge": Loss("squared hinge", _squared_hinge, _wrong_sign, smooth=False, has_kink=True),
+    "cross_entropy": Loss("cross-entropy", _cross_entropy, _wrong_class, smooth=True, has_kink=True),
+}
 
 
 def resolve_loss(loss: str | Callable[[Array, Array], Array] | Loss) -> Loss:

@@ -57,6 +57,8 @@ class GeneralFirstOrderMethod:
         smooth: whether the maps are smooth; None when unknown.
         has_kink: whether what the maps send back jumps somewhere (the derivative of a kinked activation); None when
             unknown.
+        starts_at_zero: whether the first layer starts at zero where nothing else is said; independent standard normal
+            entries otherwise.
         is_in_theorem: whether the published theorem is about this algorithm, given smooth maps.
         description: one line for provenance and tables.
         hyperparameters: numbers of the algorithm; new values do not recompile and can be differentiated.
@@ -85,6 +87,7 @@ class GeneralFirstOrderMethod:
     feature_noise: int = dataclasses.field(default=0, metadata={"static": True})
     smooth: bool | None = dataclasses.field(default=None, metadata={"static": True})
     has_kink: bool | None = dataclasses.field(default=None, metadata={"static": True})
+    starts_at_zero: bool = dataclasses.field(default=False, metadata={"static": True})
     is_in_theorem: bool = dataclasses.field(default=False, metadata={"static": True})
     description: str = dataclasses.field(default="", metadata={"static": True})
     hyperparameters: dict[str, Any] = dataclasses.field(default_factory=dict)

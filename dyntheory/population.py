@@ -51,7 +51,7 @@ def population_metrics(
     size, wanted = law.num_teacher_units + method.num_units, num_test_dimensions(law, method)
     if coordinates.shape[1] != wanted:
         raise ValueError(f"The test nodes must have {wanted} coordinates, got {coordinates.shape[1]}.")
-    shift = method.noise_coefficients
+    shift = method.noise_coefficients if law.has_additive_noise else None
 
     def at_state(state: tuple[Array, PyTree]) -> tuple[Array, Array]:
         moment, theta = state
@@ -86,7 +86,7 @@ def sample_metrics(
     Raises:
         ValueError: a loss whose label noise cannot be added on average.
     """
-    shift = method.noise_coefficients
+    shift = method.noise_coefficients if law.has_additive_noise else None
     if shift is None:
         raise ValueError("Test rows need a loss whose label noise adds a known amount; this one does not say.")
     _, z = matrix.times((), teacher_weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -62,6 +63,8 @@ def prepare(
     Raises:
         ValueError: heads or moments of the wrong shape, labels and predictions that do not fit.
     """
+    if first_layer is None and method.starts_at_zero:
+        first_layer = FirstLayer(second_moment=np.zeros((method.num_units, method.num_units)))
     law, method, layer = as_double(law), as_double(method), as_double(first_layer)
     keys = jax.random.split(stream(key, "head"), num_heads) if num_heads > 1 else [stream(key, "head")]
     if head is not None and num_heads > 1:
@@ -115,11 +118,12 @@ def provenance(problem: PreparedProblem, key: Key, kind: str, **numbers: Any) ->
             "link": str(getattr(law.link, "name", law.link)),
             "noise_std": float(law.noise_std),
             "teacher_second_moment": np.asarray(law.teacher_moment).tolist(),
+            **({} if law.teacher_prior is None else {"teacher_prior": _plain(law.teacher_prior)}),
         },
         "method": {
             "name": method.name,
             "description": method.description,
-            "hyperparameters": jax.tree.map(lambda x: np.asarray(x).tolist(), method.hyperparameters),
+            "hyperparameters": _plain(method.hyperparameters),
         },
         "joint_second_moment": np.asarray(problem.joint_second_moment).tolist(),
         **{
@@ -128,3 +132,15 @@ def provenance(problem: PreparedProblem, key: Key, kind: str, **numbers: Any) ->
             if value is None or is_concrete(value) or isinstance(value, str)
         },
     }
+
+
+def _plain(value: Any) -> Any:
+    """Return numbers as JSON values and named parts, priors say, by their names."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"name": type(value).__name__, **fields}
+    return str(getattr(value, "__name__", value)) if callable(value) else np.asarray(value).tolist()

@@ -7,26 +7,30 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from scipy import integrate, stats
+from scipy import integrate
+from scipy import stats as scipy_stats
 
 import dyntheory as dt
 from dyntheory.first_layer import rows_of_draw, starting_rows
 from dyntheory.priors import BernoulliGauss, GaussianPrior, Laplace, QuantilePrior, Rademacher
 
 pytestmark = pytest.mark.usefixtures("double")
+stats: Any = scipy_stats
+normal, laplace = stats.norm, stats.laplace
+NOT_PRIORS: tuple[Any, Any] = ("gauss", Rademacher)
 PRIORS: list[Any] = [GaussianPrior(1.7), BernoulliGauss(0.2, 1.5), Rademacher(), Laplace(0.7)]
 ADAM = dt.gradient_descent(dt.MLP((2,)), optax.adam, learning_rate=0.1)
 
 
-def _atoms_and_density(prior: Any) -> tuple[list[tuple[float, float]], Any]:
+def _atoms_and_density(prior: Any) -> tuple[list[tuple[float, Any]], Any]:
     match prior:
         case GaussianPrior():
-            return [], stats.norm(0, np.sqrt(prior.variance)).pdf
+            return [], normal(0, np.sqrt(prior.variance)).pdf
         case BernoulliGauss():
-            body = stats.norm(0, np.sqrt(prior.variance)).pdf
+            body = normal(0, np.sqrt(prior.variance)).pdf
             return [(0.0, 1 - prior.density)], lambda x: prior.density * body(x)
         case Laplace():
-            return [], stats.laplace(0, prior.scale).pdf
+            return [], laplace(0, prior.scale).pdf
         case _:
             return [(-1.0, 0.5), (1.0, 0.5)], lambda x: 0.0 * x
 
@@ -42,7 +46,7 @@ def test_moments_and_posterior_means(prior: Any) -> None:
     np.testing.assert_allclose(prior.second_moment, _expectation(prior, lambda x: x**2), rtol=1e-9)
     for variance in (0.2, 1.0):
         for observed in (-2.5, 0.3, 1.0):
-            likelihood = stats.norm(observed, np.sqrt(variance)).pdf
+            likelihood = normal(observed, np.sqrt(variance)).pdf
             wanted = _expectation(prior, lambda x, p=likelihood: x * p(x)) / _expectation(prior, likelihood)
             found = prior.posterior_mean(jnp.asarray(observed), jnp.asarray(variance))
             np.testing.assert_allclose(found, wanted, rtol=1e-8)
@@ -84,7 +88,7 @@ def test_starting_rows_have_the_prior_and_the_moments() -> None:
 def test_nodes_of_a_draw_stand_for_all_of_its_rows() -> None:
     random = np.random.default_rng(1)
     draw = (jnp.asarray(random.standard_normal((50, 1))), jnp.asarray(random.standard_normal((50, 2))))
-    normals = jnp.asarray(stats.norm.ppf((np.arange(256) + 0.5) / 256))
+    normals = jnp.asarray(normal.ppf((np.arange(256) + 0.5) / 256))
     rows, weights = rows_of_draw(draw, normals)
     both = np.concatenate(draw, axis=1)
     found = np.asarray(rows).T @ np.diag(weights) @ np.asarray(rows)
@@ -128,8 +132,8 @@ def test_adam_is_conditioned_on_a_draw(key: jax.Array) -> None:
     [
         (lambda: BernoulliGauss(0.0), ValueError, r"`density` must be in \(0, 1\]"),
         (lambda: Laplace(-1.0), ValueError, "`scale` must be positive"),
-        (lambda: dt.TeacherStudent(1.0, teacher_prior="gauss"), TypeError, "must be one of `dyntheory.priors`"),
-        (lambda: dt.TeacherStudent(1.0, teacher_prior=Rademacher), TypeError, "must be one of `dyntheory.priors`"),
+        (lambda: dt.TeacherStudent(1.0, teacher_prior=NOT_PRIORS[0]), TypeError, "must be one of `dyntheory.priors`"),
+        (lambda: dt.TeacherStudent(1.0, teacher_prior=NOT_PRIORS[1]), TypeError, "must be one of `dyntheory.priors`"),
         (
             lambda: dt.TeacherStudent(1.0, teacher_prior=Rademacher(), teacher_second_moment=1.0),
             ValueError,

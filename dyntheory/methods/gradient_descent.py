@@ -54,7 +54,8 @@ def gradient_descent(
         optimizer: an optax factory (`optax.sgd`) whose numbers are given as hyperparameters: new numbers do not
             recompile, can be swept and differentiated. Or a ready transformation (`optax.sgd(0.5)`): compiled once per
             instance. Must be row-wise.
-        loss: "squared" is ½ ‖F − y‖²; or a JAX function (prediction, label) -> scalar.
+        loss: "squared" is ½ ‖F − y‖², others are listed in `dyntheory.losses`; or a JAX function
+            (prediction, label) -> scalar.
         head_optimizer: the optimizer of the head; None means `optimizer`. `optax.set_to_zero()` freezes the head.
         **hyperparameters: numbers for the factories, `learning_rate=0.5`; with the prefix `head_` for the head only.
 
