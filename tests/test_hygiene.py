@@ -29,6 +29,11 @@ ROOMS = (
     ("kernels.trained",),
     ("kernels.training", "kernels.posterior"),
     ("kernels.__init__",),
+    ("closed_forms.evaluation",),
+    ("closed_forms.least_squares", "closed_forms.marchenko_pastur"),
+    ("closed_forms.spectral", "closed_forms.power_law", "closed_forms.gradient_descent"),
+    ("closed_forms.rational", "closed_forms.spiked_wigner", "closed_forms.edge_of_chaos"),
+    ("closed_forms.__init__",),
     ("network",),
     ("law", "first_layer", "inputs", "datasets"),
     ("kernels.bridge",),
@@ -79,6 +84,16 @@ KERNELS = (
     "kernels.solvers",
     "kernels.training",
     "kernels.posterior",
+)
+CLOSED_FORMS = (
+    "closed_forms.least_squares",
+    "closed_forms.spectral",
+    "closed_forms.power_law",
+    "closed_forms.marchenko_pastur",
+    "closed_forms.gradient_descent",
+    "closed_forms.rational",
+    "closed_forms.spiked_wigner",
+    "closed_forms.edge_of_chaos",
 )
 EXCEPTIONS = {("trajectory", "storage")}
 
@@ -161,7 +176,7 @@ def test_files_and_functions_stay_small(room: str) -> None:
 
 @pytest.mark.parametrize(
     "room",
-    ["network", "law", "methods.gradient_descent", "predict", "sensitivity", "responses", "cost", *KERNELS],
+    ["network", "law", "methods.gradient_descent", "predict", "sensitivity", "responses", "cost", *KERNELS, *CLOSED_FORMS],
 )
 def test_examples_in_docstrings_run(room: str) -> None:
     module = importlib.import_module(f"dyntheory.{room}")
