@@ -176,7 +176,17 @@ def test_files_and_functions_stay_small(room: str) -> None:
 
 @pytest.mark.parametrize(
     "room",
-    ["network", "law", "methods.gradient_descent", "predict", "sensitivity", "responses", "cost", *KERNELS, *CLOSED_FORMS],
+    [
+        "network",
+        "law",
+        "methods.gradient_descent",
+        "predict",
+        "sensitivity",
+        "responses",
+        "cost",
+        *KERNELS,
+        *CLOSED_FORMS,
+    ],
 )
 def test_examples_in_docstrings_run(room: str) -> None:
     module = importlib.import_module(f"dyntheory.{room}")

@@ -47,9 +47,7 @@ class EdgeOfChaos(NamedTuple):
     bias_variance: Any
 
 
-def edge_of_chaos(
-    activation: str | Callable[[Array], Array] | Activation, variance: ArrayLike = 0.0
-) -> EdgeOfChaos:
+def edge_of_chaos(activation: str | Callable[[Array], Array] | Activation, variance: ArrayLike = 0.0) -> EdgeOfChaos:
     """Return the initialisation that keeps the variance of signals and the norm of gradients.
 
     Scaling:
@@ -94,7 +92,9 @@ def _check_edge(name: str, edge: EdgeOfChaos, discrepancy: Array) -> None:
     if not np.all(np.isfinite(edge.weight_variance)):
         raise ValueError(f"{name!r} has no edge of chaos at this variance: its mean square slope is zero.")
     if np.max(discrepancy) > AGREEMENT:
-        raise ValueError(f"{name!r} is not smooth enough for the rule: two estimates differ by {np.max(discrepancy):.1e}.")
+        raise ValueError(
+            f"{name!r} is not smooth enough for the rule: two estimates differ by {np.max(discrepancy):.1e}."
+        )
     lowest = float(np.min(edge.bias_variance))
     if lowest < 0:
         raise ValueError(

@@ -143,9 +143,7 @@ def optimal_penalty(
     return evaluate(_optimal_penalty, samples_per_feature, signal_power, noise_std)
 
 
-def optimal_ridge(
-    samples_per_feature: ArrayLike, *, signal_power: ArrayLike = 1.0, noise_std: ArrayLike = 0.0
-) -> Risk:
+def optimal_ridge(samples_per_feature: ArrayLike, *, signal_power: ArrayLike = 1.0, noise_std: ArrayLike = 0.0) -> Risk:
     """Return the risk of ridge regression at its best penalty, λ* = σ²/(α|β|²); there is no double descent.
 
     Args:

@@ -210,7 +210,8 @@ def _quadrature(num_nodes: int, ratio: Array) -> Quadrature:
         angles = gauss_angles(num_nodes, c, root, (1 - below) / (1 + root))
         return angles.nodes, angles.weights
 
-    return Quadrature(*jnp.vectorize(rule, signature="()->(n),(n)")(ratio), _atom(ratio))
+    nodes, weights = jnp.vectorize(rule, signature="()->(n),(n)")(ratio)
+    return Quadrature(nodes, weights, _atom(ratio))
 
 
 def _lower_edge(ratio: Array) -> Array:

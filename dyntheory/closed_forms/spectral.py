@@ -113,9 +113,7 @@ def ridge_general(
         raise ValueError(f"`eigenvalues` and `target_coefficients` must end in one axis of modes, got shapes {shapes}.")
     if is_concrete(eigenvalues) and not np.all(np.max(np.asarray(eigenvalues), axis=-1) > 0):
         raise ValueError("`eigenvalues` must hold a positive one.")
-    return evaluate(
-        _ridge_general, num_samples, penalty, eigenvalues, target_coefficients, noise_std, broadcast=False
-    )
+    return evaluate(_ridge_general, num_samples, penalty, eigenvalues, target_coefficients, noise_std, broadcast=False)
 
 
 @jax.jit

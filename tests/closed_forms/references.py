@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import mpmath as mp
 
 DIGITS = 60
-Errors = tuple[mp.mpf, mp.mpf, mp.mpf]  # bias, variance, train error
+Big: TypeAlias = Any  # a number of mpmath
+Errors: TypeAlias = tuple[Big, Big, Big]  # bias, variance, train error
 
 
 def ridgeless(alpha: float, power: float, sigma: float) -> Errors:
@@ -19,7 +21,7 @@ def ridgeless(alpha: float, power: float, sigma: float) -> Errors:
         return power * (1 - 1 / gamma), noise / (gamma - 1), mp.mpf(0)
 
 
-def stieltjes(penalty: mp.mpf, gamma: mp.mpf) -> mp.mpf:
+def stieltjes(penalty: Big, gamma: Big) -> Big:
     """Return m(−λ), the positive root of γλm² + (1 − γ + λ)m = 1."""
     center = 1 - gamma + penalty
     return (-center + mp.sqrt(center**2 + 4 * gamma * penalty)) / (2 * gamma * penalty)
@@ -38,24 +40,24 @@ def ridge(alpha: float, penalty: float, power: float, sigma: float) -> Errors:
         return power * weight**2 * slope, noise * gamma * (m - weight * slope), train
 
 
-def integral(function: Callable[[mp.mpf], mp.mpf], ratio: float | mp.mpf) -> mp.mpf:
+def integral(function: Callable[[Big], Big], ratio: float | Big) -> Big:
     """Integrate against the continuous part of Marchenko and Pastur's law, in the angle, where it is smooth."""
-    with mp.workdps(30):
+    with mp.workdps(DIGITS):
         c = mp.mpf(ratio)
 
-        def density(angle: mp.mpf) -> mp.mpf:
+        def density(angle: Big) -> Big:
             node = (1 - mp.sqrt(c)) ** 2 + 4 * mp.sqrt(c) * mp.sin(angle / 2) ** 2
             return function(node) * 2 * mp.sin(angle) ** 2 / (mp.pi * node)
 
-        return mp.quad(density, mp.linspace(0, mp.pi, 9))
+        return mp.quad(density, mp.linspace(0, mp.pi, 17))
 
 
-def kappa(count: float, penalty: float, values: Sequence[float]) -> mp.mpf:
+def kappa(count: float, penalty: float, values: Sequence[float]) -> Big:
     """Return the root of κ = λ + κ df₁/n by bisection."""
     with mp.workdps(DIGITS):
         n, weight = mp.mpf(count), mp.mpf(penalty)
 
-        def excess(logarithm: mp.mpf) -> mp.mpf:
+        def excess(logarithm: Big) -> Big:
             root = mp.exp(logarithm)
             return 1 - weight / root - mp.fsum(mp.mpf(s) / (s + root) for s in values) / n
 

@@ -50,14 +50,16 @@ def test_every_step_agrees_with_fractions(alpha: float, rate: float, step: int, 
 
 
 @pytest.mark.full
-@settings(max_examples=40, deadline=None, derandomize=True)
-@given(alpha=ALPHAS, rate=st.floats(0.0, 2.5))
-def test_late_steps_agree_with_fractions(alpha: float, rate: float) -> None:
-    """t = 150 is beyond the exact number of nodes: what the rule leaves out is not seen."""
-    exact = closed_forms.rational_gd(Fraction(alpha), Fraction(rate), step=150, noise_variance=Fraction(1, 4))
-    found = closed_forms.least_squares_gd(alpha, rate, steps=[150], noise_std=0.5)
-    np.testing.assert_allclose(found.test_error[0], float(exact.test_error), rtol=1e-10)
-    np.testing.assert_allclose(found.train_error[0], float(exact.train_error), rtol=1e-10, atol=1e-290)
+@pytest.mark.parametrize("alpha", [Fraction(1, 8), Fraction(1), Fraction(33, 32), Fraction(6)])
+@pytest.mark.parametrize("part", [Fraction(1, 16), Fraction(31, 16), Fraction(9, 4)])
+def test_late_steps_agree_with_fractions(alpha: Fraction, part: Fraction) -> None:
+    """t = 150 is beyond the exact number of nodes: what the rule leaves out is not seen, training convergent or not."""
+    rate = part * Fraction(1 / (1 + float(alpha) ** -0.5) ** 2).limit_denominator(64)
+    exact = closed_forms.rational_gd(alpha, rate, step=150, noise_variance=Fraction(1, 4))
+    found = closed_forms.least_squares_gd(float(alpha), float(rate), steps=[150], noise_std=0.5)
+    slack = 1e-10 if part < 2 else 1e-9  # the condition number in the learning rate is 2t where training diverges
+    np.testing.assert_allclose(found.test_error[0], float(exact.test_error), rtol=slack)
+    np.testing.assert_allclose(found.train_error[0], float(exact.train_error), rtol=slack)
 
 
 def test_fractions_agree_with_the_oracle() -> None:
@@ -76,9 +78,9 @@ def test_fractions_agree_with_the_oracle() -> None:
         assert (ours.train_error, ours.test_error) == (theirs.train_error, theirs.test_error)
 
 
-@pytest.mark.parametrize("alpha", [0.3, 1.0, 1 + 1e-7, 4.0])
+@pytest.mark.parametrize("alpha", [pytest.param(a, marks=pytest.mark.full) for a in (0.3, 1.0, 4.0)] + [1 + 1e-7])
 def test_flow_agrees_with_high_precision(alpha: float) -> None:
-    times = [0.0, 1e-9, 0.7, 60.0]
+    times = [1e-9, 0.7, 60.0]
     curve = closed_forms.least_squares_flow(alpha, times=times, signal_power=2.0, noise_std=0.5)
     ratio, noise = 1 / mp.mpf(alpha), mp.mpf("0.25")
     for i, t in enumerate(times):
@@ -95,12 +97,13 @@ def test_small_steps_are_the_flow() -> None:
     """The difference falls in proportion to the learning rate."""
     flow = closed_forms.least_squares_flow(1.5, times=3.0, noise_std=0.5).test_error
     gaps = [
-        abs(closed_forms.least_squares_gd(1.5, 3.0 / t, steps=t, noise_std=0.5).test_error - flow) for t in (100, 200, 400)
+        abs(closed_forms.least_squares_gd(1.5, 3.0 / t, steps=t, noise_std=0.5, num_nodes=99).test_error - flow)
+        for t in (100, 200, 400)
     ]
     np.testing.assert_allclose(np.log2(np.array(gaps[:-1]) / gaps[1:]), 1.0, atol=0.05)
 
 
-@pytest.mark.parametrize("alpha", [0.4, 0.9, 1.1, 3.0])
+@pytest.mark.parametrize("alpha", [0.4, 1.1])
 def test_late_times_are_ridgeless(alpha: float) -> None:
     rate, bare = 1 / (1 + alpha**-0.5) ** 2, closed_forms.ridgeless(alpha, noise_std=0.5)
     late = closed_forms.least_squares_gd(alpha, rate, steps=200_000, noise_std=0.5)
@@ -110,11 +113,12 @@ def test_late_times_are_ridgeless(alpha: float) -> None:
         np.testing.assert_allclose(curve.train_error, bare.train_error, rtol=1e-10, atol=1e-100)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("alpha", [0.5, 2.0])
 def test_predict_of_a_linear_model_is_this_curve(alpha: float, key: jax.Array) -> None:
     law = dt.TeacherStudent(alpha, "linear", 0.3)
     method = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.3)
-    theory = dt.predict(law, method, num_steps=12, key=key)
+    theory = dt.predict(law, method, num_steps=6, key=key)
     exact = closed_forms.least_squares_gd(alpha, 0.3, steps=theory.steps, initial_power=1.0, noise_std=0.3)
     np.testing.assert_allclose(theory.test_error, exact.test_error, rtol=1e-9)
     np.testing.assert_allclose(theory.train_error, exact.train_error, rtol=1e-9)
@@ -136,13 +140,13 @@ def test_predict_reaches_ridgeless(alpha: float, key: jax.Array) -> None:
 
 def test_predict_with_weight_decay_is_ridge(key: jax.Array) -> None:
     """Decay λ added to the gradient of the loss ½: the penalty is λ, not 2λ and not λ/2."""
-    penalty, law = 0.5, dt.TeacherStudent(1.5, "linear", 0.3)
+    penalty, law = 2.0, dt.TeacherStudent(1.5, "linear", 0.3)
 
     def decayed(learning_rate: float) -> optax.GradientTransformation:
         return optax.chain(optax.add_decayed_weights(penalty), optax.sgd(learning_rate))
 
-    method = dt.gradient_descent(dt.LinearModel(), decayed, learning_rate=0.5)
-    theory = dt.predict(law, method, num_steps=40, key=key, num_nodes=2**12)
+    method = dt.gradient_descent(dt.LinearModel(), decayed, learning_rate=0.27)
+    theory = dt.predict(law, method, num_steps=25, key=key, num_nodes=2**11)
     expected = closed_forms.ridge(1.5, penalty, noise_std=0.3)
     np.testing.assert_allclose(theory.test_error[-1], expected.test_error, rtol=1e-8)  # pyright: ignore
     np.testing.assert_allclose(theory.train_error[-1], expected.train_error, rtol=1e-8)  # pyright: ignore
@@ -164,7 +168,7 @@ def test_shapes_derivatives_and_traced_steps() -> None:
     np.testing.assert_allclose(slopes[1], (error(0.8, 0.3 + step) - error(0.8, 0.3 - step)) / (2 * step), rtol=1e-7)
     with pytest.raises(ValueError, match="num_nodes"):
         jax.jit(lambda t: closed_forms.least_squares_gd(2.0, 0.1, steps=t).test_error)(3)
-    found = jax.jit(lambda t: closed_forms.least_squares_gd(2.0, 0.1, steps=t, num_nodes=8).test_error)(3)
+    found = jax.jit(lambda t: closed_forms.least_squares_gd(2.0, 0.1, steps=t, num_nodes=4).test_error)(3)
     np.testing.assert_allclose(found, closed_forms.least_squares_gd(2.0, 0.1, steps=3).test_error, rtol=1e-6)
 
 

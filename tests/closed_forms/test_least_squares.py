@@ -60,7 +60,9 @@ def test_misspecified_adds_what_is_hidden(alpha: float, visible: float, power: f
     mp = references.mp
     with mp.workdps(60):
         hidden = power * (1 - mp.mpf(visible))
-        bias, variance, train = references.ridgeless(alpha, power * mp.mpf(visible), mp.sqrt(mp.mpf(sigma) ** 2 + hidden))
+        bias, variance, train = references.ridgeless(
+            alpha, power * mp.mpf(visible), mp.sqrt(mp.mpf(sigma) ** 2 + hidden)
+        )
     risk = closed_forms.misspecified(alpha, visible_fraction=visible, signal_power=power, noise_std=sigma)
     _agree(risk, (bias + hidden, variance, train), sigma)
 
@@ -81,7 +83,9 @@ def test_train_error_follows_the_spectrum() -> None:
     """∫_{h>0} (|β|²h + γσ²)(λ/(h + λ))² dMP + σ²(1 − γ)₊, by quadrature in 30 digits."""
     mp = references.mp
     for alpha in (0.4, 1.0, 3.0):
-        expected = references.integral(lambda h, a=alpha: (2 * h + mp.mpf("0.49") / a) * (0.3 / (h + 0.3)) ** 2, 1 / alpha)
+        expected = references.integral(
+            lambda h, a=alpha: (2 * h + mp.mpf("0.49") / a) * (0.3 / (h + 0.3)) ** 2, 1 / alpha
+        )
         total = float(expected) + 0.49 * max(0.0, 1 - 1 / alpha)
         risk = closed_forms.ridge(alpha, 0.3, signal_power=2.0, noise_std=0.7)
         np.testing.assert_allclose(risk.train_error, total, rtol=1e-12)
@@ -134,7 +138,9 @@ def test_transformations_agree_with_numbers(penalty: float) -> None:
         slopes = jax.vmap(jax.grad(error))(jnp.array([0.5, 2.0]))
         assert slopes.dtype == np.float64
     step = 1e-6
-    above, below = (closed_forms.ridge(np.array([0.5, 2.0]) + s, penalty, noise_std=0.5).test_error for s in (step, -step))
+    above, below = (
+        closed_forms.ridge(np.array([0.5, 2.0]) + s, penalty, noise_std=0.5).test_error for s in (step, -step)
+    )
     np.testing.assert_allclose(slopes, (above - below) / (2 * step), rtol=1e-6)
 
 

@@ -1,5 +1,7 @@
 """Spiked matrices and the edge of chaos against high precision, closed forms, and random matrices and networks."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -10,7 +12,7 @@ from dyntheory import closed_forms
 from dyntheory._precision import double_precision
 
 
-def _overlap(snr: mp.mpf) -> mp.mpf:
+def _overlap(snr: Any) -> Any:
     """Return E tanh(γ + √γ Z) by 40 digits of the trapezoid rule."""
     step, total = mp.mpf(1) / 50, mp.mpf(0)
     for k in range(-700, 701):
@@ -50,24 +52,24 @@ def test_large_signal_keeps_the_small_loss() -> None:
 
 
 def test_top_eigenvector_of_a_matrix() -> None:
-    """λ = 2, N = 400, 30 draws: eigenvalue and overlap as z-scores with an allowance of 3/N."""
-    rng, size, found = np.random.default_rng(1), 400, []
-    for _ in range(30):
+    """λ = 2, N = 150, 60 draws: eigenvalue and overlap as z-scores with an allowance of 3/N."""
+    rng, size, found = np.random.default_rng(1), 150, []
+    for _ in range(60):
         noise = rng.normal(size=(size, size))
         sign = rng.choice([-1.0, 1.0], size)
         values, vectors = np.linalg.eigh(2.0 * np.outer(sign, sign) / size + (noise + noise.T) / np.sqrt(2 * size))
         found.append([values[-1], (vectors[:, -1] @ sign) ** 2 / size])
-    mean, error = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / np.sqrt(30)
+    mean, error = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / np.sqrt(60)
     exact = np.array(closed_forms.spiked_wigner(2.0)[:2])
     assert np.all(error / exact < 0.01)
     assert np.all(np.abs(mean - exact) < 4 * error + 3 / size)
 
 
 def test_message_passing_climbs_to_the_fixed_point() -> None:
-    path = closed_forms.spiked_wigner_amp([1.5, 0.8], 0.01, num_steps=60)
+    path = closed_forms.spiked_wigner_amp([1.5, 0.8], [0.01, 0.01], num_steps=60)
     np.testing.assert_allclose(path[0, -1], closed_forms.spiked_wigner(1.5).bayes_overlap, rtol=1e-10)
     assert path.shape == (2, 61) and np.all(np.diff(path[0]) > -1e-15) and path[1, -1] < 1e-3
-    assert not np.any(closed_forms.spiked_wigner_amp(2.0, 0.0, num_steps=3))
+    assert not np.any(closed_forms.spiked_wigner_amp([2.0, 2.0], [0.0, 0.0], num_steps=60))
 
 
 def test_spike_has_derivatives() -> None:
@@ -122,18 +124,20 @@ def test_tanh_edge_agrees_with_high_precision(variance: float) -> None:
 
 
 def test_a_wide_network_at_the_edge_keeps_signal_and_gradient() -> None:
-    """tanh, 30 layers of 500 units, 20 draws: variance and gradient norm over layers 10–30 stay; He's (2, 0) does not."""
+    """tanh, 30 layers of 400 units, 12 draws: variance and gradient norm stay over layers 10–30; with (2, 0) not."""
     edge = closed_forms.edge_of_chaos("tanh", 0.5)
     kept, lost = (_depth_30(float(w), float(b), 0.5) for w, b in (edge, (2.0, 0.0)))
     mean, error = kept.mean(axis=0), kept.std(axis=0, ddof=1) / np.sqrt(len(kept))
     assert np.all(error < 0.05)
     assert np.all(np.abs(mean - [0.5, 0.0]) < 4 * error + 0.02)
-    assert lost[:, 1].mean() > 0.2  # growth of the squared gradient per layer, in its logarithm
+    assert lost[:, 1].mean() > 0.05 and np.all(
+        lost[:, 1] > 0
+    )  # growth of the squared gradient per layer, in its logarithm
 
 
 def _depth_30(weight: float, bias: float, variance: float) -> np.ndarray:
-    rng, size, found = np.random.default_rng(2), 500, []
-    for _ in range(20):
+    rng, size, found = np.random.default_rng(2), 400, []
+    for _ in range(12):
         h, tangent, norms, squares = rng.normal(size=size) * np.sqrt(variance), rng.normal(size=size), [], []
         for _ in range(30):
             w = rng.normal(size=(size, size)) * np.sqrt(weight / size)
