@@ -26,7 +26,7 @@ from dyntheory.status import DyntheoryWarning, Status
 from dyntheory.trajectory import Trajectory, load
 
 if TYPE_CHECKING:
-    from dyntheory import closed_forms, kernels, plot
+    from dyntheory import closed_forms, gallery, kernels, plot
 
 __all__ = [
     "MLP",
@@ -45,6 +45,7 @@ __all__ = [
     "__version__",
     "closed_forms",
     "compare",
+    "gallery",
     "gradient_descent",
     "kernels",
     "load",
@@ -59,6 +60,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("closed_forms", "kernels", "plot"):
+    if name in ("closed_forms", "gallery", "kernels", "plot"):
         return importlib.import_module(f"dyntheory.{name}")
     raise AttributeError(f"module 'dyntheory' has no attribute {name!r}")
