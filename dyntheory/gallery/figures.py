@@ -158,7 +158,7 @@ def _draw_early_stopping(data: EarlyStopping) -> Figure:
     lines = left.contour(alphas, data.times, errors.T, levels=levels, colors="white", linewidths=0.7)
     left.plot(alphas, data.best_time, color=ORANGE, lw=1.8, label="best time to stop")
     left.legend(loc="upper left", fontsize="small", framealpha=0.9)
-    bar = figure.colorbar(mesh, ax=left, extend="max", label="test error")
+    bar = figure.colorbar(mesh, ax=left, extend="max")
     bar.add_lines(lines)
     bar.set_ticks([0.3, 0.5, 1.0, 2.0, 4.0], labels=["0.3", "0.5", "1", "2", "4"])
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
