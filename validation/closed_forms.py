@@ -39,6 +39,7 @@ from typing import Any
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 import dyntheory as dt
 from dyntheory import closed_forms
@@ -86,19 +87,25 @@ def run(settings: Settings) -> tuple[dict[str, Case], dict[str, float]]:
 
 
 def draw(cases: dict[str, Case]) -> Figure:
-    """Draw lines between the formula's points (measured ones on top) for six of the cases."""
+    """Draw formulas as lines and means over runs as points for six of the cases."""
     figure = new_figure(10.5, 6.2)
     shown = ("ridgeless", "best ridge", "descent, α = 2", "power law", "diabetes", "digits")
     for axes, name, letter in zip(figure.subplots(2, 3).flat, shown, "abcdef", strict=True):
-        held = cases[name]
+        held, has_gamma = cases[name], "ridge" in name
         axis = held.axis + (0.5 if name.startswith("descent") else 0.0)
+        fine = np.linspace(0.2, 3.2, 400)
+        formula = closed_forms.ridgeless if name == "ridgeless" else closed_forms.optimal_ridge
         for k, (part, color, dash) in enumerate(zip(held.names, COLORS, ("-", "--", ":"), strict=False)):
-            label = part.replace("_", " ")
-            axes.plot(axis, held.expected[:, k], color=color, ls=dash, lw=1.5, label=label)
+            line = getattr(formula(1 / fine, noise_std=SIGMA), part) if has_gamma else held.expected[:, k]
+            axes.plot(fine if has_gamma else axis, line, color=color, ls=dash, lw=1.5, label=part.replace("_", " "))
             mean, bars = held.runs.mean(axis=0)[:, k], 2 * held.errors[:, k]
             axes.errorbar(axis, mean, bars, fmt="osD"[k], color=color, mfc="white", ms=4.5, capsize=2)
-        is_log = len(held.names) == 2
-        axes.set(xscale="log" if is_log else "linear", yscale="log" if name == "power law" else "linear")
+        if has_gamma:
+            axes.set_ylim(-0.05, 1.6 if name == "ridgeless" else 0.8)
+        else:
+            axes.set(xscale="log", yscale="log" if name == "power law" else "linear")
+            axes.set_xticks(axis, [f"{x:g}" for x in held.axis])
+            axes.xaxis.set_minor_locator(NullLocator())
         finish(axes, XLABELS[name], "mean squared error", f"({letter}) {TITLES[name]}")
         axes.legend(frameon=False, fontsize="small")
     return figure
@@ -107,7 +114,7 @@ def draw(cases: dict[str, Case]) -> Figure:
 XLABELS = {
     "ridgeless": r"$\gamma = d/n$",
     "best ridge": r"$\gamma = d/n$",
-    "descent, α = 2": r"step $t$ + 1/2",
+    "descent, α = 2": "step $t$ (drawn at $t$ + 1/2)",
     "power law": "number of samples $n$",
     "diabetes": "number of samples $n$",
     "digits": "number of samples $n$",
