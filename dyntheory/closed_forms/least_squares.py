@@ -233,9 +233,9 @@ def _ridgeless(alpha: Array, power: Array, sigma: Array) -> Risk:
 @jax.jit
 def _ridge(alpha: Array, penalty: Array, power: Array, sigma: Array) -> Risk:
     kappa, rho, total = _roots(alpha, penalty)
-    noise, divisor = sigma**2, (1 + kappa) * total
-    bias = ratio_or(power * kappa**2, divisor, 0.0)
-    variance = ratio_or(noise / alpha, divisor, jnp.where(noise > 0, jnp.inf, 0.0))
+    noise, held = sigma**2, 1 + kappa
+    bias = power * (kappa / held) * ratio_or(kappa, total, 0.0)
+    variance = ratio_or(noise / (alpha * held), total, jnp.where(noise > 0, jnp.inf, 0.0))
     train = rho**2 * (bias + jnp.where(rho > 0, variance, 0.0) + noise)
     return risk_of(bias, variance, noise, train)
 
@@ -244,8 +244,9 @@ def _roots(alpha: Array, penalty: Array) -> tuple[Array, Array, Array]:
     """Return κ, ρ = λ/κ and s = κ + ρ, the small one of κ and ρ from the large one."""
     gap = (alpha - 1) / alpha  # 1 − γ, exact beside α = 1
     difference = gap - penalty  # ρ − κ
-    square = jnp.square(difference) + 4 * penalty
-    total = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+    scale = jax.lax.stop_gradient(jnp.maximum(jnp.abs(difference), 1.0))  # no square overflows
+    square = jnp.square(difference / scale) + 4 * penalty / scale / scale
+    total = jnp.where(square > 0, scale * jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
     large = (total + jnp.abs(difference)) / 2
     small = ratio_or(penalty, large, 0.0)
     is_rho = difference > 0
