@@ -48,7 +48,7 @@ def least_squares_gd(
     samples_per_feature: ArrayLike,
     learning_rate: ArrayLike,
     *,
-    steps: ArrayLike,
+    steps: ArrayLike | range,
     signal_power: ArrayLike = 1.0,
     initial_power: ArrayLike = 0.0,
     noise_std: ArrayLike = 0.0,
@@ -66,7 +66,7 @@ def least_squares_gd(
     Args:
         samples_per_feature: α = n/d, positive.
         learning_rate: η, zero or positive.
-        steps: t, integers, zero or positive, (..., T).
+        steps: t, integers, zero or positive, (..., T); a `range` too.
         signal_power: E w*².
         initial_power: E w⁰².
         noise_std: σ.
@@ -89,6 +89,7 @@ def least_squares_gd(
     """
     _check(samples_per_feature, signal_power, initial_power, noise_std)
     check_nonnegative("learning_rate", learning_rate)
+    steps = np.asarray(steps) if isinstance(steps, range) else steps
     _check_steps(steps)
     if num_nodes is None:
         last = _largest("steps", steps)
