@@ -39,7 +39,7 @@ from dyntheory.status import DyntheoryWarning, Status
 from dyntheory.trajectory import Trajectory, load
 
 if TYPE_CHECKING:
-    from dyntheory import kernels, plot, priors
+    from dyntheory import closed_forms, gallery, kernels, plot, priors
 
 __all__ = [
     "MLP",
@@ -57,11 +57,13 @@ __all__ = [
     "Trajectory",
     "__version__",
     "bayes_amp",
+    "closed_forms",
     "compare",
     "dropout",
     "fista",
     "flax_hyperparameters",
     "from_flax_hyperparameters",
+    "gallery",
     "generalized_amp",
     "gradient_descent",
     "ista",
@@ -83,6 +85,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("kernels", "plot", "priors"):
+    if name in ("closed_forms", "gallery", "kernels", "plot", "priors"):
         return importlib.import_module(f"dyntheory.{name}")
     raise AttributeError(f"module 'dyntheory' has no attribute {name!r}")

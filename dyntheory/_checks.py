@@ -56,6 +56,11 @@ def check_nonnegative(name: str, value: Any, meaning: str = "") -> None:
     _require(name, value, "zero or positive" + (f" ({meaning})" if meaning else ""), lambda a: a >= 0)
 
 
+def check_fraction(name: str, value: Any) -> None:
+    """Require numbers between zero and one, both included."""
+    _require(name, value, "between 0 and 1", lambda a: (a >= 0) & (a <= 1))
+
+
 def check_finite(name: str, value: Any) -> None:
     """Require finite numbers."""
     _require(name, value, "finite", lambda a: np.ones(a.shape, bool))

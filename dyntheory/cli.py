@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -30,6 +30,7 @@ A problem is a TOML file: what the data are, which network, which optimizer, how
   dyntheory predict problem.toml --set num_steps=50 --set method.learning_rate=0.1
   dyntheory compare problem.toml --plot curves.png    theory and simulation on one figure, and a verdict
   dyntheory compare problem.toml --out curves.nc      the numbers, as NetCDF
+  dyntheory closed-form double-descent --plot out.png a picture of the field: formulas beside least squares
   dyntheory doctor                                    is the installation sound?
 
 Exit status: 0 done (compare: agreement), 1 disagreement or a failed self-check, 2 bad input,
@@ -100,6 +101,31 @@ def compare(task: Arguments) -> int:
     return _perform(task, ("theory", "simulation"))
 
 
+def closed_form(
+    picture: tyro.conf.Positional[Literal["double-descent", "benign-overfitting", "early-stopping"]],
+    *,
+    plot: Annotated[Path | None, tyro.conf.arg(metavar="FIGURE")] = None,
+    force: Flag = False,
+) -> int:
+    """Compute one of the pictures of the field from closed forms, with least squares on random data beside them.
+
+    Args:
+        picture: which one.
+        plot: draw it into this file: .png, .svg or .pdf.
+        force: replace the file if it exists.
+    """
+    _check_figure(plot, force=force)
+    from dyntheory.gallery import PICTURES, draw, summary
+    from dyntheory.plot import save_figure
+
+    data = PICTURES[picture].compute()
+    print(f"{picture}: {summary(data)}.")
+    if plot is not None:
+        save_figure(draw(data), plot, force=force)
+        print(f"Wrote {plot}")
+    return AGREES
+
+
 def doctor() -> int:
     """Print versions, devices and precision, and check a prediction against a formula."""
     from dyntheory.doctor import examine
@@ -122,7 +148,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"dyntheory {__version__}")
         return AGREES
-    commands = {"new": new, "predict": predict, "simulate": simulate, "compare": compare, "doctor": doctor}
+    commands = {
+        "new": new,
+        "predict": predict,
+        "simulate": simulate,
+        "compare": compare,
+        "closed-form": closed_form,
+        "doctor": doctor,
+    }
     try:
         return tyro.extras.subcommand_cli_from_dict(
             commands, prog="dyntheory", description=DESCRIPTION, args=_repeat_set(arguments or ["--help"])
@@ -192,18 +225,27 @@ def _planned_files(task: Task, sides: tuple[str, ...]) -> dict[str, Path]:
     """Return where the numbers go; refuse names that cannot be written before anything is computed."""
     from dyntheory.files import check_destination
 
-    if task.plot is not None and task.plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise ValueError(f"--plot takes a file that ends in .png, .svg or .pdf, got '{task.plot}'.")
+    _check_figure(task.plot, force=task.force)
     if task.out is not None and task.out.suffix != ".nc":
         raise ValueError(f"--out takes a file that ends in .nc, got '{task.out}'.")
     files: dict[str, Path] = {}
     if task.out is not None:
         out = task.out
         files = {side: out if len(sides) == 1 else out.with_suffix(f".{side}.nc") for side in sides}
-    for path in (task.plot, *files.values()):
-        if path is not None:
-            check_destination(path, force=task.force)
+    for path in files.values():
+        check_destination(path, force=task.force)
     return files
+
+
+def _check_figure(path: Path | None, *, force: bool) -> None:
+    """Refuse a name that cannot be written, before anything is computed."""
+    from dyntheory.files import check_destination
+
+    if path is None:
+        return
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"--plot takes a file that ends in .png, .svg or .pdf, got '{path}'.")
+    check_destination(path, force=force)
 
 
 def _compute(problem: Problem, side: str, arguments: dict[str, Any]) -> Trajectory:

@@ -113,12 +113,15 @@ def _at(spectrum: Spectrum, count: Array, ridge: Number, noise_std: Number) -> L
     values = spectrum.eigenvalues
     kappa = effective_ridge(values, count, count * ridge + spectrum.tail)
     learned = jnp.where(values > 0, values / jnp.where(values > 0, values + kappa, 1.0), 0.0)
-    free = 1 - jnp.sum(learned**2) / count
+    is_regular = kappa > 0
+    safe_kappa = jnp.where(is_regular, kappa, 1.0)
+    curvature = jnp.sum(jnp.where(values > 0, learned * kappa / (values + safe_kappa), 0.0))
+    held = curvature + (count * ridge + spectrum.tail) / safe_kappa
+    free = jnp.where(is_regular, held, count - jnp.sum(values > 0)) / count  # 1 − Σ L²/n, without its cancellation
     overfitting = jnp.where(free > 0, 1 / jnp.where(free > 0, free, 1.0), jnp.where(free == 0, jnp.inf, 0.0))
     excess = jnp.sum((1 - learned) ** 2 * spectrum.power) + spectrum.unlearnable + noise_std**2
     error = overfitting * excess
-    is_regular = kappa > 0
-    fraction = ridge / jnp.where(is_regular, kappa, 1.0)
+    fraction = ridge / safe_kappa
     overdetermined = (1 - jnp.sum(learned) / count) * excess  # κ = 0: p modes fitted, of n
     train = jnp.where(is_regular, fraction**2 * error, overdetermined)
     return LearningCurve(count, error, train, overfitting, kappa, learned)
@@ -127,18 +130,22 @@ def _at(spectrum: Spectrum, count: Array, ridge: Number, noise_std: Number) -> L
 def effective_ridge(eigenvalues: Float[Array, "p"], count: Array, total_ridge: Number) -> Array:
     """Return κ, the positive root of n = Σ s/(s + κ) + (n λ + tail)/κ; zero if n λ = 0 and n is at least the rank.
 
-    Bisection in log κ, then Newton steps that carry the derivatives.
+    Bisection in log κ, then Newton steps that carry the derivatives. Of a mode with s > κ the sum takes
+    1 − κ/(s + κ), whose 1 is counted exactly: nothing cancels beside the interpolation threshold, and κ has all its
+    digits for every n, λ and spectrum.
     """
     positive = eigenvalues > 0
     safe = jnp.where(positive, eigenvalues, 1.0)
 
     def excess(logarithm: Array) -> Array:
         kappa = jnp.exp(logarithm)
-        return jnp.sum(jnp.where(positive, safe / (safe + kappa), 0.0)) + total_ridge / kappa - count
+        is_large = positive & (safe > kappa)
+        small_parts = jnp.where(is_large, -kappa / (safe + kappa), jnp.where(positive, safe / (safe + kappa), 0.0))
+        return jnp.sum(small_parts) + total_ridge / kappa - (count - jnp.sum(is_large))
 
     rank, smallest = jnp.sum(positive), jnp.min(jnp.where(positive, eigenvalues, jnp.inf))
     exists = (total_ridge > 0) | (rank > count)
-    spare = jnp.maximum(rank / count - 1, jnp.finfo(eigenvalues.dtype).eps)
+    spare = jnp.maximum((rank - count) / count, jnp.finfo(eigenvalues.dtype).tiny)
     below = jnp.maximum(total_ridge / count, jnp.where(rank > count, smallest * spare, 0.0))
     above = (jnp.sum(eigenvalues) + total_ridge) / count
     ends = jnp.log(jnp.where(exists, below, 1.0)), jnp.log(jnp.where(exists, above, 2.0))

@@ -1,0 +1,46 @@
+"""Reference formulas of the field in closed form: nothing is iterated to a limit of its own, nothing is simulated.
+
+float64 throughout, arrays broadcast, safe under jit, vmap and grad; results are named tuples of arrays. Penalties are
+those of (1/n)‖y − Xb‖² + λ‖b‖², errors carry no factor ½, α = n/d is `samples_per_feature`.
+"""
+
+from dyntheory.closed_forms import marchenko_pastur
+from dyntheory.closed_forms.edge_of_chaos import EdgeOfChaos, edge_of_chaos
+from dyntheory.closed_forms.gradient_descent import Curve, least_squares_flow, least_squares_gd
+from dyntheory.closed_forms.least_squares import (
+    Risk,
+    misspecified,
+    optimal_penalty,
+    optimal_ridge,
+    ridge,
+    ridgeless,
+)
+from dyntheory.closed_forms.power_law import PowerLawRisk, power_law
+from dyntheory.closed_forms.rational import rational_gd
+from dyntheory.closed_forms.spectral import DataSpectrum, SpectralRisk, from_data, ridge_general
+from dyntheory.closed_forms.spiked_wigner import SpikedWigner, spiked_wigner, spiked_wigner_amp
+
+__all__ = [
+    "Curve",
+    "DataSpectrum",
+    "EdgeOfChaos",
+    "PowerLawRisk",
+    "Risk",
+    "SpectralRisk",
+    "SpikedWigner",
+    "edge_of_chaos",
+    "from_data",
+    "least_squares_flow",
+    "least_squares_gd",
+    "marchenko_pastur",
+    "misspecified",
+    "optimal_penalty",
+    "optimal_ridge",
+    "power_law",
+    "rational_gd",
+    "ridge",
+    "ridge_general",
+    "ridgeless",
+    "spiked_wigner",
+    "spiked_wigner_amp",
+]
