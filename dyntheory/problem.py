@@ -18,6 +18,7 @@ from dyntheory._version import __version__
 from dyntheory.first_layer import FirstLayer, joint_second_moment
 from dyntheory.law import TeacherStudent
 from dyntheory.method import GeneralFirstOrderMethod
+from dyntheory.method_check import check_maps
 from dyntheory.randomness import stream
 
 
@@ -73,6 +74,7 @@ def prepare(
     heads = drawn if head is None else (_check_head(as_double(head), drawn[0]),)
     joint = joint_second_moment(layer, law.teacher_moment, method.num_units)
     _check_shapes(law, method, heads[0])
+    check_maps(law, method, heads[0])
     draw = None if layer is None else layer.draw
     return PreparedProblem(law, method, heads, joint, draw)
 

@@ -40,9 +40,13 @@ def reported_fields(solved: Any, num_teacher_units: int) -> dict[str, Any]:
 
 
 def has_diverged(train_loss: np.ndarray) -> np.ndarray:
-    """Return where a training loss, steps along the last axis, is not finite or has grown 10¹⁰-fold."""
+    """Return where a training loss, steps along the last axis, is not finite or has grown 10¹⁰-fold.
+
+    A loss that starts at zero has no scale to grow from: only what is not finite counts then.
+    """
     with np.errstate(all="ignore"):
-        return ~(train_loss <= DIVERGED_GROWTH * np.maximum(train_loss[..., :1], 1e-300))
+        first = train_loss[..., :1]
+        return ~(train_loss <= np.where(first > 0, DIVERGED_GROWTH * first, np.finfo(float).max))
 
 
 class Preactivations(NamedTuple):

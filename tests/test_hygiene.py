@@ -39,6 +39,7 @@ ROOMS = (
     ("law", "first_layer", "inputs", "datasets"),
     ("kernels.bridge",),
     ("method",),
+    ("method_check",),
     ("methods.row_wise",),
     ("methods.hyperparameters",),
     ("methods.gradient_descent", "methods.flax_dictionary", "methods.randomised", "methods.amp"),
