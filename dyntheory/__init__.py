@@ -26,7 +26,7 @@ from dyntheory.status import DyntheoryWarning, Status
 from dyntheory.trajectory import Trajectory, load
 
 if TYPE_CHECKING:
-    from dyntheory import kernels, plot
+    from dyntheory import closed_forms, kernels, plot, priors
 
 __all__ = [
     "MLP",
@@ -43,6 +43,7 @@ __all__ = [
     "TeacherStudent",
     "Trajectory",
     "__version__",
+    "closed_forms",
     "compare",
     "gradient_descent",
     "kernels",
@@ -50,6 +51,7 @@ __all__ = [
     "plot",
     "predict",
     "prediction_cost",
+    "priors",
     "responses",
     "sensitivity",
     "simulate",
@@ -58,6 +60,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("kernels", "plot"):
+    if name in ("closed_forms", "kernels", "plot", "priors"):
         return importlib.import_module(f"dyntheory.{name}")
     raise AttributeError(f"module 'dyntheory' has no attribute {name!r}")
