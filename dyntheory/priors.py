@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyntheory._checks import check_finite, check_nonnegative, check_positive, is_concrete
-from dyntheory._typing import Array, ArrayLike, Key
+from dyntheory._typing import Array, ArrayLike, Key, Number
 
 NUM_BISECTIONS = 200
 LAPLACE_STEP, LAPLACE_RANGE = 0.1, (-4.6, 4.2)
@@ -98,7 +98,7 @@ class Prior:
         component = jax.random.choice(which, len(m), shape, p=p)
         return m[component] + s[component] * jax.random.normal(noise, shape, m.dtype)
 
-    def _posterior(self, y: ArrayLike, noise_variance: ArrayLike) -> tuple[Array, Array, Array]:
+    def _posterior(self, y: ArrayLike, noise_variance: Number) -> tuple[Array, Array, Array]:
         """Return log density of y and, per component on the last axis, its weight and posterior mean."""
         observed = jnp.asarray(y)[..., None]
         p, m, s = (field.reshape((1,) * (observed.ndim - 1) + (-1,)) for field in self._components())
@@ -107,16 +107,16 @@ class Prior:
         density = jax.scipy.special.logsumexp(weight, axis=-1)
         return density, jnp.exp(weight - density[..., None]), (m * noise_variance + s**2 * observed) / spread
 
-    def log_density(self, y: ArrayLike, noise_variance: ArrayLike) -> Array:
+    def log_density(self, y: ArrayLike, noise_variance: Number) -> Array:
         """Return the log density of y = w + √noise_variance · ξ."""
         return self._posterior(y, noise_variance)[0]
 
-    def posterior_mean(self, y: ArrayLike, noise_variance: ArrayLike) -> Array:
+    def posterior_mean(self, y: ArrayLike, noise_variance: Number) -> Array:
         """Return E[w | w + √noise_variance · ξ = y]."""
         _, weight, mean = self._posterior(y, noise_variance)
         return jnp.sum(weight * mean, axis=-1)
 
-    def posterior_variance(self, y: ArrayLike, noise_variance: ArrayLike) -> Array:
+    def posterior_variance(self, y: ArrayLike, noise_variance: Number) -> Array:
         """Return Var(w | w + √noise_variance · ξ = y), a sum of positive terms."""
         _, weight, mean = self._posterior(y, noise_variance)
         s = self._components()[2].reshape((1,) * (mean.ndim - 1) + (-1,))

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from dyntheory._checks import check_count, check_nonnegative, check_positive
+from dyntheory._checks import check_count, check_nonnegative, check_positive, is_concrete
 from dyntheory._typing import Array, ArrayLike
 from dyntheory.closed_forms.grid import over_grid
 from dyntheory.closed_forms.soft_threshold import threshold_moments, upper_moments
@@ -67,6 +68,7 @@ def lasso(samples_per_feature: ArrayLike, *, penalty: ArrayLike, prior: Prior, n
 
     Raises:
         ValueError: a number outside its range.
+        ArithmeticError: the fixed point was not found (NaN where traced).
 
     Example:
         >>> from dyntheory.priors import bernoulli_gauss
@@ -81,7 +83,12 @@ def lasso(samples_per_feature: ArrayLike, *, penalty: ArrayLike, prior: Prior, n
     check_nonnegative("noise_std", noise_std)
     _check_prior(prior)
 
-    return over_grid(_risk, samples_per_feature, penalty, noise_std, held=(prior,))
+    risk = over_grid(_risk, samples_per_feature, penalty, noise_std, held=(prior,))
+    if is_concrete(risk.condition) and not np.all(np.isfinite(risk.condition)):
+        raise ArithmeticError(
+            "The fixed point was not found for some parameters: move `penalty` or `noise_std` a little."
+        )
+    return risk
 
 
 def lasso_state_evolution(

@@ -44,7 +44,7 @@ def test_fixed_point_to_its_condition(case: tuple[float, float, float, float]) -
     alpha, penalty, density, noise = case
     risk = lasso(alpha, penalty=penalty, prior=priors.bernoulli_gauss(density), noise_std=noise)
 
-    def equations(tau: mp.mpf, theta: mp.mpf) -> list[mp.mpf]:
+    def equations(tau: mp.mpf, theta: mp.mpf) -> list[Any]:
         error, active = _published(tau, theta, density, 1.0)
         return [
             (mp.mpf(noise) ** 2 + error) / (alpha * tau**2) - 1,
