@@ -81,7 +81,7 @@ class TeacherStudent:
         wrong = [one for one in self.teacher_priors or () if isinstance(one, type) or not _is_prior(one)]
         if wrong or self.teacher_prior == ():
             raise TypeError(
-                "`teacher_prior` must be one of `dyntheory.priors`, such as BernoulliGauss(density=0.1), or one for "
+                "`teacher_prior` must be one of `dyntheory.priors`, such as bernoulli_gauss(0.1), or one for "
                 f"each direction, got {wrong[0] if wrong else ()!r}."
             )
 

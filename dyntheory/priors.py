@@ -1,7 +1,9 @@
-"""Laws of the entries of a teacher or a signal: quantiles, second moments, posterior means in Gaussian noise.
+"""Laws of one weight of a teacher or a signal: quantiles, second moments, posterior means in Gaussian noise.
 
 Linear algorithms see second moments only. Thresholds, signs and Bayes-optimal denoisers see the law itself, so feature
-nodes and simulations draw their teachers from it.
+nodes and simulations draw their teachers from it. Finite mixtures of Gaussians cover sparse, discrete and Gaussian laws
+exactly; the Laplace law is a continuous mixture over variances, discretised by the double exponential rule to rounding.
+`QuantilePrior` is any other law.
 """
 
 from __future__ import annotations
@@ -13,172 +15,187 @@ from typing import Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import ndtr, ndtri
+from jax.scipy.special import ndtr
 
-from dyntheory._checks import check_nonnegative, check_positive, check_scalar, is_concrete
-from dyntheory._typing import Array, Number
+from dyntheory._checks import check_finite, check_nonnegative, check_positive, is_concrete
+from dyntheory._typing import Array, ArrayLike, Key, Number
 
+NUM_BISECTIONS = 64
+LAPLACE_STEP, LAPLACE_RANGE = 0.1, (-4.6, 4.2)
 GRID = np.linspace(-8.2, 8.2, 4096)  # normal coordinates of a trapezoidal rule; 1 − Φ(8.2) is still above rounding
 GRID_WEIGHTS = np.exp(-0.5 * GRID**2) / np.exp(-0.5 * GRID**2).sum()
 
 
 @runtime_checkable
 class Prior(Protocol):
-    """The law of one entry."""
+    """The law of one weight w."""
 
     @property
     def second_moment(self) -> Array:
-        """E X²."""
+        """E w²."""
         ...
 
-    def quantile(self, u: Array) -> Array:
-        """Return the value below which a part u of the entries lies, entry by entry."""
+    def quantile(self, u: ArrayLike) -> Array:
+        """Return the smallest w with P(≤ w) ≥ u, entry by entry, for u inside (0, 1)."""
         ...
 
-    def posterior_mean(self, observed: Array, noise_variance: Array) -> Array:
-        """Return E[X | X + √v Z = observed] for noise variances v > 0, entry by entry."""
+    def posterior_mean(self, y: ArrayLike, noise_variance: Number) -> Array:
+        """Return E[w | w + √noise_variance · ξ = y], entry by entry."""
         ...
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class GaussianPrior:
-    """Entries N(0, variance).
+class GaussianMixture:
+    """The law Σ_k p_k N(m_k, s_k²); s_k = 0 is a point mass.
+
+    Gaussian noise turns such a mixture into another one, so posterior means and every expectation that message passing
+    needs are sums over its components.
 
     Args:
-        variance: zero or positive.
-    """
-
-    variance: Number = 1.0
-
-    def __post_init__(self) -> None:
-        check_scalar("variance", self.variance)
-        check_nonnegative("variance", self.variance)
-
-    @property
-    def second_moment(self) -> Array:
-        """E X²."""
-        return jnp.asarray(self.variance, float)
-
-    def quantile(self, u: Array) -> Array:
-        """Return √variance Φ⁻¹(u)."""
-        return jnp.sqrt(self.second_moment) * ndtri(u)
-
-    def posterior_mean(self, observed: Array, noise_variance: Array) -> Array:
-        """Return the observed value times variance/(variance + v)."""
-        return observed * self.second_moment / (self.second_moment + noise_variance)
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class BernoulliGauss:
-    """Entries that are zero but for a part `density`, which is N(0, variance): a sparse signal.
-
-    Args:
-        density: ε in (0, 1].
-        variance: of the entries that are not zero, positive.
+        probabilities: p_k, positive, with sum 1, shape (K,).
+        means: m_k.
+        stds: s_k, zero or positive.
 
     Raises:
-        ValueError: a number outside its range.
+        ValueError: a number outside its range, different shapes, probabilities that do not sum to one.
 
     Example:
-        >>> round(float(BernoulliGauss(density=0.2, variance=2.0).second_moment), 6)
-        0.4
-
-    Reference: `donoho2009message`, as a sparse signal.
+        >>> float(bernoulli_gauss(0.25, std=2.0).second_moment)
+        1.0
     """
 
-    density: Number
-    variance: Number = 1.0
+    probabilities: ArrayLike
+    means: ArrayLike
+    stds: ArrayLike
 
     def __post_init__(self) -> None:
-        check_scalar("density", self.density)
-        check_scalar("variance", self.variance)
-        check_positive("variance", self.variance)
-        if is_concrete(self.density) and not 0 < float(self.density) <= 1:
-            raise ValueError(f"`density` must be in (0, 1], it is a part of the entries, got {self.density}.")
+        fields = (self.probabilities, self.means, self.stds)
+        if not all(map(is_concrete, fields)):
+            return
+        check_nonnegative("probabilities", self.probabilities)
+        check_finite("means", self.means)
+        check_nonnegative("stds", self.stds)
+        if len({np.shape(field) for field in fields}) > 1 or np.ndim(self.means) == 0:
+            raise ValueError(f"A prior needs three arrays of one shape (K,), got {[np.shape(f) for f in fields]}.")
+        total = np.sum(np.asarray(self.probabilities), axis=-1)
+        if np.any(np.abs(total - 1) > 1e-6):
+            raise ValueError(f"`probabilities` must sum to 1, got a sum of {total}.")
+
+    def _components(self) -> tuple[Array, Array, Array]:
+        return jnp.asarray(self.probabilities), jnp.asarray(self.means), jnp.asarray(self.stds)
 
     @property
     def second_moment(self) -> Array:
-        """E X² = ε variance."""
-        return jnp.asarray(self.density, float) * self.variance
+        """E w², a scalar."""
+        p, m, s = self._components()
+        return jnp.sum(p * (m**2 + s**2))
 
-    def quantile(self, u: Array) -> Array:
-        """Return the Gaussian quantile of the part below zero or above it, zero between."""
-        low, high = 0.5 * self.density, 1.0 - 0.5 * self.density
-        inner = jnp.where(u < low, u, jnp.where(u > high, u - (1.0 - self.density), low)) / self.density
-        return jnp.where((u < low) | (u > high), jnp.sqrt(jnp.asarray(self.variance, float)) * ndtri(inner), 0.0)
+    def cdf(self, value: Array) -> Array:
+        """Return P(w ≤ value)."""
+        p, m, s = self._components()
+        distance = jnp.asarray(value)[..., None] - m.reshape((1,) * jnp.ndim(value) + (-1,))
+        smooth = jax.scipy.special.ndtr(distance / jnp.where(s > 0, s, 1.0).reshape((1,) * jnp.ndim(value) + (-1,)))
+        below = jnp.where(s.reshape((1,) * jnp.ndim(value) + (-1,)) > 0, smooth, (distance >= 0).astype(smooth.dtype))
+        return jnp.sum(p.reshape((1,) * jnp.ndim(value) + (-1,)) * below, axis=-1)
 
-    def posterior_mean(self, observed: Array, noise_variance: Array) -> Array:
-        """Return π(r) r variance/(variance + v), π(r) the posterior probability that the entry is not zero."""
-        total = self.variance + noise_variance
-        log_odds = (
-            jnp.log(self.density)
-            - jnp.log1p(-self.density)
-            + 0.5 * jnp.log(noise_variance / total)
-            + 0.5 * jnp.square(observed) * (1.0 / noise_variance - 1.0 / total)
-        )
-        return jax.nn.sigmoid(log_odds) * observed * self.variance / total
+    def quantile(self, u: ArrayLike) -> Array:
+        """Return the smallest w with P(≤ w) ≥ u, for u inside (0, 1); values of point masses come out exactly."""
+        levels = jnp.asarray(u)
+        p, m, s = self._components()
+        reach = jnp.max(jnp.abs(m) + 40 * s)
+
+        def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+            middle = (ends[0] + ends[1]) / 2
+            enough = self.cdf(middle) >= levels
+            return jnp.where(enough, ends[0], middle), jnp.where(enough, middle, ends[1])
+
+        ends = jnp.full_like(levels, -reach), jnp.full_like(levels, reach)
+        found = jax.lax.fori_loop(0, NUM_BISECTIONS, halve, ends)[1]
+        for k in range(len(m)):
+            above = self.cdf(m[k])
+            jump = jnp.sum(jnp.where((s == 0) & (m == m[k]), p, 0.0))
+            found = jnp.where((levels <= above) & (levels > above - jump), m[k], found)
+        return found
+
+    def sample(self, key: Key, shape: tuple[int, ...]) -> Array:
+        """Draw independent weights."""
+        p, m, s = self._components()
+        which, noise = jax.random.split(key)
+        component = jax.random.choice(which, len(m), shape, p=p)
+        return m[component] + s[component] * jax.random.normal(noise, shape, m.dtype)
+
+    def _posterior(self, y: ArrayLike, noise_variance: Number) -> tuple[Array, Array, Array]:
+        """Return log density of y and, per component on the last axis, its weight and posterior mean."""
+        observed = jnp.asarray(y)[..., None]
+        p, m, s = (field.reshape((1,) * (observed.ndim - 1) + (-1,)) for field in self._components())
+        spread = s**2 + noise_variance
+        weight = jnp.log(p) - (observed - m) ** 2 / (2 * spread) - jnp.log(2 * jnp.pi * spread) / 2
+        density = jax.scipy.special.logsumexp(weight, axis=-1)
+        return density, jnp.exp(weight - density[..., None]), (m * noise_variance + s**2 * observed) / spread
+
+    def log_density(self, y: ArrayLike, noise_variance: Number) -> Array:
+        """Return the log density of y = w + √noise_variance · ξ."""
+        return self._posterior(y, noise_variance)[0]
+
+    def posterior_mean(self, y: ArrayLike, noise_variance: Number) -> Array:
+        """Return E[w | w + √noise_variance · ξ = y]."""
+        _, weight, mean = self._posterior(y, noise_variance)
+        return jnp.sum(weight * mean, axis=-1)
+
+    def posterior_variance(self, y: ArrayLike, noise_variance: Number) -> Array:
+        """Return Var(w | w + √noise_variance · ξ = y), a sum of positive terms."""
+        _, weight, mean = self._posterior(y, noise_variance)
+        s = self._components()[2].reshape((1,) * (mean.ndim - 1) + (-1,))
+        centre = jnp.sum(weight * mean, axis=-1, keepdims=True)
+        within = s**2 * noise_variance / (s**2 + noise_variance)
+        return jnp.sum(weight * (within + (mean - centre) ** 2), axis=-1)
 
 
-@dataclasses.dataclass(frozen=True)
-class Rademacher:
-    """Entries ±1 with equal probability."""
-
-    @property
-    def second_moment(self) -> Array:
-        """E X² = 1."""
-        return jnp.ones(())
-
-    def quantile(self, u: Array) -> Array:
-        """Return the sign of u − ½."""
-        return jnp.where(u < 0.5, -1.0, 1.0)
-
-    def posterior_mean(self, observed: Array, noise_variance: Array) -> Array:
-        """Return tanh(r/v)."""
-        return jnp.tanh(observed / noise_variance)
+def gaussian(std: float = 1.0, *, mean: float = 0.0) -> GaussianMixture:
+    """Return N(mean, std²)."""
+    check_positive("std", std)
+    return GaussianMixture(np.ones(1), np.array([mean]), np.array([std]))
 
 
-jax.tree_util.register_static(Rademacher)
+def bernoulli_gauss(density: float, *, std: float = 1.0) -> GaussianMixture:
+    """Return zero with probability 1 − density, else N(0, std²); 0 < density ≤ 1."""
+    _check_density(density)
+    check_positive("std", std)
+    return GaussianMixture(np.array([1 - density, density]), np.zeros(2), np.array([0.0, std]))
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Laplace:
-    """Entries with density exp(−|x|/scale)/(2 scale).
+def rademacher(scale: float = 1.0, *, density: float = 1.0) -> GaussianMixture:
+    """Return ±scale with probability density/2 each, else zero."""
+    _check_density(density)
+    check_positive("scale", scale)
+    return discrete([-scale, 0.0, scale], probabilities=[density / 2, 1 - density, density / 2])
 
-    Args:
-        scale: positive; E X² = 2 scale².
+
+def discrete(values: ArrayLike, *, probabilities: ArrayLike) -> GaussianMixture:
+    """Return a law on finitely many values."""
+    points = np.asarray(values, dtype=float)
+    return GaussianMixture(np.asarray(probabilities, dtype=float), points, np.zeros_like(points))
+
+
+def laplace(scale: float = 1.0) -> GaussianMixture:
+    """Return the density e^{−|w|/scale}/(2 scale), as a mixture over variances 2 scale² E with E exponential.
+
+    Probabilities are normalised to sum to one; what the rule leaves out is below 1e-13.
     """
+    check_positive("scale", scale)
+    x = np.arange(*LAPLACE_RANGE, LAPLACE_STEP)
+    level = np.exp(x - np.exp(-x))
+    weight = LAPLACE_STEP * np.exp(-level) * level * (1 + np.exp(-x))
+    kept = weight > 1e-25
+    stds = scale * np.sqrt(2 * level[kept])
+    return GaussianMixture(weight[kept] / weight[kept].sum(), np.zeros_like(stds), stds)
 
-    scale: Number = 1.0
 
-    def __post_init__(self) -> None:
-        check_scalar("scale", self.scale)
-        check_positive("scale", self.scale)
-
-    @property
-    def second_moment(self) -> Array:
-        """E X² = 2 scale²."""
-        return 2.0 * jnp.square(jnp.asarray(self.scale, float))
-
-    def quantile(self, u: Array) -> Array:
-        """Return ∓ scale log(2 min(u, 1 − u))."""
-        tail = -self.scale * jnp.log(2.0 * jnp.minimum(u, 1.0 - u))
-        return jnp.where(u < 0.5, -tail, tail)
-
-    def posterior_mean(self, observed: Array, noise_variance: Array) -> Array:
-        """Return r − v/scale · (the posterior probability that X > 0 minus that of X < 0)."""
-        noise = jnp.sqrt(noise_variance)
-        shift = noise_variance / self.scale
-        # log of e^{∓ r/scale} Φ((±r − shift)/noise), the weights of X > 0 and X < 0 but for a common factor.
-        above = -observed / self.scale + jax.scipy.special.log_ndtr((observed - shift) / noise)
-        below = observed / self.scale + jax.scipy.special.log_ndtr((-observed - shift) / noise)
-        both = jnp.logaddexp(above, below)
-        pdf = jnp.exp(-0.5 * jnp.square((observed - shift) / noise) - observed / self.scale - both)
-        other = jnp.exp(-0.5 * jnp.square((observed + shift) / noise) + observed / self.scale - both)
-        edge = noise * (pdf - other) / jnp.sqrt(2.0 * jnp.pi)
-        return jnp.exp(above - both) * (observed - shift) + jnp.exp(below - both) * (observed + shift) + edge
+def _check_density(density: float) -> None:
+    check_positive("density", density)
+    if not density <= 1:
+        raise ValueError(f"`density` must be at most 1 (it is a probability), got {density}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,11 +221,11 @@ class QuantilePrior:
         """E X², by quadrature."""
         return jnp.asarray(GRID_WEIGHTS) @ jnp.square(self._support())
 
-    def quantile(self, u: Array) -> Array:
+    def quantile(self, u: ArrayLike) -> Array:
         """Return the function's value."""
-        return self.function(u)
+        return self.function(jnp.asarray(u))
 
-    def posterior_mean(self, observed: Array, noise_variance: Array) -> Array:
+    def posterior_mean(self, y: ArrayLike, noise_variance: Number) -> Array:
         """Return the mean over the quantiles, weighted by their likelihoods."""
         support = self._support()
 
@@ -216,7 +233,7 @@ class QuantilePrior:
             log_likelihood = -0.5 * jnp.square(value - support) / variance
             return jax.nn.softmax(jnp.log(GRID_WEIGHTS) + log_likelihood) @ support
 
-        return jnp.vectorize(one)(observed, noise_variance)
+        return jnp.vectorize(one)(jnp.asarray(y), jnp.asarray(noise_variance))
 
 
 jax.tree_util.register_static(QuantilePrior)

@@ -7,73 +7,81 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from scipy import integrate
-from scipy import stats as scipy_stats
+from scipy import integrate, stats
 
 import dyntheory as dt
 from dyntheory.first_layer import rows_of_draw, starting_rows
-from dyntheory.priors import BernoulliGauss, GaussianPrior, Laplace, QuantilePrior, Rademacher
+from dyntheory.priors import QuantilePrior, bernoulli_gauss, discrete, gaussian, laplace, rademacher
 
 pytestmark = pytest.mark.usefixtures("double")
-stats: Any = scipy_stats
-normal, laplace = stats.norm, stats.laplace
-NOT_PRIORS: tuple[Any, Any] = ("gauss", Rademacher)
-PRIORS: list[Any] = [GaussianPrior(1.7), BernoulliGauss(0.2, 1.5), Rademacher(), Laplace(0.7)]
+norm: Any = stats.norm
+scipy_laplace: Any = stats.laplace
+NOT_PRIORS: tuple[Any, Any] = ("gauss", QuantilePrior)
+PRIORS: dict[str, Any] = {
+    "gaussian": gaussian(1.3, mean=0.2),
+    "sparse": bernoulli_gauss(0.2, std=1.2),
+    "signs": rademacher(1.2, density=0.9),
+    "laplace": laplace(0.7),
+}
 ADAM = dt.gradient_descent(dt.MLP((2,)), optax.adam, learning_rate=0.1)
+each_prior = pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS)
 
 
-def _atoms_and_density(prior: Any) -> tuple[list[tuple[float, Any]], Any]:
-    match prior:
-        case GaussianPrior():
-            return [], normal(0, np.sqrt(prior.variance)).pdf
-        case BernoulliGauss():
-            body = normal(0, np.sqrt(prior.variance)).pdf
-            return [(0.0, 1 - prior.density)], lambda x: prior.density * body(x)
-        case Laplace():
-            return [], laplace(0, prior.scale).pdf
-        case _:
-            return [(-1.0, 0.5), (1.0, 0.5)], lambda x: 0.0 * x
+@each_prior
+def test_posterior_against_derivatives_of_the_density(prior: Any) -> None:
+    """Tweedie: E[w | y] = y + v (log p)'(y) and Var = v ∂E[w | y]."""
+    y, variance = np.linspace(-3, 3, 13), 0.3
+    score = jax.vmap(jax.grad(lambda x: prior.log_density(x, variance)))(y)
+    np.testing.assert_allclose(prior.posterior_mean(y, variance), y + variance * score, rtol=1e-10, atol=1e-12)
+    slope = jax.vmap(jax.grad(lambda x: prior.posterior_mean(x, variance)))(y)
+    np.testing.assert_allclose(prior.posterior_variance(y, variance), variance * slope, rtol=1e-10, atol=1e-14)
+    mass = integrate.quad(lambda x: np.exp(float(prior.log_density(x, variance))), -15, 15, limit=200)[0]
+    assert abs(mass - 1) < 1e-8
 
 
-def _expectation(prior: Any, fn: Any) -> float:
-    atoms, density = _atoms_and_density(prior)
-    body = sum(integrate.quad(lambda x: fn(x) * density(x), a, b, epsabs=1e-12)[0] for a, b in ((-30, 0), (0, 30)))
-    return body + sum(weight * fn(value) for value, weight in atoms)
-
-
-@pytest.mark.parametrize("prior", PRIORS)
-def test_moments_and_posterior_means(prior: Any) -> None:
-    np.testing.assert_allclose(prior.second_moment, _expectation(prior, lambda x: x**2), rtol=1e-9)
-    for variance in (0.2, 1.0):
-        for observed in (-2.5, 0.3, 1.0):
-            likelihood = normal(observed, np.sqrt(variance)).pdf
-            wanted = _expectation(prior, lambda x, p=likelihood: x * p(x)) / _expectation(prior, likelihood)
-            found = prior.posterior_mean(jnp.asarray(observed), jnp.asarray(variance))
-            np.testing.assert_allclose(found, wanted, rtol=1e-8)
-
-
-@pytest.mark.parametrize("prior", PRIORS)
+@each_prior
 def test_quantiles_have_the_law(prior: Any) -> None:
     """The generic prior knows nothing but the quantile function."""
     generic, observed = QuantilePrior(prior.quantile), jnp.linspace(-3, 3, 7)
-    np.testing.assert_allclose(generic.second_moment, prior.second_moment, rtol=1e-9)
+    np.testing.assert_allclose(generic.second_moment, prior.second_moment, rtol=4e-3)
     for variance in (0.2, 1.0):
         wanted = prior.posterior_mean(observed, jnp.asarray(variance))
         found = generic.posterior_mean(observed, jnp.asarray(variance))
-        np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-9)
+        np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=1e-3)
     values = np.asarray(prior.quantile(jnp.linspace(0.001, 0.999, 999)))
     assert np.all(np.diff(values) >= 0)
 
 
+def test_point_masses_come_out_exactly() -> None:
+    levels = np.array([0.05, 0.2, 0.5, 0.89, 0.97])
+    found = np.asarray(bernoulli_gauss(0.2, std=1.5).quantile(levels))
+    expected = [norm.ppf(0.25) * 1.5, 0.0, 0.0, 0.0, norm.ppf((0.97 - 0.8) / 0.2) * 1.5]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert found[2] == 0.0
+    np.testing.assert_array_equal(rademacher().quantile(np.array([0.3, 0.7])), [-1.0, 1.0])
+
+
+def test_laplace_is_laplace() -> None:
+    law, u = laplace(0.7), np.array([1e-6, 0.01, 0.3, 0.6, 0.999])
+    np.testing.assert_allclose(law.quantile(u), scipy_laplace.ppf(u, scale=0.7), rtol=1e-9)
+    np.testing.assert_allclose(law.second_moment, 2 * 0.7**2, rtol=1e-12)
+
+
+def test_samples_have_the_law(key: jax.Array) -> None:
+    drawn = np.asarray(bernoulli_gauss(0.3, std=2.0).sample(key, (20_000,)))
+    assert abs(np.mean(drawn == 0) - 0.7) < 4 * np.sqrt(0.21 / drawn.size)
+    assert abs(np.mean(drawn**2) - 1.2) < 4 * np.std(drawn**2) / np.sqrt(drawn.size)
+
+
 def test_posterior_means_far_out_are_finite() -> None:
-    for prior in PRIORS:
+    for prior in PRIORS.values():
         found = prior.posterior_mean(jnp.asarray([-1e3, 1e3]), jnp.asarray(1e-4))
         assert np.all(np.isfinite(found))
 
 
 def test_starting_rows_have_the_prior_and_the_moments() -> None:
     random = np.random.default_rng(0)
-    priors, size = (BernoulliGauss(0.3, 2.0), Rademacher()), 200_000
+    priors, size = (bernoulli_gauss(0.3, std=2**0.5), rademacher()), 200_000
     moment = np.diag([0.6, 1.0, 1.0, 1.0])
     moment[2, 0] = moment[0, 2] = 0.4
     moment[3, 1] = moment[1, 3] = -0.5
@@ -88,7 +96,7 @@ def test_starting_rows_have_the_prior_and_the_moments() -> None:
 def test_nodes_of_a_draw_stand_for_all_of_its_rows() -> None:
     random = np.random.default_rng(1)
     draw = (jnp.asarray(random.standard_normal((50, 1))), jnp.asarray(random.standard_normal((50, 2))))
-    normals = jnp.asarray(normal.ppf((np.arange(256) + 0.5) / 256))
+    normals = jnp.asarray(norm.ppf((np.arange(256) + 0.5) / 256))
     rows, weights = rows_of_draw(draw, normals)
     both = np.concatenate(draw, axis=1)
     found = np.asarray(rows).T @ np.diag(weights) @ np.asarray(rows)
@@ -99,7 +107,7 @@ def test_nodes_of_a_draw_stand_for_all_of_its_rows() -> None:
 
 def test_the_law_of_the_teacher_matters_to_adam(key: jax.Array) -> None:
     """A sparse teacher with the same second moment: the prediction moves, and follows its simulation."""
-    sparse = dt.TeacherStudent(2.0, "sin", 0.3, teacher_prior=BernoulliGauss(0.1, 10.0))
+    sparse = dt.TeacherStudent(2.0, "sin", 0.3, teacher_prior=bernoulli_gauss(0.1, std=10**0.5))
     start = dt.FirstLayer(teacher_overlap=[[0.5], [0.0]])
     options: dict[str, Any] = {"num_steps": 6, "first_layer": start, "key": key}
     dense, theory = (
@@ -130,12 +138,13 @@ def test_adam_is_conditioned_on_a_draw(key: jax.Array) -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: BernoulliGauss(0.0), ValueError, r"`density` must be in \(0, 1\]"),
-        (lambda: Laplace(-1.0), ValueError, "`scale` must be positive"),
+        (lambda: bernoulli_gauss(1.2), ValueError, "`density` must be at most 1"),
+        (lambda: discrete([0.0, 1.0], probabilities=[0.5, 0.6]), ValueError, "must sum to 1"),
+        (lambda: laplace(-1.0), ValueError, "`scale` must be positive"),
         (lambda: dt.TeacherStudent(1.0, teacher_prior=NOT_PRIORS[0]), TypeError, "must be one of `dyntheory.priors`"),
         (lambda: dt.TeacherStudent(1.0, teacher_prior=NOT_PRIORS[1]), TypeError, "must be one of `dyntheory.priors`"),
         (
-            lambda: dt.TeacherStudent(1.0, teacher_prior=Rademacher(), teacher_second_moment=1.0),
+            lambda: dt.TeacherStudent(1.0, teacher_prior=rademacher(), teacher_second_moment=1.0),
             ValueError,
             "not both",
         ),

@@ -5,8 +5,10 @@ those of (1/n)‖y − Xb‖² + λ‖b‖², errors carry no factor ½, α = n/
 """
 
 from dyntheory.closed_forms import marchenko_pastur
+from dyntheory.closed_forms.compressed_sensing import RecoveryThreshold, compressed_sensing_threshold
 from dyntheory.closed_forms.edge_of_chaos import EdgeOfChaos, edge_of_chaos
 from dyntheory.closed_forms.gradient_descent import Curve, least_squares_flow, least_squares_gd
+from dyntheory.closed_forms.lasso import LassoRisk, ThresholdingPath, lasso, lasso_state_evolution
 from dyntheory.closed_forms.least_squares import (
     Risk,
     misspecified,
@@ -15,7 +17,14 @@ from dyntheory.closed_forms.least_squares import (
     ridge,
     ridgeless,
 )
+from dyntheory.closed_forms.mei_montanari import mei_montanari_excess
 from dyntheory.closed_forms.power_law import PowerLawRisk, power_law
+from dyntheory.closed_forms.random_features import (
+    HermiteCoefficients,
+    RandomFeaturesRisk,
+    hermite_coefficients,
+    random_features,
+)
 from dyntheory.closed_forms.rational import rational_gd
 from dyntheory.closed_forms.spectral import DataSpectrum, SpectralRisk, from_data, ridge_general
 from dyntheory.closed_forms.spiked_wigner import SpikedWigner, spiked_wigner, spiked_wigner_amp
@@ -24,19 +33,30 @@ __all__ = [
     "Curve",
     "DataSpectrum",
     "EdgeOfChaos",
+    "HermiteCoefficients",
+    "LassoRisk",
     "PowerLawRisk",
+    "RandomFeaturesRisk",
+    "RecoveryThreshold",
     "Risk",
     "SpectralRisk",
     "SpikedWigner",
+    "ThresholdingPath",
+    "compressed_sensing_threshold",
     "edge_of_chaos",
     "from_data",
+    "hermite_coefficients",
+    "lasso",
+    "lasso_state_evolution",
     "least_squares_flow",
     "least_squares_gd",
     "marchenko_pastur",
+    "mei_montanari_excess",
     "misspecified",
     "optimal_penalty",
     "optimal_ridge",
     "power_law",
+    "random_features",
     "rational_gd",
     "ridge",
     "ridge_general",

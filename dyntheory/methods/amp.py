@@ -43,7 +43,7 @@ def lasso_amp(threshold: Number) -> GeneralFirstOrderMethod:
 
     Example:
         >>> import jax, dyntheory as dt
-        >>> law = dt.TeacherStudent(0.5, teacher_prior=dt.priors.BernoulliGauss(0.1))
+        >>> law = dt.TeacherStudent(0.5, teacher_prior=dt.priors.bernoulli_gauss(0.1))
         >>> theory = dt.predict(law, dt.lasso_amp(1.5), num_steps=8, key=jax.random.key(0))
         >>> bool(theory.test_error[-1] < 0.03)
         True
@@ -68,7 +68,7 @@ def bayes_amp(prior: Prior) -> GeneralFirstOrderMethod:
     Reference: `donoho2010message`.
     """
     if isinstance(prior, type) or not isinstance(prior, Prior):
-        raise TypeError(f"`prior` must be one of `dyntheory.priors`, such as Rademacher(), got {prior!r}.")
+        raise TypeError(f"`prior` must be one of `dyntheory.priors`, such as rademacher(), got {prior!r}.")
     return _with_numbers(_posterior_mean, f"Bayes-AMP with {type(prior).__name__}", {"prior": prior})
 
 

@@ -24,7 +24,7 @@ from dyntheory._typing import Array, Number, PyTree
 from dyntheory.losses import LOSSES, Loss
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.methods.amp import first_preactivation, no_head, no_head_of
-from dyntheory.priors import GaussianPrior, Prior
+from dyntheory.priors import Prior, gaussian
 
 Channel = Callable[[Array, Array, Array, Array], Array]
 HERMITE_NODES, HERMITE_WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
@@ -52,9 +52,9 @@ def generalized_amp(
     """
     check_scalar("noise_std", noise_std)
     check_nonnegative("noise_std", noise_std)
-    prior = GaussianPrior() if prior is None else prior
+    prior = gaussian() if prior is None else prior
     if isinstance(prior, type) or not isinstance(prior, Prior):
-        raise TypeError(f"`prior` must be one of `dyntheory.priors`, such as Rademacher(), got {prior!r}.")
+        raise TypeError(f"`prior` must be one of `dyntheory.priors`, such as rademacher(), got {prior!r}.")
     if isinstance(channel, str):
         name = check_name("channel", channel, CHANNELS)
         log_partition, usual = CHANNELS[name]

@@ -40,7 +40,7 @@ def proximal_gradient(
 
     Example:
         >>> import jax, dyntheory as dt
-        >>> law = dt.TeacherStudent(2.0, noise_std=0.3, teacher_prior=dt.priors.BernoulliGauss(0.1))
+        >>> law = dt.TeacherStudent(2.0, noise_std=0.3, teacher_prior=dt.priors.bernoulli_gauss(0.1))
         >>> theory = dt.predict(law, dt.proximal_gradient(0.5, 0.1), num_steps=8, key=jax.random.key(0))
         >>> bool(theory.test_error[-1] < theory.test_error[0])
         True

@@ -14,11 +14,11 @@ from sklearn.linear_model import ElasticNet, Lasso
 
 import dyntheory as dt
 from dyntheory._precision import double_precision
-from dyntheory.priors import BernoulliGauss, GaussianPrior, QuantilePrior, Rademacher
+from dyntheory.priors import QuantilePrior, bernoulli_gauss, gaussian, rademacher
 
 NOT_A_PRIOR: Any = "sparse"
 ALPHA, KAPPA, DENSITY, SIGMA = 0.6, 1.3, 0.1, 0.1
-SPARSE = dt.TeacherStudent(ALPHA, "linear", SIGMA, teacher_prior=BernoulliGauss(DENSITY))
+SPARSE = dt.TeacherStudent(ALPHA, "linear", SIGMA, teacher_prior=bernoulli_gauss(DENSITY))
 
 
 def _lasso_state_evolution(num_steps: int) -> np.ndarray:
@@ -127,8 +127,8 @@ TWO_VALUES = QuantilePrior(lambda u: jnp.where(u < 0.8, 0.0, 2.0))
 @pytest.mark.parametrize(
     "prior",
     [
-        BernoulliGauss(0.1),
-        pytest.param(Rademacher(), marks=pytest.mark.full),
+        bernoulli_gauss(0.1),
+        pytest.param(rademacher(), marks=pytest.mark.full),
         pytest.param(TWO_VALUES, marks=pytest.mark.full),
     ],
 )
@@ -146,7 +146,7 @@ def test_bayes_amp_knows_its_own_error(prior: Any, key: jax.Array) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        pytest.param(lambda: dt.bayes_amp(GaussianPrior()), marks=pytest.mark.full),
+        pytest.param(lambda: dt.bayes_amp(gaussian()), marks=pytest.mark.full),
         lambda: dt.generalized_amp("gaussian", noise_std=0.3),
     ],
 )

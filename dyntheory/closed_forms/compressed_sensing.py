@@ -1,0 +1,76 @@
+"""The phase transition of noiseless recovery by the smallest ℓ₁ norm."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dyntheory._checks import check_positive, is_concrete
+from dyntheory._typing import Array, ArrayLike
+from dyntheory.closed_forms.grid import over_grid
+
+NUM_BISECTIONS = 100
+POINTS, HEIGHTS = np.polynomial.legendre.leggauss(60)
+
+
+class RecoveryThreshold(NamedTuple):
+    """Where recovery stops: nonzeros per sample ρ, nonzeros per feature ρδ, and the threshold z of message passing."""
+
+    nonzeros_per_sample: Array
+    density: Array
+    threshold: Array
+
+
+def compressed_sensing_threshold(delta: ArrayLike) -> RecoveryThreshold:
+    """Return the largest sparsity at which the smallest ℓ₁ norm recovers a vector from δd random measurements.
+
+    With z the root of z erf(z/√2)/(2φ(z)) = (1 − δ)/δ, ρ(δ) = 1 − z Φ(−z)/φ(z) = ∫₀^∞ u e^{−u²/2 − zu} du.
+
+    Args:
+        delta: δ = n/d, samples per feature, inside (0, 1).
+
+    Raises:
+        ValueError: δ outside (0, 1); with δ ≥ 1 every vector is recovered.
+
+    Example:
+        >>> round(float(compressed_sensing_threshold(0.5).nonzeros_per_sample), 6)
+        0.385726
+
+    Reference: `donoho2009message`; their ρ is `nonzeros_per_sample`.
+    """
+    check_positive("delta", delta, "it is n/d")
+    if is_concrete(delta) and np.any(np.asarray(delta) >= 1):
+        raise ValueError(f"`delta` must be below 1 (with n ≥ d everything is recovered), got {delta!r}.")
+    return over_grid(_threshold, delta)
+
+
+def _threshold(delta: Array) -> RecoveryThreshold:
+    target = jnp.log1p(-delta) - jnp.log(delta)
+
+    def excess(z: Array) -> Array:
+        return (
+            jnp.log(z)
+            + jnp.log(jax.lax.erf(z / math.sqrt(2)))
+            + z**2 / 2
+            - math.log(2 / math.sqrt(2 * math.pi))
+            - target
+        )
+
+    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        middle = (ends[0] + ends[1]) / 2
+        too_large = excess(jnp.exp(middle)) > 0
+        return jnp.where(too_large, ends[0], middle), jnp.where(too_large, middle, ends[1])
+
+    ends = jnp.full_like(delta, -40.0), jnp.full_like(delta, 4.0)
+    low, high = jax.lax.fori_loop(0, NUM_BISECTIONS, halve, ends)
+    z = jax.lax.stop_gradient(jnp.exp((low + high) / 2))
+    for _ in range(2):
+        z = z - excess(z) / jax.grad(excess)(z)
+    reach = 40 / (z + 4)
+    u = reach * jnp.asarray((POINTS + 1) / 2, z.dtype)
+    rho = jnp.sum(reach * jnp.asarray(HEIGHTS / 2, z.dtype) * u * jnp.exp(-(u**2) / 2 - z * u))
+    return RecoveryThreshold(rho, rho * delta, z)
