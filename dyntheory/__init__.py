@@ -29,6 +29,7 @@ from dyntheory.methods import (
     mini_batches,
     proximal_gradient,
 )
+from dyntheory.mixture import gaussian_mixture
 from dyntheory.network import MLP, FlaxNetwork, LinearModel
 from dyntheory.predict import predict
 from dyntheory.responses import ResponseFunctions, responses
@@ -64,6 +65,7 @@ __all__ = [
     "flax_hyperparameters",
     "from_flax_hyperparameters",
     "gallery",
+    "gaussian_mixture",
     "generalized_amp",
     "gradient_descent",
     "ista",

@@ -25,6 +25,10 @@ def assess(law: TeacherStudent, method: GeneralFirstOrderMethod) -> Assumptions:
             "simulation-verified",
             f"{' and '.join(kinked)} is not smooth with bounded derivatives, outside the published theorem",
         )
+    if law.separation is not None:
+        return Assumptions(
+            "simulation-verified", "the published theorem has labels made of inputs, not clouds of inputs"
+        )
     if not method.is_in_theorem:
         return Assumptions(
             "simulation-verified",

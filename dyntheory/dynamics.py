@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from dyntheory._typing import Array, PyTree
+from dyntheory.class_means import ClassMeans, class_means
 from dyntheory.law import TeacherStudent
 from dyntheory.method import GeneralFirstOrderMethod
 
@@ -108,12 +109,13 @@ class Carry(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What stays the same during a run: the maps, the matrix, the labels and the teacher."""
+    """What stays the same during a run: the maps, the matrix, the labels, the teacher and the means of classes."""
 
     method: GeneralFirstOrderMethod
     matrix: Matrix
     labels: Array
     teacher_weights: Array
+    means: ClassMeans
 
 
 class Keep(NamedTuple):
@@ -131,10 +133,12 @@ def begin(
     matrix_state, first = matrix.times(matrix.init(), rows)
     z, h = jnp.split(first, [start.teacher_weights.shape[1]], axis=1)
     labels = jax.vmap(law.label)(z, start.label_noise)
+    means = class_means(law, labels, start.teacher_weights, start.samples_per_feature)
     shared = method.init_shared(start.head, start.samples_per_feature, method.hyperparameters)
     sample_states = jax.vmap(method.init_sample, in_axes=(0, None))(labels, shared)
     feature_states = jax.vmap(method.init_feature, in_axes=(0, None))(start.weights, shared)
-    problem = Problem(method, matrix, labels, start.teacher_weights)
+    problem = Problem(method, matrix, labels, start.teacher_weights, means)
+    h = h + means.of_samples(matrix, start.weights)
     carry = Carry(matrix_state, sample_states, feature_states, start.weights, h, shared)
     return problem, carry, _record(problem, carry, keep)
 
@@ -267,8 +271,10 @@ def _update(problem: Problem, carry: Carry, sample_uniforms: Array, feature_unif
     )
     shared = method.after_samples(carry.shared, matrix.sample_mean(stats))
     matrix_state, p = matrix.transpose_times(carry.matrix_state, g)
+    p = p + problem.means.of_features(matrix, g)
     feature_map = jax.vmap(method.feature_map, in_axes=(0, 0, None, 0))
     feature_states, weights, stats = feature_map(carry.feature_states, p, shared, feature_uniforms)
     shared = method.after_features(shared, matrix.feature_mean(stats))
     matrix_state, h = matrix.times(matrix_state, weights)
+    h = h + problem.means.of_samples(matrix, weights)
     return Carry(matrix_state, sample_states, feature_states, weights, h, shared)

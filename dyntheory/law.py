@@ -35,6 +35,7 @@ class TeacherStudent:
         teacher_second_moment: E[w* w*ᵀ], shape (r, r); a number means r = 1. Default 1.
         teacher_prior: the law of the teacher's entries, one of `dyntheory.priors` or one for each direction; Gaussian
             where it is not given. Matters to algorithms that are not linear in the features (thresholds, Adam).
+        separation: s; a row of class y has mean s W* y/√d, see `gaussian_mixture`. None: inputs do not know labels.
 
     Raises:
         ValueError: a number outside its range, an unknown link, a second moment that is not one.
@@ -51,6 +52,7 @@ class TeacherStudent:
     noise_std: Number = 0.0
     teacher_second_moment: ArrayLike | None = None
     teacher_prior: Prior | tuple[Prior, ...] | None = None
+    separation: Number | None = None
 
     def __post_init__(self) -> None:
         check_scalar("samples_per_feature", self.samples_per_feature)
@@ -59,6 +61,9 @@ class TeacherStudent:
         check_nonnegative("noise_std", self.noise_std)
         object.__setattr__(self, "link", resolve_link(self.link))
         self._check_prior()
+        if self.separation is not None:
+            check_scalar("separation", self.separation)
+            check_nonnegative("separation", self.separation)
         moment = self.teacher_second_moment
         if moment is None or not is_concrete(moment):
             return

@@ -48,7 +48,8 @@ def population_metrics(
         nodes: `num_test_dimensions` coordinates.
     """
     coordinates, weights = matched_coordinates(nodes), nodes.as_arrays()[1]
-    size, wanted = law.num_teacher_units + method.num_units, num_test_dimensions(law, method)
+    r, wanted = law.num_teacher_units, num_test_dimensions(law, method)
+    size = r + method.num_units
     if coordinates.shape[1] != wanted:
         raise ValueError(f"The test nodes must have {wanted} coordinates, got {coordinates.shape[1]}.")
     shift = method.noise_coefficients if law.has_additive_noise else None
@@ -59,8 +60,9 @@ def population_metrics(
         noise = coordinates[:, size:] if shift is None else jnp.zeros_like(coordinates[:, size:])
 
         def metrics(row: Array, xi: Array) -> tuple[Array, Array]:
-            prediction = method.output(theta, row[law.num_teacher_units :])
-            label = law.label(row[: law.num_teacher_units], xi)
+            label = law.label(row[:r], xi)
+            h = row[r:] if law.separation is None else row[r:] + law.separation * moment[r:, :r] @ label.reshape(r)
+            prediction = method.output(theta, h)
             return method.loss(prediction, label), method.error(prediction, label)
 
         loss, error = jax.vmap(metrics)(joint, noise)

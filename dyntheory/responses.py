@@ -166,6 +166,10 @@ def _size(
 
 def _check_method(problem: PreparedProblem, num_steps: int) -> None:
     law, method, heads = problem[:3]
+    if not law.has_additive_noise:
+        raise ValueError(
+            "Responses are implemented for labels y = φ(z) + σ ξ; this law has its noise inside or makes clouds."
+        )
     if not feature_map_is_linear(method, heads[0], num_steps=num_steps):
         raise ValueError(
             "Responses need a first-layer optimizer that is linear in gradients and weights (SGD, momentum, weight "

@@ -1,5 +1,6 @@
 """Classification: losses with their derivatives, a step in closed form, and training against its simulation."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -7,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy.stats import norm
 
 import dyntheory as dt
-from dyntheory.losses import LOSSES
+from dyntheory.losses import LOSSES, Loss
 
 ZERO = dt.FirstLayer(second_moment=[[0.0]])
 
@@ -85,3 +87,53 @@ def test_training_is_predicted(case: str, key: jax.Array) -> None:
     theory = dt.predict(law, method, num_steps=5, num_nodes=2**13, key=key)
     runs = dt.simulate(law, method, num_steps=5, num_features=1000, num_runs=12, matrix="revealed", key=key)
     assert dt.compare(theory, runs).verdict == "agree"
+
+
+@pytest.mark.parametrize(("separation", "balance"), [(1.5, 0.5), (0.7, 0.3)])
+def test_one_step_on_two_clouds_in_closed_form(separation: float, balance: float, key: jax.Array) -> None:
+    """From w⁰ = 0: g = −y, so w¹ = η (s w* − v/√α), and h of a fresh row is N(0, E w²) + s y E[w w*]."""
+    alpha, rate = 1.7, 0.4
+    loss = Loss("squared", LOSSES["squared"].value, LOSSES["logistic"].error, has_kink=True)
+    method = dt.gradient_descent(dt.LinearModel(), optax.sgd, loss=loss, learning_rate=rate)
+    law = dt.gaussian_mixture(alpha, separation, balance=balance)
+    theory = dt.predict(law, method, num_steps=1, key=key, first_layer=ZERO)
+    power = rate**2 * (separation**2 + 1 / alpha)
+    np.testing.assert_allclose(theory.teacher_overlap[1, 0, 0], rate * separation, rtol=2e-3)
+    np.testing.assert_allclose(theory.weight_overlap[1, 0, 0], power, rtol=2e-3)
+    wanted = norm.cdf(-rate * separation**2 / np.sqrt(power))
+    np.testing.assert_allclose(theory.test_error[1], wanted, rtol=0.01)
+
+
+@pytest.mark.parametrize("num_classes", [pytest.param(2, marks=pytest.mark.full), 3])
+def test_training_on_clouds_is_predicted(num_classes: int, key: jax.Array) -> None:
+    outputs = 1 if num_classes == 2 else num_classes
+    loss = "logistic" if num_classes == 2 else "cross_entropy"
+    method = dt.gradient_descent(dt.MLP((3,), num_outputs=outputs), optax.sgd, loss=loss, learning_rate=1.0)
+    law = dt.gaussian_mixture(2.0, 1.5, num_classes=num_classes)
+    theory = dt.predict(law, method, num_steps=4, num_nodes=2**13, key=key)
+    runs = dt.simulate(law, method, num_steps=4, num_features=500, num_runs=16, key=key)
+    assert dt.compare(theory, runs).verdict == "agree"
+    without = dt.predict(dataclasses.replace(law, separation=0.0), method, num_steps=4, num_nodes=2**12, key=key)
+    assert without.test_error[-1] > theory.test_error[-1] + 0.1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: dt.gaussian_mixture(1.0, -1.0), "`separation` must be zero or positive"),
+        (lambda: dt.gaussian_mixture(1.0, 1.0, balance=1.0), r"`balance` must be in \(0, 1\)"),
+        (lambda: dt.gaussian_mixture(1.0, 1.0, num_classes=3, balance=0.2), "`balance` is for two classes"),
+        (
+            lambda: dt.responses(
+                dt.gaussian_mixture(1.0, 1.0),
+                dt.gradient_descent(dt.MLP((2,)), learning_rate=0.1),
+                num_steps=2,
+                key=jax.random.key(0),
+            ),
+            "Responses are implemented for labels y = φ",
+        ),
+    ],
+)
+def test_bad_input_is_refused(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()

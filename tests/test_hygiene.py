@@ -40,6 +40,7 @@ ROOMS = (
     ("closed_forms.__init__",),
     ("network",),
     ("law", "first_layer", "inputs", "datasets"),
+    ("mixture", "class_means"),
     ("kernels.bridge",),
     ("method",),
     ("method_check",),
