@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dyntheory._version import __version__
 from dyntheory.compare import Agreement, compare
 from dyntheory.cost import Cost, prediction_cost
+from dyntheory.finite_size import FiniteSize, finite_size
 from dyntheory.first_layer import FirstLayer
 from dyntheory.law import TeacherStudent
 from dyntheory.method import GeneralFirstOrderMethod
@@ -34,6 +35,7 @@ __all__ = [
     "Cost",
     "Derivatives",
     "DyntheoryWarning",
+    "FiniteSize",
     "FirstLayer",
     "FlaxNetwork",
     "GeneralFirstOrderMethod",
@@ -44,6 +46,7 @@ __all__ = [
     "Trajectory",
     "__version__",
     "compare",
+    "finite_size",
     "flax_hyperparameters",
     "from_flax_hyperparameters",
     "gradient_descent",

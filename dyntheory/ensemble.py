@@ -60,7 +60,7 @@ class Ensemble:
     def add(self, solved: Any) -> None:
         """Add runs: records and test metrics with a leading axis of runs."""
         fields = reported_fields(solved, self.num_teacher_units)
-        diverged_at = _first_bad_step(fields)
+        diverged_at = first_bad_step(fields)
         survived = diverged_at == len(self.steps)
         heads = (self.count + np.arange(len(survived))) % self.num_heads
         curves = CURVES if self.kept.covariance else ()
@@ -156,7 +156,7 @@ def _joined(pieces: list[PyTree]) -> PyTree:
     return pieces[0]
 
 
-def _first_bad_step(fields: dict[str, PyTree]) -> np.ndarray:
+def first_bad_step(fields: dict[str, PyTree]) -> np.ndarray:
     """Return for each run the first step at which it has diverged, T + 1 when it has not."""
     curves = np.stack([fields[name] for name in CURVES])
     bad = ~np.all(np.isfinite(curves), axis=0) | has_diverged(fields["train_loss"])

@@ -47,17 +47,24 @@ class Plan(NamedTuple):
         """How many devices share a batch."""
         return 1 if self.mesh is None else self.mesh.shape[RUNS]
 
+    @property
+    def most_together(self) -> int:
+        """How many runs of a device are advanced side by side at most: few on a processor, all on an accelerator."""
+        if jax.default_backend() != "cpu":
+            return BATCH_ENTRIES
+        return max(1, min(MOST_TOGETHER, TOGETHER_ENTRIES // self.shape.entries(self.matrix)))
+
     def batch_size(self, num_runs: int) -> int:
-        """Return the size of equal batches that fit the budget, a multiple of the number of devices."""
+        """Return the size of equal batches that fit the budget: on every device equal groups of runs side by side."""
         fitting = max(1, BATCH_ENTRIES // self.shape.entries(self.matrix)) * self.num_devices
         num_batches = -(-num_runs // fitting)
-        return -(-num_runs // (num_batches * self.num_devices)) * self.num_devices
+        on_device = -(-num_runs // (num_batches * self.num_devices))
+        num_groups = -(-on_device // self.most_together)
+        return -(-on_device // num_groups) * num_groups * self.num_devices
 
-    def together(self, num_runs: int) -> int:
-        """Return how many runs of a device are advanced side by side: few on a processor, all on an accelerator."""
-        if jax.default_backend() != "cpu":
-            return num_runs
-        return max(1, min(num_runs, MOST_TOGETHER, TOGETHER_ENTRIES // self.shape.entries(self.matrix)))
+    def together(self, on_device: int) -> int:
+        """Return the size of those groups; one that did not divide the batch would be compiled a second time."""
+        return on_device // -(-on_device // self.most_together)
 
 
 class Shared(NamedTuple):

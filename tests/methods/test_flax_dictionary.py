@@ -89,15 +89,15 @@ def test_the_two_directions_are_inverse(case: str) -> None:
     optimizer, numbers = CASES[case]
     keywords = dt.from_flax_hyperparameters(optimizer, num_features=NUM_FEATURES, **numbers)
     kernel, rest = dt.flax_hyperparameters(optimizer, num_features=NUM_FEATURES, **keywords)
-    value: Any
     for name, value in numbers.items():
         for back in (kernel[name], rest[name]):
-            if callable(value):
-                np.testing.assert_allclose(
-                    [back(step) for step in (0, 3)], [value(step) for step in (0, 3)], rtol=1e-14
-                )
-            else:
-                np.testing.assert_allclose(back, value, rtol=1e-14)
+            found, wanted = ([_at(number, step) for step in (0, 3)] for number in (back, value))
+            np.testing.assert_allclose(found, wanted, rtol=1e-14)
+
+
+def _at(number: Any, step: int) -> float:
+    value: Any = number(step) if callable(number) else number
+    return float(value)
 
 
 def test_equal_schedules_are_equal() -> None:
