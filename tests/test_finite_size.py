@@ -26,12 +26,12 @@ LAW = dt.TeacherStudent(ALPHA, "linear", NOISE)
 METHOD = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=RATE)
 EXACT_LIMIT = 2 * ((1 - RATE) ** 2 + RATE**2 / ALPHA) + RATE**2 * NOISE**2 / ALPHA + NOISE**2
 EXACT_SLOPE = 2 * RATE**2 / ALPHA
-OPTIONS: dict[str, Any] = {"num_steps": 1, "key": jax.random.key(0), "num_test_nodes": 2**3}
+OPTIONS: dict[str, Any] = {"num_steps": 1, "key": jax.random.key(0), "num_test_nodes": 2**3, "matrix": "dense"}
 
 
 @pytest.fixture(scope="module")
 def report() -> FiniteSize:
-    return dt.finite_size(LAW, METHOD, sizes=(24, 6, 12), num_runs=20_000, allowance=0.0, **OPTIONS)
+    return dt.finite_size(LAW, METHOD, sizes=(24, 6, 12), num_runs=16_000, allowance=0.0, **OPTIONS)
 
 
 def test_limit_and_correction_are_the_exact_ones(report: FiniteSize) -> None:

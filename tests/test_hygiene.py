@@ -65,6 +65,7 @@ ROOMS = (
     ("overrides",),
     ("config",),
     ("report", "doctor", "compilation_cache"),
+    ("cli_sizes",),
     ("cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
