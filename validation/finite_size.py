@@ -134,7 +134,8 @@ def draw(reports: dict[int, dt.FiniteSize], settings: Settings) -> Figure:
                 "mfc": "white",
             }
             steps, predicted = report.theory.steps, getattr(report.theory, name)
-            above.errorbar(steps, fit.limit / predicted - 1, yerr=2 * fit.limit_error / predicted, **shown)
+            label = name.replace("_", " ")
+            above.errorbar(steps, fit.limit / predicted - 1, yerr=2 * fit.limit_error / predicted, label=label, **shown)
             for axes, power in ((middle, report.bias[name]), (below, report.fluctuation[name])):
                 known = power.error < (BIAS_ERROR if axes is middle else np.inf)
                 axes.errorbar(steps[known], power.exponent[known], yerr=2 * power.error[known], **shown)
@@ -142,9 +143,11 @@ def draw(reports: dict[int, dt.FiniteSize], settings: Settings) -> Figure:
         for axes, level in ((above, 0.0), (middle, -1.0), (below, -0.5)):
             axes.axhline(level, color="0.5", lw=0.8, ls=":")
         below.set_xlabel("step $t$")
-    for axes, label in zip(rows[:, 0], ("extrapolated / predicted − 1", "exponent of bias", "of spread"), strict=True):
-        axes.set_ylabel(label)
-    rows[0, 0].legend([name.replace("_", " ") for name in METRICS], frameon=False, fontsize="small")
+    for axes, label in zip(
+        rows[:, 0], ("extrapolated/predicted − 1", "exponent of bias", "exponent of spread"), strict=True
+    ):
+        axes.set_ylabel(label, fontsize="small")
+    rows[0, 0].legend(frameon=False, fontsize="small", title="bars: ±2 s.e.", title_fontsize="small")
     return figure
 
 
