@@ -21,6 +21,7 @@ from dyntheory.problem import PreparedProblem
 BATCH_ENTRIES = 2**22  # numbers of all matrices of a batch; a larger run is a batch of its own
 TOGETHER_ENTRIES = 2**19  # of runs advanced side by side, about what a core keeps close
 MOST_TOGETHER = 16
+ACCELERATOR_ENTRIES = 2**27  # the same on an accelerator, the nodes of the test error included
 
 
 class Plan(NamedTuple):
@@ -49,10 +50,11 @@ class Plan(NamedTuple):
 
     @property
     def most_together(self) -> int:
-        """How many runs of a device are advanced side by side at most: few on a processor, all on an accelerator."""
+        """How many runs of a device are advanced side by side at most: few on a processor, many on an accelerator."""
+        entries = self.shape.entries(self.matrix)
         if jax.default_backend() != "cpu":
-            return BATCH_ENTRIES
-        return max(1, min(MOST_TOGETHER, TOGETHER_ENTRIES // self.shape.entries(self.matrix)))
+            return max(1, ACCELERATOR_ENTRIES // (entries + self.shape.test_entries))
+        return max(1, min(MOST_TOGETHER, TOGETHER_ENTRIES // entries))
 
     def batch_size(self, num_runs: int) -> int:
         """Return the size of equal batches that fit the budget: on every device equal groups of runs side by side."""

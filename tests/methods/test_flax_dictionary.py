@@ -28,6 +28,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "adamw, default decay": (optax.adamw, {"learning_rate": 0.05}),
     "lion": (optax.lion, {"learning_rate": 0.01, "weight_decay": 0.5}),
 }
+QUICK = ("sgd", "momentum", "adam", "adamw")
 
 
 def _data() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -60,7 +61,7 @@ def _theirs(optimizer: optax.GradientTransformation) -> flax_training.Training:
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [c if c in QUICK else pytest.param(c, marks=pytest.mark.full) for c in CASES])
 def test_a_flax_script_gives_the_same_curves(case: str) -> None:
     optimizer, numbers = CASES[case]
     theirs = _theirs(optimizer(**numbers))
@@ -72,7 +73,7 @@ def test_a_flax_script_gives_the_same_curves(case: str) -> None:
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("case", ["adam", "adamw"])
+@pytest.mark.parametrize("case", [pytest.param("adam", marks=pytest.mark.full), "adamw"])
 def test_without_the_dictionary_the_curves_differ(case: str) -> None:
     optimizer, numbers = CASES[case]
     theirs, ours = _theirs(optimizer(**numbers)), _ours(optimizer, **numbers)
