@@ -137,7 +137,7 @@ def simulate(
             problem.heads[0], num_heads=num_heads, num_steps=num_steps, num_teacher_units=heavy, kept=kept
         )
         report = progress or (lambda fraction, text: None)
-        with _folder(checkpoint, functools.partial(identity_of, shared, plan, target), resume=resume) as folder:
+        with _folder(checkpoint, functools.partial(identity_of, shared, plan, target, kept), resume=resume) as folder:
             result = run_ensemble(shared, plan, ensemble, target, record, report=report, folder=folder)
     if not result.status.ok:
         warnings.warn(str(result.status), DyntheoryWarning, stacklevel=2)

@@ -98,6 +98,8 @@ def test_other_ensembles_are_refused_by_name(tmp_path: Path) -> None:
         simulate(num_runs=4, checkpoint=tmp_path)
     with pytest.raises(CheckpointError, match="max_runs, num_runs changed"):
         simulate(num_runs=5, checkpoint=tmp_path, resume=True)
+    with pytest.raises(CheckpointError, match="keep_runs changed"):
+        simulate(num_runs=4, checkpoint=tmp_path, resume=True, keep_runs=False)
     with pytest.raises(CheckpointError, match="inputs, sizes changed"):
         simulate(num_runs=4, checkpoint=tmp_path, resume=True, inputs="uniform")
     with pytest.raises(ValueError, match="`resume` needs `checkpoint`"):
