@@ -144,14 +144,14 @@ def main(settings: Settings, *, results: Path = RESULTS) -> None:
     """Run the protocol, print a table, write the record."""
     method = dt.gradient_descent(dt.MLP((settings.num_units,), "tanh"), optax.sgd, learning_rate=0.3)
     d = settings.num_features
-    dense = {dtype: one_run(settings, method, num_features=d, dtype=dtype) for dtype in ("float64", "float32")}
-    revealed = one_run(settings, method, num_features=d, matrix="revealed")
-    large = {}
-    for size in settings.large:
+    large = {}  # first and from small to large: the peak memory of the process never falls
+    for size in sorted(settings.large):
         few = dataclasses.replace(settings, repeats=1)
         seconds = one_run(few, method, num_features=size, matrix="revealed")["min"]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         large[f"d = {size}"] = {"seconds": seconds, "peak_bytes_of_the_process": peak, "bytes_of_X": 16 * size**2}
+    dense = {dtype: one_run(settings, method, num_features=d, dtype=dtype) for dtype in ("float64", "float32")}
+    revealed = one_run(settings, method, num_features=d, matrix="revealed")
     many = {"num_steps": settings.num_steps, "num_features": 100, "num_runs": 1000, "num_test_nodes": 2**11}
     ensemble = timed(lambda: dt.simulate(LAW, method, key=jax.random.key(2), **many).test_error, 1)["min"]
     numbers = {
