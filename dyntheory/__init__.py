@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dyntheory._version import __version__
 from dyntheory.compare import Agreement, compare
 from dyntheory.cost import Cost, prediction_cost
+from dyntheory.finite_size import FiniteSize, finite_size
 from dyntheory.first_layer import FirstLayer
 from dyntheory.law import TeacherStudent
 from dyntheory.method import GeneralFirstOrderMethod
@@ -48,6 +49,7 @@ __all__ = [
     "Cost",
     "Derivatives",
     "DyntheoryWarning",
+    "FiniteSize",
     "FirstLayer",
     "FlaxNetwork",
     "GeneralFirstOrderMethod",
@@ -61,6 +63,7 @@ __all__ = [
     "closed_forms",
     "compare",
     "dropout",
+    "finite_size",
     "fista",
     "flax_hyperparameters",
     "from_flax_hyperparameters",

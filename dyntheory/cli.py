@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 import re
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -31,6 +29,7 @@ A problem is a TOML file: what the data are, which network, which optimizer, how
   dyntheory compare problem.toml --plot curves.png    theory and simulation on one figure, and a verdict
   dyntheory compare problem.toml --out curves.nc      the numbers, as NetCDF
   dyntheory closed-form double-descent --plot out.png a picture of the field: formulas beside least squares
+  dyntheory finite-size problem.toml                  simulate at several sizes, extrapolate, compare
   dyntheory doctor                                    is the installation sound?
 
 Exit status: 0 done (compare: agreement), 1 disagreement or a failed self-check, 2 bad input,
@@ -42,7 +41,7 @@ Flag = tyro.conf.FlagCreatePairsOff[bool]
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What predict, simulate and compare take."""
+    """What predict, simulate, compare and finite-size take."""
 
     problem: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PROBLEM.toml")]
     """The problem; `dyntheory new` writes one."""
@@ -61,7 +60,7 @@ class Task:
     """Replace files that exist."""
 
     checkpoint: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Save the state of a long prediction here every two minutes."""
+    """Save the state of a long prediction or simulation here every two minutes."""
 
     resume: Flag = False
     """Go on from the checkpoint, to the same numbers bit by bit."""
@@ -126,6 +125,22 @@ def closed_form(
     return AGREES
 
 
+def finite_size(task: Arguments) -> int:
+    """Simulate at several sizes, extrapolate to infinite size and compare with the prediction."""
+    from dyntheory.cli_sizes import perform
+
+    if task.out is not None:
+        raise ValueError("finite-size has no NetCDF file: leave --out away; simulate writes the curves of one size.")
+    _planned_files(task, ())
+    result = perform(task.problem, overrides=task.set, saving=_saving(task))
+    if task.plot is not None:
+        from dyntheory.plot import finite_size as draw
+        from dyntheory.plot import save_figure
+
+        print(f"Wrote {save_figure(draw(result), task.plot, force=task.force)}")
+    return {"agree": AGREES, "disagree": DISAGREES}.get(result.agreement.verdict, UNRESOLVED)
+
+
 def doctor() -> int:
     """Print versions, devices and precision, and check a prediction against a formula."""
     from dyntheory.doctor import examine
@@ -148,14 +163,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"dyntheory {__version__}")
         return AGREES
-    commands = {
-        "new": new,
-        "predict": predict,
-        "simulate": simulate,
-        "compare": compare,
-        "closed-form": closed_form,
-        "doctor": doctor,
-    }
+    commands = {"new": new, "predict": predict, "simulate": simulate, "compare": compare}
+    commands |= {"finite-size": finite_size, "closed-form": closed_form, "doctor": doctor}
     try:
         return tyro.extras.subcommand_cli_from_dict(
             commands, prog="dyntheory", description=DESCRIPTION, args=_repeat_set(arguments or ["--help"])
@@ -195,11 +204,11 @@ def _perform(task: Task, sides: tuple[str, ...]) -> int:
     use_compilation_cache()
     files = _planned_files(task, sides)
     problem = load_problem(task.problem, overrides=task.set)
-    saving = {} if task.checkpoint is None else {"checkpoint": task.checkpoint, "resume": task.resume}
-    if task.resume and task.checkpoint is None:
-        raise ValueError("--resume needs --checkpoint FOLDER: where to go on from.")
+    saving = _saving(task)
     theory = {**problem.predict, **saving}
-    arguments = {side: theory if side == "theory" else problem.simulate_arguments() for side in sides}
+    if task.checkpoint is not None:
+        saving = {**saving, "checkpoint": task.checkpoint / "simulation"}
+    arguments = {side: theory if side == "theory" else problem.simulate_arguments() | saving for side in sides}
     if len(sides) == 2 and problem.simulate["num_runs"] < 2 * problem.simulate.get("num_heads", 1):
         raise ValueError("compare needs `simulate.num_runs` of at least two for every head: one run has no error bar.")
     console = Console()
@@ -219,6 +228,13 @@ def _perform(task: Task, sides: tuple[str, ...]) -> int:
     if agreement is not None:
         return {"agree": AGREES, "disagree": DISAGREES}.get(agreement.verdict, UNRESOLVED)
     return UNRESOLVED if any(r.status.code in ("diverged", "unresolved") for r in results.values()) else AGREES
+
+
+def _saving(task: Task) -> dict[str, Any]:
+    """Return the keywords of a checkpoint."""
+    if task.resume and task.checkpoint is None:
+        raise ValueError("--resume needs --checkpoint FOLDER: where to go on from.")
+    return {} if task.checkpoint is None else {"checkpoint": task.checkpoint, "resume": task.resume}
 
 
 def _planned_files(task: Task, sides: tuple[str, ...]) -> dict[str, Path]:
@@ -251,32 +267,16 @@ def _check_figure(path: Path | None, *, force: bool) -> None:
 def _compute(problem: Problem, side: str, arguments: dict[str, Any]) -> Trajectory:
     """Run the verb of one side with a progress bar; the problem's table joins the provenance."""
     from dyntheory.predict import predict as predict_verb
-    from dyntheory.progress import progress_bar
+    from dyntheory.progress import progress_bar, warnings_as_lines
     from dyntheory.simulate import simulate as simulate_verb
 
     verb = predict_verb if side == "theory" else simulate_verb
-    with _warnings_as_lines() as shown, progress_bar(side) as report:
+    with warnings_as_lines() as shown, progress_bar(side) as report:
         result = verb(problem.law, problem.method, **arguments, progress=report)
         shown.append(str(result.status))
     named = {"inputs": problem.simulate["inputs"]} if side == "simulation" else {}
     provenance = {**result.provenance, **named, "configuration": problem.table}
     return dataclasses.replace(result, provenance=provenance)
-
-
-@contextlib.contextmanager
-def _warnings_as_lines() -> Iterator[list[str]]:
-    """Turn the library's warnings into single lines on the error stream; the texts yielded back are left out."""
-    from dyntheory.status import DyntheoryWarning
-
-    known: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", DyntheoryWarning)
-        yield known
-    for warning in caught:
-        if not issubclass(warning.category, DyntheoryWarning):
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        elif str(warning.message) not in known:
-            print(f"dyntheory: warning: {warning.message}", file=sys.stderr)
 
 
 def _draw(task: Task, results: dict[str, Trajectory]) -> None:

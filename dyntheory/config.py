@@ -47,6 +47,7 @@ class Problem:
         method: the algorithm.
         predict: keywords of `dyntheory.predict`.
         simulate: keywords of `dyntheory.simulate`; `inputs` may be the name of a data set.
+        finite_size: keywords of `dyntheory.finite_size`: those of `simulate`, with several sizes.
         table: the tables as they were read, defaults filled in; belongs to the provenance of what is computed.
     """
 
@@ -54,6 +55,7 @@ class Problem:
     method: GeneralFirstOrderMethod
     predict: dict[str, Any]
     simulate: dict[str, Any]
+    finite_size: dict[str, Any]
     table: dict[str, dict[str, Any]]
 
     def simulate_arguments(self) -> dict[str, Any]:
@@ -85,13 +87,18 @@ LAW = {"samples_per_feature": NUMBER, "link": NAME, "noise_std": NUMBER, "teache
 FIRST_LAYER = {"second_moment": MOMENT, "teacher_overlap": MATRIX}
 RUN = {"num_steps": COUNT, "seed": COUNT, "num_heads": COUNT, "keep_preactivations": FLAG}
 PREDICT = {"rtol": NUMBER, "num_nodes": COUNT}
-SIMULATE = {"num_features": COUNT, "num_runs": COUNT, "inputs": NAME, "matrix": NAME}
-TABLES = ("law", "network", "method", "first_layer", "run", "predict", "simulate")
+SIMULATE = {
+    **{"num_features": COUNT, "num_runs": COUNT, "inputs": NAME, "matrix": NAME, "dtype": NAME},
+    **{"rtol": NUMBER, "max_runs": COUNT, "num_test_nodes": COUNT},
+}
+FINITE_SIZE = {"sizes": COUNTS, "num_runs": COUNT}
+TABLES = ("law", "network", "method", "first_layer", "run", "predict", "simulate", "finite_size")
 DEFAULTS: dict[str, dict[str, Any]] = {
     "network": {"kind": "mlp"},
     "method": {"optimizer": "sgd", "loss": "squared"},
     "run": {"seed": 0, "keep_preactivations": False},
     "simulate": {"num_features": 1000, "num_runs": 20, "inputs": "gaussian", "matrix": "dense"},
+    "finite_size": {"num_runs": 200},
 }
 
 
@@ -129,8 +136,8 @@ def parse_problem(table: Mapping[str, Any], *, overrides: Sequence[str] = ()) ->
     """Make a problem of nested dictionaries, as `tomllib` reads them.
 
     Args:
-        table: the tables law, network, method, first_layer, run, predict, simulate; all but law, network and run may
-            be left out.
+        table: the tables law, network, method, first_layer, run, predict, simulate, finite_size; all but law, network
+            and run may be left out.
         overrides: see `load_problem`.
 
     Raises:
@@ -152,7 +159,12 @@ def parse_problem(table: Mapping[str, Any], *, overrides: Sequence[str] = ()) ->
         check_entries("predict", tables["predict"], PREDICT)
     with _located("simulate"):
         _check_simulate(tables["simulate"], common.get("num_heads", 1))
-    return Problem(law, method, {**common, **tables["predict"]}, {**common, **tables["simulate"]}, tables)
+    with _located("finite_size"):
+        check_entries("finite_size", tables["finite_size"], FINITE_SIZE)
+        sizes = _finite_size(tables["finite_size"], tables["simulate"])
+    predict, simulate = ({**common, **tables[name]} for name in ("predict", "simulate"))
+    studied = {key: value for key, value in simulate.items() if key not in ("num_features", "keep_preactivations")}
+    return Problem(law, method, predict, simulate, {**studied, **sizes}, tables)
 
 
 @contextlib.contextmanager
@@ -179,7 +191,16 @@ def _known_keys(tables: Mapping[str, Any]) -> dict[str, list[str]]:
     method = filled["method"]
     names = (str(method["optimizer"]), str(method.get("head_optimizer", method["optimizer"])))
     first, head = (OPTIMIZERS.get(name, OPTIMIZERS["sgd"]) for name in names)
-    kinds = (LAW, {"kind": NAME, **network}, _method_kinds(first, head), FIRST_LAYER, RUN, PREDICT, SIMULATE)
+    kinds = (
+        LAW,
+        {"kind": NAME, **network},
+        _method_kinds(first, head),
+        FIRST_LAYER,
+        RUN,
+        PREDICT,
+        SIMULATE,
+        FINITE_SIZE,
+    )
     return {table: list(keys) for table, keys in zip(TABLES, kinds, strict=True)}
 
 
@@ -245,6 +266,13 @@ def _run(entries: Mapping[str, Any]) -> dict[str, Any]:
         if "num_heads" in entries:
             check_count("num_heads", entries["num_heads"])
     return {"key": jax.random.key(seed), **{key: value for key, value in entries.items() if key != "seed"}}
+
+
+def _finite_size(entries: Mapping[str, Any], simulate: Mapping[str, Any]) -> dict[str, Any]:
+    """Return sizes, by default a quarter, a half and all of those of the simulation, and the number of runs."""
+    largest = simulate["num_features"]
+    sizes = entries.get("sizes", [max(largest // 4, 1), max(largest // 2, 2), max(largest, 3)])
+    return {"sizes": tuple(check_count("sizes", size) for size in sizes), "num_runs": entries["num_runs"]}
 
 
 def _check_simulate(entries: Mapping[str, Any], num_heads: int) -> None:

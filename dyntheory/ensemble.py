@@ -60,7 +60,7 @@ class Ensemble:
     def add(self, solved: Any) -> None:
         """Add runs: records and test metrics with a leading axis of runs."""
         fields = reported_fields(solved, self.num_teacher_units)
-        diverged_at = _first_bad_step(fields)
+        diverged_at = first_bad_step(fields)
         survived = diverged_at == len(self.steps)
         heads = (self.count + np.arange(len(survived))) % self.num_heads
         curves = CURVES if self.kept.covariance else ()
@@ -111,7 +111,7 @@ class Ensemble:
         bad = np.flatnonzero(diverged_at < len(self.steps))
         groups = self.diverged if len(bad) == len(diverged_at) else self.survived
         counts = np.array([int(group.num_runs) for group in groups])
-        means = jax.tree.map(lambda *m: _finite(np.mean(m, axis=0)), *map(_mean, groups))
+        means = jax.tree.map(lambda *m: _average(m), *map(_mean, groups))
         errors = jax.tree.map(lambda *v: _error(v, counts), *[group.variance() for group in groups])
         listed = {"diverged_runs": [[int(run), int(diverged_at[run])] for run in bad[:MOST_LISTED]]} if len(bad) else {}
         provenance = {**provenance, "num_runs": len(diverged_at), **listed}
@@ -156,7 +156,7 @@ def _joined(pieces: list[PyTree]) -> PyTree:
     return pieces[0]
 
 
-def _first_bad_step(fields: dict[str, PyTree]) -> np.ndarray:
+def first_bad_step(fields: dict[str, PyTree]) -> np.ndarray:
     """Return for each run the first step at which it has diverged, T + 1 when it has not."""
     curves = np.stack([fields[name] for name in CURVES])
     bad = ~np.all(np.isfinite(curves), axis=0) | has_diverged(fields["train_loss"])
@@ -165,6 +165,12 @@ def _first_bad_step(fields: dict[str, PyTree]) -> np.ndarray:
 
 def _mean(group: Moments) -> PyTree:
     return jax.tree.map(lambda m: m if group.num_runs else np.full(np.shape(m), np.nan), group.mean)
+
+
+def _average(means: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Return the mean over heads, NaN where it is not finite."""
+    with np.errstate(all="ignore"):
+        return _finite(np.mean(means, axis=0))
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

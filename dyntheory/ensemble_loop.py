@@ -12,7 +12,7 @@ import numpy as np
 from dyntheory._typing import Progress
 from dyntheory._version import __version__
 from dyntheory.checkpoint import CheckpointFolder
-from dyntheory.ensemble import Ensemble
+from dyntheory.ensemble import Ensemble, Kept
 from dyntheory.fingerprint import fingerprint
 from dyntheory.outcome import relative_errors
 from dyntheory.run_batch import Plan, Shared, run_batch
@@ -112,7 +112,7 @@ def _finished(result: Trajectory, target: Target) -> Trajectory:
     return dataclasses.replace(result, status=Status("unresolved", told, step))
 
 
-def identity_of(shared: Shared, plan: Plan, target: Target) -> dict[str, Any]:
+def identity_of(shared: Shared, plan: Plan, target: Target, kept: Kept) -> dict[str, Any]:
     """Return what the ensemble is, for its checkpoint; the devices count, since they decide the last bits.
 
     Raises:
@@ -130,6 +130,7 @@ def identity_of(shared: Shared, plan: Plan, target: Target) -> dict[str, Any]:
         "num_devices": plan.num_devices,
         "device": jax.devices()[0].device_kind,
         **target._asdict(),
+        "keep_runs": kept.runs,
         "dyntheory": __version__,
         "jax": jax.__version__,
     }

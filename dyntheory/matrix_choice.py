@@ -45,6 +45,11 @@ class RunShape(NamedTuple):
             return (samples + test) * features
         return (samples + features) * self.num_directions
 
+    @property
+    def test_entries(self) -> int:
+        """How many numbers the population test error of one state needs."""
+        return self.num_test_nodes * (self.num_teacher_units + self.num_units + 4)
+
     def cost(self, matrix: str) -> int:
         """Return how many numbers a run reads, drawing included."""
         if matrix == "dense":
@@ -59,10 +64,11 @@ class RunShape(NamedTuple):
         states = self.num_steps + 1
         rows = samples * self.num_units * states if self.keep_preactivations else 0
         weights = features * self.num_units * states if test else 0
-        nodes = self.num_test_nodes * (self.num_teacher_units + self.num_units + 4)
         vectors = (samples + features) * (self.num_units + self.num_teacher_units) * 6
         stored = itemsize if matrix == "dense" else DOUBLE
-        return COPIES * (stored * self.entries(matrix) + DOUBLE * (rows + weights)) + DOUBLE * (nodes + vectors)
+        return COPIES * (stored * self.entries(matrix) + DOUBLE * (rows + weights)) + DOUBLE * (
+            self.test_entries + vectors
+        )
 
 
 class Choice(NamedTuple):

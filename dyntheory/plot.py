@@ -25,10 +25,11 @@ from dyntheory._figures import (
     save_figure,
     words,
 )
+from dyntheory._size_figure import finite_size
 from dyntheory.agreement import Agreement
 from dyntheory.trajectory import CURVES, Preactivations, Trajectory
 
-__all__ = ["agreement", "curves", "preactivations", "save_figure"]
+__all__ = ["agreement", "curves", "finite_size", "preactivations", "save_figure"]
 
 WIDTH = 2.0  # half-width of bands and bars, in standard errors
 MOST_MARKERS = 26

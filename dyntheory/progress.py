@@ -1,14 +1,17 @@
-"""A progress bar for what takes longer than two seconds, on a terminal and nowhere else."""
+"""What a terminal is told meanwhile: a progress bar after two seconds, and warnings as single lines."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from dyntheory.status import DyntheoryWarning
 
 PATIENCE = 2.0
 
@@ -35,3 +38,17 @@ def progress_bar(title: str, *, patience: float = PATIENCE) -> Iterator[Callable
         timer.cancel()
         timer.join()
         bar.stop()
+
+
+@contextlib.contextmanager
+def warnings_as_lines() -> Iterator[list[str]]:
+    """Turn the library's warnings into single lines on the error stream; the texts yielded back are left out."""
+    known: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DyntheoryWarning)
+        yield known
+    for warning in caught:
+        if not issubclass(warning.category, DyntheoryWarning):
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+        elif str(warning.message) not in known:
+            print(f"dyntheory: warning: {warning.message}", file=sys.stderr)

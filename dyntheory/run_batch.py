@@ -21,6 +21,7 @@ from dyntheory.problem import PreparedProblem
 BATCH_ENTRIES = 2**22  # numbers of all matrices of a batch; a larger run is a batch of its own
 TOGETHER_ENTRIES = 2**19  # of runs advanced side by side, about what a core keeps close
 MOST_TOGETHER = 16
+ACCELERATOR_ENTRIES = 2**27  # the same on an accelerator, the nodes of the test error included
 
 
 class Plan(NamedTuple):
@@ -47,17 +48,25 @@ class Plan(NamedTuple):
         """How many devices share a batch."""
         return 1 if self.mesh is None else self.mesh.shape[RUNS]
 
+    @property
+    def most_together(self) -> int:
+        """How many runs of a device are advanced side by side at most: few on a processor, many on an accelerator."""
+        entries = self.shape.entries(self.matrix)
+        if jax.default_backend() != "cpu":
+            return max(1, ACCELERATOR_ENTRIES // (entries + self.shape.test_entries))
+        return max(1, min(MOST_TOGETHER, TOGETHER_ENTRIES // entries))
+
     def batch_size(self, num_runs: int) -> int:
-        """Return the size of equal batches that fit the budget, a multiple of the number of devices."""
+        """Return the size of equal batches that fit the budget: on every device equal groups of runs side by side."""
         fitting = max(1, BATCH_ENTRIES // self.shape.entries(self.matrix)) * self.num_devices
         num_batches = -(-num_runs // fitting)
-        return -(-num_runs // (num_batches * self.num_devices)) * self.num_devices
+        on_device = -(-num_runs // (num_batches * self.num_devices))
+        num_groups = -(-on_device // self.most_together)
+        return -(-on_device // num_groups) * num_groups * self.num_devices
 
-    def together(self, num_runs: int) -> int:
-        """Return how many runs of a device are advanced side by side: few on a processor, all on an accelerator."""
-        if jax.default_backend() != "cpu":
-            return num_runs
-        return max(1, min(num_runs, MOST_TOGETHER, TOGETHER_ENTRIES // self.shape.entries(self.matrix)))
+    def together(self, on_device: int) -> int:
+        """Return the size of those groups; one that did not divide the batch would be compiled a second time."""
+        return on_device // -(-on_device // self.most_together)
 
 
 class Shared(NamedTuple):

@@ -37,6 +37,7 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
     "labels": ("sample", "output"),
     "sample_weights": ("sample",),
 }
+TABLES = ("covariance",)  # by name of a curve
 DESCRIPTION = ("status", "assumptions", "num_diverged", "provenance", "head")
 ENCODING = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True, "_FillValue": None}
 
@@ -176,8 +177,9 @@ class _Variables:
                     expected = ", ".join(lead + names)
                     raise ValueError(f"`{field}` must have axes ({expected}), got shape {value.shape}.")
                 self._put(_name(field, part), (lead + names)[: value.ndim], value)
-        for curve, value in (trajectory.covariance or {}).items():
-            self._put(f"{curve}_covariance", ("step", "step"), value)
+        for field in TABLES:
+            for curve, value in (getattr(trajectory, field) or {}).items():
+                self._put(f"{curve}_{field}", ("step", "step"), value)
         return {
             "status": dataclasses.asdict(trajectory.status),
             "assumptions": trajectory.assumptions and dataclasses.asdict(trajectory.assumptions),

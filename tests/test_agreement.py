@@ -12,6 +12,7 @@ import pytest
 import dyntheory as dt
 from dyntheory._precision import double_precision
 from dyntheory.gaussian import draw_nodes
+from dyntheory.inputs import Sparse
 from dyntheory.matrix.limit import num_dimensions
 from dyntheory.population import num_test_dimensions
 from dyntheory.problem import prepare
@@ -125,6 +126,15 @@ def test_other_input_laws_follow_the_gaussian_prediction() -> None:
     for inputs in ("rademacher", "uniform", "sparse", "student_t"):
         runs = dt.simulate(law, method, num_features=200, num_runs=8, inputs=inputs, **options)
         assert dt.compare(theory, runs).verdict != "disagree", inputs
+
+
+def test_inputs_of_a_few_large_entries_do_not() -> None:
+    """A law given as a function; every other row is nearly empty."""
+    theory, _ = _solve(DEFAULT[0], 200, 16)
+    law, method, options = _problem(DEFAULT[0])
+    runs = dt.simulate(law, method, num_features=200, num_runs=8, inputs=Sparse(1.5 / 200), **options)
+    assert dt.compare(theory, runs).verdict == "disagree"
+    assert runs.provenance["inputs"] == "Sparse(fraction=0.0075)"
 
 
 def test_real_rows_follow_the_gaussian_prediction_when_they_look_gaussian() -> None:

@@ -253,6 +253,31 @@ def test_help_and_version_import_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
 
 
+def test_finite_size_prints_a_table_and_draws(problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["kind=linear", "sizes=[6,8,12]", "finite_size.num_runs=20", "num_test_nodes=8", "matrix=dense"]
+    path = Path(problem)
+    path.write_text(path.read_text().replace("hidden = ", "# hidden = ").replace("activation = ", "# activation = "))
+    arguments = ["finite-size", problem, "--set", "num_steps=1", "num_nodes=512", *sizes]
+    assert main([*arguments, "--plot", str(tmp_path / "sizes.png")]) in (0, 3)
+    printed = capsys.readouterr().out
+    assert "extrapolated" in printed and "bias exponent" in printed and "sizes.png" in printed
+    assert (tmp_path / "sizes.png").stat().st_size > 10_000
+    assert main([*arguments, "--out", str(tmp_path / "sizes.nc")]) == 2
+    assert main([*arguments, "inputs=digits"]) == 2
+    assert "which has one size" in capsys.readouterr().err
+
+
+def test_a_simulation_resumes_from_its_checkpoint(
+    problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["simulate", problem, *TINY, "--checkpoint", str(tmp_path / "kept")]
+    assert main(arguments) == 0
+    first = capsys.readouterr().out
+    assert main(arguments) == 2 and "--resume" in capsys.readouterr().err
+    assert main([*arguments, "--resume"]) == 0
+    assert capsys.readouterr().out == first
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     from dyntheory import __version__
 

@@ -18,6 +18,8 @@ from dyntheory import checkpoint as checkpoint_module
 from dyntheory import ensemble_loop, run_batch
 from dyntheory.checkpoint import CheckpointError
 from dyntheory.devices import run_mesh
+from dyntheory.finite_run import Sizes
+from dyntheory.matrix_choice import Choice, RunShape, choose_matrix
 
 PROGRAM = Path(__file__).parent / "programs" / "spread_runs.py"
 LAW = dt.TeacherStudent(2.0, "sin_mixture", 0.3)
@@ -96,6 +98,8 @@ def test_other_ensembles_are_refused_by_name(tmp_path: Path) -> None:
         simulate(num_runs=4, checkpoint=tmp_path)
     with pytest.raises(CheckpointError, match="max_runs, num_runs changed"):
         simulate(num_runs=5, checkpoint=tmp_path, resume=True)
+    with pytest.raises(CheckpointError, match="keep_runs changed"):
+        simulate(num_runs=4, checkpoint=tmp_path, resume=True, keep_runs=False)
     with pytest.raises(CheckpointError, match="inputs, sizes changed"):
         simulate(num_runs=4, checkpoint=tmp_path, resume=True, inputs="uniform")
     with pytest.raises(ValueError, match="`resume` needs `checkpoint`"):
@@ -143,7 +147,6 @@ def test_memory_does_not_grow_with_the_runs() -> None:
 
 def test_runs_at_two_sizes_share_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same key at d and 2d, at one n: label noise would be the same without the sizes in the key."""
-    from dyntheory.finite_run import Sizes
     from dyntheory.simulate import _key_of_runs
 
     key = jax.random.key(0)
@@ -156,7 +159,10 @@ def test_what_does_not_fit_is_refused_with_the_way_out() -> None:
     large = {**SIZES, "num_features": 100, "num_runs": 2, "num_test_nodes": 2, "max_memory": 200_000}
     with pytest.raises(ValueError, match=r'GB \(X has 200 × 100 .*matrix="revealed".*dtype="float32".*`max_memory`'):
         dt.simulate(LAW, METHOD, **large)
-    assert dt.simulate(LAW, METHOD, matrix="auto", **large).provenance["matrix"] == "revealed"
+    shape = RunShape(Sizes(280, 0, 140), 20, 2, 1, 2)
+    assert shape.cost("dense") < shape.cost("revealed")
+    assert choose_matrix(Choice("auto", "gaussian", "float64", 10**9), shape) == "dense"
+    assert choose_matrix(Choice("auto", "gaussian", "float64", 650_000), shape) == "revealed"
     with pytest.raises(ValueError, match=r"directions of 32 \+ 16 numbers.*lower `num_features` or `num_steps`"):
         simulate(num_runs=2, max_memory=1000, matrix="auto")
     with pytest.raises(ValueError, match="needs float64"):
@@ -164,12 +170,11 @@ def test_what_does_not_fit_is_refused_with_the_way_out() -> None:
 
 
 def test_single_precision_is_close_and_says_so() -> None:
-    double, single = (simulate(num_runs=10, dtype=name) for name in ("float64", "float32"))
-    assert (double.provenance["dtype"], single.provenance["dtype"]) == ("float64", "float32")
-    assert single.test_error is not None and single.test_error.dtype == np.float64
     rows = np.random.default_rng(0).standard_normal((60, 16)).astype(np.float32)
     with pytest.warns(dt.DyntheoryWarning, match="whiten"):
         exact, close = (simulate(num_runs=2, dtype=name, inputs=rows) for name in ("float64", "float32"))
+    assert (exact.provenance["dtype"], close.provenance["dtype"]) == ("float64", "float32")
+    assert close.test_error is not None and close.test_error.dtype == np.float64
     difference = np.abs(np.asarray(close.train_error) / np.asarray(exact.train_error) - 1).max()
     assert 1e-10 < difference < 1e-5
 

@@ -68,8 +68,10 @@ ROOMS = (
     ("ensemble_loop",),
     ("predict", "simulate", "sensitivity", "responses"),
     ("agreement",),
-    ("compare",),
+    ("compare", "size_fits"),
+    ("finite_size",),
     ("_figures",),
+    ("_size_figure",),
     ("plot",),
     ("gallery.data",),
     ("gallery.figures",),
@@ -79,6 +81,7 @@ ROOMS = (
     ("overrides",),
     ("config",),
     ("report", "doctor", "compilation_cache"),
+    ("cli_sizes",),
     ("cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}

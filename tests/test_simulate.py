@@ -1,12 +1,16 @@
 """Ensembles: input laws, conditioning on a draw, heads, and runs that diverge."""
 
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import numpy as np
 import optax
 import pytest
 
 import dyntheory as dt
-from dyntheory.inputs import INPUTS
+from dyntheory.inputs import INPUTS, Sparse, StudentT
 
 METHOD = dt.gradient_descent(dt.MLP((2,), "tanh"), optax.sgd, learning_rate=0.3)
 LINEAR = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.3)
@@ -18,6 +22,18 @@ def test_input_laws_have_mean_zero_and_variance_one(name: str, key: jax.Array) -
     assert abs(draws.mean()) < 5 / np.sqrt(draws.size)
     fourth = np.mean(draws**4)
     assert abs(draws.var() - 1) < 5 * np.sqrt(max(fourth - 1, 1e-3) / draws.size)
+
+
+@pytest.mark.parametrize(("name", "law"), [("student_t", StudentT(5.0)), ("sparse", Sparse(0.1))])
+def test_a_named_law_is_that_function(name: str, law: StudentT | Sparse, key: jax.Array) -> None:
+    np.testing.assert_array_equal(INPUTS[name](key, (20, 30)), law(key, (20, 30)))
+    assert law == dataclasses.replace(law) and hash(law) == hash(dataclasses.replace(law))
+
+
+@pytest.mark.parametrize("make", [lambda: StudentT(2.0), lambda: Sparse(0.0), lambda: Sparse(1.5)])
+def test_laws_without_variance_one_are_refused(make: Callable[[], Any]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        make()
 
 
 def test_runs_do_not_depend_on_their_number(law: dt.TeacherStudent, key: jax.Array) -> None:

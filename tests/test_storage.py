@@ -14,7 +14,7 @@ import pytest
 import xarray
 
 from dyntheory.status import Status
-from dyntheory.storage import DIMENSIONS, PARTS, SCHEMA, from_xarray, load, save, to_xarray
+from dyntheory.storage import DIMENSIONS, PARTS, SCHEMA, TABLES, from_xarray, load, save, to_xarray
 from dyntheory.trajectory import CURVES, Assumptions, Trajectory
 
 STATES, RUNS, ROWS, UNITS = 6, 5, 7, 3
@@ -66,6 +66,7 @@ def _full() -> Trajectory:
         assumptions=Assumptions("theorem", "smooth maps, α = 2"),
         provenance={"kind": "simulation", "num_features": 1000, "link": None, "tiny": 1e-300, "law": {"a": [0.1, 2]}},
         num_diverged=2,
+        covariance={name: rng.normal(size=(STATES, STATES)) for name in CURVES},
         recorded_preactivations=rng.normal(size=(STATES, RUNS * ROWS, UNITS)),
         labels=rng.normal(size=RUNS * ROWS),
         sample_weights=np.full(RUNS * ROWS, 1 / (RUNS * ROWS)),
@@ -139,7 +140,7 @@ def test_several_outputs_and_other_steps(tmp_path: Path) -> None:
 
 def test_every_field_of_a_trajectory_is_stored() -> None:
     fields = {field.name for field in dataclasses.fields(Trajectory)}
-    assert fields == {*DIMENSIONS, *PARTS, *DESCRIPTION}
+    assert fields == {*DIMENSIONS, *PARTS, *TABLES, *DESCRIPTION}
 
 
 def test_dimensions_carry_names() -> None:
@@ -150,6 +151,7 @@ def test_dimensions_carry_names() -> None:
     assert dataset["test_error_per_run"].dims == ("run", "step")
     assert dataset["head_layers_0_kernel"].dims[0] == "step"
     assert dataset["head_layers_0_kernel_per_run"].dims[:2] == ("run", "step")
+    assert dataset["test_error_covariance"].dims == ("step", "step_")
     assert dataset["labels"].dims == ("sample",)
     assert float(dataset["train_error"].sel(step=1)) == _full().at(1)["train_error"]
     assert all(name.isascii() and name.replace("_", "").isalnum() for name in map(str, dataset.variables))

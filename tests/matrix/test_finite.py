@@ -11,10 +11,12 @@ from scipy.stats import ks_2samp
 
 import dyntheory as dt
 from dyntheory.dynamics import Start, run
-from dyntheory.finite_run import Sizes
+from dyntheory.finite_run import Sizes, finite_run
+from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.matrix.finite import finite_matrix
 from dyntheory.matrix_choice import Choice, RunShape, choose_matrix
+from dyntheory.population import num_test_dimensions
 
 NETWORK = dt.MLP((2,), "tanh")
 SIZES = {"more samples": (30, 20, 5, 4000), "fewer samples": (12, 20, 4, 4000), "exhausted": (20, 8, 10, 2000)}
@@ -97,6 +99,22 @@ def test_auto_takes_the_cheaper_matrix() -> None:
     assert choose_matrix(auto, large) == "revealed"
     assert choose_matrix(auto._replace(inputs="uniform"), large) == "dense"
     assert large.entries("revealed") < large.entries("dense")
+
+
+@pytest.mark.parametrize("matrix", ["dense", "revealed"])
+def test_the_memory_that_is_refused_is_that_of_the_compiled_run(matrix: str, law: dt.TeacherStudent) -> None:
+    """Against XLA's own account of the buffers of one run."""
+    method = dt.gradient_descent(dt.MLP((2,)), learning_rate=0.4)
+    shape = RunShape(Sizes(1200, 0, 600), 6, 2, 1, 2**6)
+    with jax.enable_x64(True):
+        head = method.init_head(jax.random.key(0))
+        nodes = draw_nodes(2**6, num_test_dimensions(law, method), num_heavy=1, seed=0)
+        arguments = {"inputs": "gaussian", "given": None, "num_steps": 6, "sizes": shape.sizes, "matrix": matrix}
+        run_one = functools.partial(finite_run, law, method, head, jnp.eye(3), test_nodes=nodes, **arguments)
+        account = jax.jit(lambda key: run_one(key=key)).lower(jax.random.key(0)).compile().memory_analysis()
+    assert account is not None
+    held = account.temp_size_in_bytes + account.output_size_in_bytes
+    assert held <= shape.memory(matrix) <= 3 * held
 
 
 def test_sizes_far_beyond_memory_run(key: jax.Array) -> None:
