@@ -124,6 +124,22 @@ class Trajectory:
         """Number of updates T."""
         return len(self.steps) - 1
 
+    @property
+    def estimation_error(self) -> OptionalArray:
+        """E‖w − w*‖² per feature at every step, for methods whose k units estimate the r = k teacher directions.
+
+        With the teacher's power of the law (of the draw, where one was given). None where r ≠ k.
+        """
+        if self.teacher_overlap is None or self.weight_overlap is None:
+            return None
+        units, directions = self.teacher_overlap.shape[-2:]
+        joint = self.provenance.get("joint_second_moment")
+        if units != directions or joint is None:
+            return None
+        teacher = np.trace(np.asarray(joint)[:directions, :directions])
+        crossed = np.trace(self.teacher_overlap, axis1=-2, axis2=-1)
+        return np.trace(self.weight_overlap, axis1=-2, axis2=-1) - 2 * crossed + teacher
+
     def at(self, step: int) -> dict[str, float]:
         """Return the numbers after `step` updates, standard errors beside them.
 

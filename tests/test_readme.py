@@ -27,8 +27,8 @@ def test_commands_exist() -> None:
     from dyntheory import cli
 
     shell = "\n".join(re.findall(r"```\n(.*?)```", README, flags=re.S))
-    for command in set(re.findall(r"^dyntheory (\w+)", shell, flags=re.M)):
-        assert callable(getattr(cli, command))
+    for command in set(re.findall(r"^dyntheory ([\w-]+)", shell, flags=re.M)):
+        assert callable(getattr(cli, command.replace("-", "_")))
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in set(re.findall(r"^make ([\w-]+)", README, flags=re.M)):
         assert re.search(rf"^{target}:", makefile, flags=re.M)
