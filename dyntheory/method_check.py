@@ -101,6 +101,9 @@ def _call(method: GeneralFirstOrderMethod, name: str, *arguments: Any) -> Any:
     return jax.eval_shape(lambda *a: function(*a), *arguments)
 
 
-def _shapes(tree: PyTree) -> Any:
-    """Return the tree with the shape of every leaf in its place."""
-    return jax.tree.map(lambda leaf: list(jnp.shape(leaf)), tree)
+def _shapes(tree: PyTree) -> str:
+    """Return the structure and, in order, the shapes of its leaves."""
+    leaves, structure = jax.tree.flatten(tree)
+    if len(leaves) == 1 and jax.tree.structure(0) == structure:
+        return f"shape {jnp.shape(leaves[0])}"
+    return f"{structure} with shapes {[jnp.shape(leaf) for leaf in leaves]}"
