@@ -4,8 +4,9 @@ Twelve methods of the library, each predicted in the limit and simulated on a re
 each the figure shows train and test error, prediction as lines, simulation at 2d as points.
 
 PASS RULE, for every method: `compare` of the prediction with the runs at d, at 2d and extrapolated does not say
-"disagree", and at 2d it says "agree". Two negative controls: Adam without the memory term of the limit, and LASSO-AMP without its
-Onsager term, must each miss the runs by more than 10 standard errors somewhere. One broken rule fails the claim.
+"disagree", and at 2d it says "agree". Two negative controls: Adam without the memory term of the limit, and LASSO-AMP
+without its Onsager term, must each miss the runs by more than 10 standard errors somewhere. One broken rule fails the
+claim.
 
     python -m validation.first_order_methods            # some minutes; writes results/first_order_methods.{json,png}
     python -m validation.first_order_methods --quick    # small sizes; writes nothing unless --results is given
