@@ -25,6 +25,11 @@ def assess(law: TeacherStudent, method: GeneralFirstOrderMethod) -> Assumptions:
             "simulation-verified",
             f"{' and '.join(kinked)} is not smooth with bounded derivatives, outside the published theorem",
         )
+    if law.features is not None:
+        return Assumptions(
+            "simulation-verified",
+            "the published theorem is about features of equal variance; correlated ones follow by rotation and scaling",
+        )
     if not method.is_in_theorem:
         return Assumptions(
             "simulation-verified",
