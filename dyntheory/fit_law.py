@@ -133,7 +133,7 @@ def fit_law(inputs: ArrayLike, labels: ArrayLike, *, num_samples: int | None = N
         >>> rows = np.random.default_rng(0).normal(size=(2000, 20))
         >>> fitted = fit_law(rows, rows[:, 0] + 0.5 * np.random.default_rng(1).normal(size=2000))
         >>> round(fitted.signal_power, 1), round(fitted.noise_power, 2)
-        (1.0, 0.24)
+        (1.0, 0.25)
 
     Reference: `dicker2014variance` for moments; `ledoit2004well` for drawing eigenvalues together.
     """
