@@ -10,10 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from dyntheory._version import __version__
+from dyntheory.applicability import Applicability, applicability
 from dyntheory.compare import Agreement, compare
 from dyntheory.cost import Cost, prediction_cost
 from dyntheory.finite_size import FiniteSize, finite_size
 from dyntheory.first_layer import FirstLayer
+from dyntheory.fit_law import FittedLaw, fit_law
 from dyntheory.law import TeacherStudent
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.methods import (
@@ -41,16 +43,18 @@ from dyntheory.status import DyntheoryWarning, Status
 from dyntheory.trajectory import Trajectory, load
 
 if TYPE_CHECKING:
-    from dyntheory import closed_forms, gallery, kernels, plot, priors
+    from dyntheory import closed_forms, gallery, kernels, plot, priors, spectra
 
 __all__ = [
     "MLP",
     "Agreement",
+    "Applicability",
     "Cost",
     "Derivatives",
     "DyntheoryWarning",
     "FiniteSize",
     "FirstLayer",
+    "FittedLaw",
     "FlaxNetwork",
     "GeneralFirstOrderMethod",
     "LinearModel",
@@ -59,12 +63,14 @@ __all__ = [
     "TeacherStudent",
     "Trajectory",
     "__version__",
+    "applicability",
     "bayes_amp",
     "closed_forms",
     "compare",
     "dropout",
     "finite_size",
     "fista",
+    "fit_law",
     "flax_hyperparameters",
     "from_flax_hyperparameters",
     "gallery",
@@ -85,11 +91,12 @@ __all__ = [
     "responses",
     "sensitivity",
     "simulate",
+    "spectra",
     "state_evolution",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("closed_forms", "gallery", "kernels", "plot", "priors"):
+    if name in ("closed_forms", "gallery", "kernels", "plot", "priors", "spectra"):
         return importlib.import_module(f"dyntheory.{name}")
     raise AttributeError(f"module 'dyntheory' has no attribute {name!r}")

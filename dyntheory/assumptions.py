@@ -29,6 +29,11 @@ def assess(law: TeacherStudent, method: GeneralFirstOrderMethod) -> Assumptions:
         return Assumptions(
             "simulation-verified", "the published theorem has labels made of inputs, not clouds of inputs"
         )
+    if law.features is not None:
+        return Assumptions(
+            "simulation-verified",
+            "the published theorem is about features of equal variance; correlated ones follow by rotation and scaling",
+        )
     if not method.is_in_theorem:
         return Assumptions(
             "simulation-verified",

@@ -18,6 +18,7 @@ from dyntheory.gaussian.nodes import NUM_BLOCKS
 from dyntheory.law import TeacherStudent
 from dyntheory.limit_run import plan
 from dyntheory.matrix.limit import num_columns
+from dyntheory.matrix.spectral_frame import num_spectral_nodes
 from dyntheory.method import GeneralFirstOrderMethod, feature_map_is_linear
 
 DOUBLE = 8
@@ -84,7 +85,11 @@ def prediction_cost(
     copies = 2.0 - 1.0 / max(growths, 1)
     noise = k * cut.length
     small = sides * (2 * columns**2 + k * cut.num_steps * (columns + k * cut.num_steps))
-    memory = DOUBLE * (rows * (copies * columns + noise + 20 * k) + copies * small)
+    frame = 0
+    if law.features is not None and not has_feature_nodes:
+        # The directions asked about, along every coordinate and spectral node; a solution on a sub-net has its own.
+        frame = 2 * columns**2 * num_spectral_nodes(law.features, cut.num_steps) // 4
+    memory = DOUBLE * (rows * (copies * columns + noise + 20 * k) + copies * (small + frame))
     read = DOUBLE * READINGS * sides * num_heads * num_nodes * columns * num_steps / 2
     return Cost(num_nodes, columns, int(memory), read / _bandwidth())
 

@@ -15,6 +15,7 @@ from dyntheory.inputs import draw_inputs
 from dyntheory.law import TeacherStudent
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.matrix.finite import finite_matrix
+from dyntheory.matrix.scaled import scaled
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.population import population_metrics, sample_metrics
 
@@ -60,7 +61,8 @@ def finite_run(
         joint_second_moment: of the rows (w*, w⁰).
         key: of this run.
         test_nodes: for the population error of Gaussian inputs.
-        inputs: a name of `dyntheory.inputs.INPUTS`, a function (key, shape) -> rows, or rows (N, d).
+        inputs: a name of `dyntheory.inputs.INPUTS`, a function (key, shape) -> rows, or rows (N, d); with
+            `law.features` these are the whitened rows Z.
         given: (W*, W⁰) to start from instead of a draw.
         num_steps: T.
         sizes: n, test rows, d.
@@ -69,6 +71,7 @@ def finite_run(
         keep_preactivations: record h^t.
     """
     num_samples, num_test, num_features = sizes
+    scales = _scales(law, num_features)
     input_key, weight_key, noise_key = jax.random.split(key, 3)
     if matrix == "revealed":
         data = finite_matrix(
@@ -95,7 +98,7 @@ def finite_run(
     records = run(
         law,
         method,
-        data,
+        scaled(data, scales),
         start,
         num_steps=num_steps,
         keep_preactivations=keep_preactivations,
@@ -104,14 +107,21 @@ def finite_run(
     if records.weights is None or test is None:
         metrics = population_metrics(law, method, records.gram, records.head, test_nodes)
     else:
-        metrics = sample_metrics(law, method, DenseMatrix(test), teacher, records.weights, records.head)
+        metrics = sample_metrics(law, method, scaled(DenseMatrix(test), scales), teacher, records.weights, records.head)
     return RunCurves(records._replace(weights=None), *metrics)
 
 
 def _draw_weights(law: TeacherStudent, moment: Array, key: Key, num_features: int) -> tuple[Array, Array]:
     normals = jax.random.normal(key, (num_features, moment.shape[0]), float)
-    rows = starting_rows(moment, law.teacher_priors, normals)
-    return rows[:, : law.num_teacher_units], rows[:, law.num_teacher_units :]
+    r, spectrum = law.num_teacher_units, law.features
+    powers = None if spectrum is None else spectrum.amplitudes(spectrum.modes_of(num_features), r)
+    rows = starting_rows(moment, law.teacher_priors, normals, amplitudes=powers)
+    return rows[:, :r], rows[:, r:]
+
+
+def _scales(law: TeacherStudent, num_features: int) -> Array | None:
+    """Return √λ of every feature, None where all of them are one."""
+    return None if law.features is None else law.features.scales(law.features.modes_of(num_features))
 
 
 def _uniforms(key: Key, number: int, shape: tuple[int, int, int]) -> Array | None:

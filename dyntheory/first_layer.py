@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from dyntheory._checks import check_second_moment, is_concrete
 from dyntheory._typing import Array, ArrayLike
@@ -129,7 +129,11 @@ def joint_second_moment(first_layer: FirstLayer | None, teacher_moment: Any, num
 
 
 def starting_rows(
-    moment: Float[Array, "m m"], priors: tuple[Prior, ...] | None, normals: Float[Array, "rows m"]
+    moment: Float[Array, "m m"],
+    priors: tuple[Prior, ...] | None,
+    normals: Float[Array, "rows m"],
+    *,
+    amplitudes: Float[Array, "rows r"] | None = None,
 ) -> Float[Array, "rows m"]:
     """Return rows (w*, w⁰) made of independent standard normal ones.
 
@@ -140,12 +144,16 @@ def starting_rows(
         moment: E[(w*, w⁰)(w*, w⁰)ᵀ]; with priors its teacher part is diagonal.
         priors: of the r teacher directions.
         normals: one row for each feature.
+        amplitudes: what multiplies a feature's teacher entries, √a of correlated features; w⁰ follows them.
     """
     if priors is None:
+        if amplitudes is not None:
+            normals = normals.at[:, : amplitudes.shape[1]].multiply(amplitudes)
         return normals @ rank_aware_cholesky(moment).T
     r = len(priors)
     uniforms = standard_uniforms(normals[:, :r])
     teacher = jnp.stack([prior.quantile(uniforms[:, a]) for a, prior in enumerate(priors)], axis=1)
+    teacher = teacher if amplitudes is None else teacher * amplitudes
     powers = jnp.diagonal(moment)[:r]
     slopes = moment[r:, :r] * safe_inverse(powers, powers > 0)[None]
     rest = rank_aware_cholesky(moment[r:, r:] - slopes @ moment[:r, r:])
@@ -165,7 +173,12 @@ def rows_of_draw(
     """
     rows = jnp.concatenate(draw, axis=1)
     count = rows.shape[0]
-    index = jnp.minimum(jnp.floor(standard_uniforms(normals) * count).astype(int), count - 1)
+    index = features_on_nodes(normals, count)
     hits = jnp.zeros(count, normals.dtype).at[index].add(1.0)
     equal = jnp.full(normals.shape, 1.0 / normals.shape[0], normals.dtype)
     return rows[index], jnp.where(jnp.all(hits > 0), 1.0 / (count * hits[index]), equal)
+
+
+def features_on_nodes(normals: Float[Array, " nodes"], num_features: int) -> Int[Array, " nodes"]:
+    """Return which of d features each node stands for, ⌊Φ(z_i) d⌋."""
+    return jnp.minimum(jnp.floor(standard_uniforms(normals) * num_features).astype(int), num_features - 1)

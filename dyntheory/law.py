@@ -16,6 +16,7 @@ from dyntheory._checks import check_nonnegative, check_positive, check_scalar, c
 from dyntheory._typing import Array, ArrayLike, Number
 from dyntheory.links import Link, resolve_link
 from dyntheory.priors import Prior
+from dyntheory.spectra import Spectrum
 
 
 @jax.tree_util.register_dataclass
@@ -23,7 +24,8 @@ from dyntheory.priors import Prior
 class TeacherStudent:
     """Labels made by a teacher that looks at r directions of the input.
 
-    y_i = φ(z_i) + σ ξ_i with z = X W*/√d (n, r), ξ standard normal, rows of X iid with mean 0 and variance 1.
+    y_i = φ(z_i) + σ ξ_i with z = X W*/√d (n, r), ξ standard normal, rows of X iid with mean 0 and variance 1, or with
+    the covariance eigenvalues of `features`.
 
     Scaling:
         n/d is fixed while both grow; entries of W* are O(1), so z is O(1).
@@ -36,6 +38,9 @@ class TeacherStudent:
         teacher_prior: the law of the teacher's entries, one of `dyntheory.priors` or one for each direction; Gaussian
             where it is not given. Matters to algorithms that are not linear in the features (thresholds, Adam).
         separation: s; a row of class y has mean s W* y/√d, see `gaussian_mixture`. None: inputs do not know labels.
+        features: eigenvalues of the feature covariance and the teacher's power along them, from `dyntheory.spectra`;
+            default all one. Everything on the feature side is then written in the eigenbasis, and overlaps are means of
+            λ w wᵀ: the covariance of preactivations.
 
     Raises:
         ValueError: a number outside its range, an unknown link, a second moment that is not one.
@@ -53,6 +58,7 @@ class TeacherStudent:
     teacher_second_moment: ArrayLike | None = None
     teacher_prior: Prior | tuple[Prior, ...] | None = None
     separation: Number | None = None
+    features: Spectrum | None = None
 
     def __post_init__(self) -> None:
         check_scalar("samples_per_feature", self.samples_per_feature)
@@ -64,6 +70,13 @@ class TeacherStudent:
         if self.separation is not None:
             check_scalar("separation", self.separation)
             check_nonnegative("separation", self.separation)
+            if self.features is not None:
+                raise ValueError("Give `separation` or `features`, not both: clouds have unit variance here.")
+        if isinstance(self.features, np.ndarray | list | str | type):
+            raise TypeError(
+                "`features` must be a spectrum, such as dyntheory.spectra.Spectrum(eigenvalues) or "
+                f"spectrum_of(X) for a data matrix, got {type(self.features).__name__}."
+            )
         moment = self.teacher_second_moment
         if moment is None or not is_concrete(moment):
             return

@@ -1,7 +1,8 @@
 """Which dimension of which net a run uses when: the points of one node set, made as the steps need them.
 
 The samples' net holds the teacher's coordinates, the label noise and the first k innovations, then for every step k
-innovations and the uniforms of the sample map. The features' net holds (w*, w⁰), then for every step k innovations and
+innovations and the uniforms of the sample map. The features' net holds the eigenvalue where features are correlated,
+(w*, w⁰), then for every step k innovations and
 the uniforms of the feature map, and k innovations beyond the last step.
 """
 
@@ -74,7 +75,7 @@ def draw_nets(
     samples = sobol_net(num_nodes, wanted, seed(key, "nodes"))
     if not has_feature_nodes:
         return Nets(samples, None)
-    wanted = num_feature_dimensions(num_steps, k, r, method.feature_noise)
+    wanted = num_feature_dimensions(num_steps, k, r, method.feature_noise, has_spectrum=law.features is not None)
     return Nets(samples, sobol_net(num_nodes, wanted, seed(key, "feature_nodes")))
 
 
@@ -90,7 +91,8 @@ def first_nodes(
     if nets.features is None:
         return FirstNodes(samples, None)
     equal = np.full(nets.num_nodes, 1.0 / nets.num_nodes)
-    return FirstNodes(samples, NodeSet(normals(nets.features.rows(0, r + 2 * k), by_row), spread(equal, by_node)))
+    first = normals(nets.features.rows(0, _num_first(law) + 2 * k), by_row)
+    return FirstNodes(samples, NodeSet(first, spread(equal, by_node)))
 
 
 def next_rows(
@@ -107,6 +109,11 @@ def next_rows(
     samples = normals(nets.samples.rows(start + size * steps[0], start + size * steps[1]), by_row)
     if nets.features is None:
         return NextRows(samples, None)
-    start, size = r + k, k + method.feature_noise
+    start, size = _num_first(law) + k, k + method.feature_noise
     features = normals(nets.features.rows(start + size * steps[0], start + size * steps[1] + k), by_row)
     return NextRows(samples, features)
+
+
+def _num_first(law: TeacherStudent) -> int:
+    """Return how many coordinates of the features come before the initial weights."""
+    return law.num_teacher_units + (law.features is not None)

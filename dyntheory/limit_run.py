@@ -22,9 +22,9 @@ from dyntheory.dynamics import Carry, Keep, Problem, Records, Start, advance, be
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.law import TeacherStudent
 from dyntheory.limit_nets import FirstNodes, Nets, NextRows, draw_nets, first_nodes, next_rows
-from dyntheory.matrix.limit import Reserve, keep_rows, limit_matrix, rows_in_use, split_noise, with_reserve
+from dyntheory.matrix.limit import Reserve, bare, keep_rows, limit_matrix, rows_in_use, split_noise, with_reserve
 from dyntheory.matrix.nodes_side import NodeSide
-from dyntheory.matrix.revealed import Half, Revealed, RevealedMatrix
+from dyntheory.matrix.revealed import Half, Revealed
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.population import population_metrics
 from dyntheory.state_evolution import LimitCurves
@@ -161,7 +161,7 @@ def _compact(problem: LimitProblem, state: State, room: int) -> Carry:
     carry = state.carry
     if not float(problem.drop_below):
         return carry
-    revealed, matrix = carry.matrix_state, cast(RevealedMatrix, state.problem.matrix)
+    revealed, matrix = carry.matrix_state, bare(state.problem.matrix)
     for name in Revealed._fields:
         side, half = getattr(matrix, name), getattr(revealed, name)
         if isinstance(side, NodeSide):
@@ -210,6 +210,7 @@ def _begin(problem: LimitProblem, nodes: FirstNodes, *, num_steps: int, keep: Ke
         feature_nodes=nodes.features,
         teacher_priors=law.teacher_priors,
         draw=problem.draw,
+        spectrum=law.features,
         drop_below=problem.drop_below,
     )
     rows = Start(
@@ -238,7 +239,7 @@ def _advance(
 
 def _at_step(problem: Problem, rows: NextRows, done: Any, length: int) -> tuple[Problem, tuple[Array, Array]]:
     """Return the problem with the innovations of the next steps, and the uniforms of both maps."""
-    method, matrix = problem.method, cast(RevealedMatrix, problem.matrix)
+    method, matrix = problem.method, bare(problem.matrix)
     k = method.num_units
     innovations, sample_uniforms = split_noise(rows.samples, length, k, method.sample_noise)
     samples = Reserve(innovations, jnp.asarray(matrix.num_teacher_units + k * (done + 1)))
@@ -246,8 +247,8 @@ def _at_step(problem: Problem, rows: NextRows, done: Any, length: int) -> tuple[
     if rows.features is not None:
         innovations, feature_uniforms = split_noise(rows.features, length, k, method.feature_noise)
         features = Reserve(innovations, jnp.asarray(k * done))
-    matrix = with_reserve(matrix, samples, features)
-    return problem._replace(matrix=matrix), (sample_uniforms, feature_uniforms)
+    changed = with_reserve(cast(Any, problem.matrix), samples, features)
+    return problem._replace(matrix=changed), (sample_uniforms, feature_uniforms)
 
 
 @jax.jit

@@ -16,6 +16,7 @@ from dyntheory.law import TeacherStudent
 from dyntheory.linalg import rank_aware_cholesky
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.matrix.orthonormal import orthonormal_on_nodes
+from dyntheory.matrix.scaled import ScaledMatrix
 from dyntheory.method import GeneralFirstOrderMethod
 
 
@@ -78,7 +79,7 @@ def population_metrics(
 def sample_metrics(
     law: TeacherStudent,
     method: GeneralFirstOrderMethod,
-    matrix: DenseMatrix,
+    matrix: DenseMatrix | ScaledMatrix,
     teacher_weights: Float[Array, "features teacher_units"],
     weights: Float[Array, "states features units"],
     head: PyTree,

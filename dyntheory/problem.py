@@ -121,6 +121,7 @@ def provenance(problem: PreparedProblem, key: Key, kind: str, **numbers: Any) ->
             "noise_std": float(law.noise_std),
             "teacher_second_moment": np.asarray(law.teacher_moment).tolist(),
             **({} if law.teacher_prior is None else {"teacher_prior": _plain(law.teacher_prior)}),
+            **({} if law.features is None else {"features": _plain(law.features)}),
         },
         "method": {
             "name": method.name,

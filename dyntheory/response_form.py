@@ -131,8 +131,13 @@ def check_smooth(law: TeacherStudent, method: GeneralFirstOrderMethod) -> None:
     """Refuse maps that are known to have a kink: their derivatives miss a mass there.
 
     Raises:
-        ValueError: see above.
+        ValueError: see above, or features that are correlated.
     """
+    if law.features is not None:
+        raise ValueError(
+            "Responses are implemented for independent features, and this law has `features`: take `predict` or "
+            "`state_evolution`, which know them."
+        )
     known, _ = kinks(law, method)
     if known:
         raise ValueError(

@@ -157,7 +157,10 @@ class _Nodes:
         dimensions = {
             "nodes": (num_dimensions(*sizes, method.sample_noise), r),
             "test_nodes": (num_test_dimensions(law, method), r),
-            "feature_nodes": (num_feature_dimensions(*sizes[:3], method.feature_noise), 0),
+            "feature_nodes": (
+                num_feature_dimensions(*sizes[:3], method.feature_noise, has_spectrum=law.features is not None),
+                0,
+            ),
         }
         is_linear = feature_map_is_linear(method, problem.heads[0], num_steps=num_steps)
 

@@ -93,6 +93,7 @@ def state_evolution(
         feature_nodes=sides.features,
         teacher_priors=law.teacher_priors,
         draw=draw,
+        spectrum=law.features,
         memory=memory,
     )
     records = run(
@@ -143,11 +144,13 @@ def _prepared(
         num_teacher_units=r,
         num_outputs=outputs,
         num_uniforms=(method.sample_noise, method.feature_noise),
+        has_spectrum=law.features is not None,
     )
     samples = _split(nodes, r + outputs + k, num_steps, k, method.sample_noise)
     if feature_nodes is None:
         return _Sides(*samples, None, None)
-    return _Sides(*samples, *_split(feature_nodes, r + k, num_steps, k, method.feature_noise))
+    num_first = r + k + (law.features is not None)
+    return _Sides(*samples, *_split(feature_nodes, num_first, num_steps, k, method.feature_noise))
 
 
 def _split(

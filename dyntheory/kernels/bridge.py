@@ -133,7 +133,7 @@ def tangent_prediction(
         Errors of every run at the steps 0..T.
 
     Raises:
-        ValueError: several outputs, a teacher overlap, or a count below one.
+        ValueError: several outputs, a teacher overlap, correlated features, or a count below one.
     """
     for name, count in (("num_features", num_features), ("num_runs", num_runs), ("num_test", num_test)):
         check_count(name, count)
@@ -141,6 +141,8 @@ def tangent_prediction(
     check_positive("learning_rate", learning_rate)
     if law.num_outputs != 1 or (first_layer is not None and first_layer.teacher_overlap is not None):
         raise ValueError("A tangent prediction needs one output and a first layer independent of the teacher.")
+    if law.features is not None:
+        raise ValueError("A tangent prediction takes independent features, and this law has `features`.")
     with double_precision():
         moment = None if first_layer is None else first_layer.second_moment
         moment = jnp.eye(network.num_units) if moment is None else jnp.asarray(moment, float)

@@ -15,20 +15,23 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from dyntheory._typing import Array
-from dyntheory.first_layer import rows_of_draw, starting_rows
+from dyntheory.first_layer import features_on_nodes, rows_of_draw, starting_rows
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.linalg import rank_aware_cholesky
 from dyntheory.matrix.frame import FrameSide
 from dyntheory.matrix.nodes_side import NodeSide
 from dyntheory.matrix.orthonormal import orthonormal_on_nodes
 from dyntheory.matrix.revealed import Half, RevealedMatrix
-from dyntheory.priors import Prior
+from dyntheory.matrix.scaled import ScaledMatrix, scaled
+from dyntheory.matrix.spectral_frame import spectral_frame
+from dyntheory.priors import Prior, standard_uniforms
+from dyntheory.spectra import Spectrum
 
 
 class LimitStart(NamedTuple):
     """A limit matrix with everything the loop starts from."""
 
-    matrix: RevealedMatrix
+    matrix: RevealedMatrix | ScaledMatrix
     teacher_weights: Float[Array, "features teacher_units"]
     weights: Float[Array, "features units"]
     label_noise: Float[Array, "nodes outputs"]
@@ -41,9 +44,14 @@ def num_dimensions(
     return num_teacher_units + num_outputs + num_units * (num_steps + 1) + num_uniforms * num_steps
 
 
-def num_feature_dimensions(num_steps: int, num_units: int, num_teacher_units: int, num_uniforms: int = 0) -> int:
-    """Return how many feature coordinates a run needs: (w*, w⁰), innovations and uniforms a step, k innovations."""
-    return num_teacher_units + num_units * (num_steps + 2) + num_uniforms * num_steps
+def num_feature_dimensions(
+    num_steps: int, num_units: int, num_teacher_units: int, num_uniforms: int = 0, *, has_spectrum: bool = False
+) -> int:
+    """Return how many feature coordinates a run needs: (w*, w⁰), innovations and uniforms a step, k innovations.
+
+    Correlated features have one more, the first, which decides the eigenvalue.
+    """
+    return has_spectrum + num_teacher_units + num_units * (num_steps + 2) + num_uniforms * num_steps
 
 
 def num_columns(num_steps: int, num_units: int, num_teacher_units: int, num_outputs: int) -> int:
@@ -73,6 +81,7 @@ def limit_matrix(
     feature_nodes: NodeSet | None = None,
     teacher_priors: tuple[Prior, ...] | None = None,
     draw: tuple[Array, Array] | None = None,
+    spectrum: Spectrum | None = None,
     memory: bool = True,
     drop_below: Array | float = 0.0,
 ) -> LimitStart:
@@ -87,9 +96,11 @@ def limit_matrix(
         num_outputs: numbers in one label.
         num_steps: T.
         feature_nodes: normal coordinates in the order (w*, w⁰) (r + k), innovations, k of them beyond the last step;
-            None for the exact frame, on which only linear feature maps make sense.
+            before them one for the eigenvalue, if there is a spectrum. None for the exact frame, on which only linear
+            feature maps make sense.
         teacher_priors: laws of the teacher's entries on feature nodes; None for Gaussian rows.
         draw: (W*, W⁰) whose rows the feature nodes stand for, instead of a law.
+        spectrum: of correlated features.
         memory: False drops the Onsager term (negative control).
         drop_below: root mean square of a remainder below which a direction is dropped.
     """
@@ -98,11 +109,16 @@ def limit_matrix(
     fixed = _fixed_rows(coordinates[r : r + num_outputs], weights)
     innovations = jnp.concatenate([coordinates[:r], coordinates[r + num_outputs :]])
     threshold = jnp.asarray(drop_below)
-    if feature_nodes is None:
-        features, rows = _frame(joint_second_moment, num_units * num_steps, coordinates.dtype)
+    scales = None
+    if feature_nodes is not None:
+        start = _StartingRows(joint_second_moment, teacher_priors, draw, spectrum, r)
+        features, rows, scales = _feature_nodes(feature_nodes, start, threshold)
+    elif spectrum is not None:
+        features, rows, scales = spectral_frame(
+            spectrum, joint_second_moment, num_teacher_units=r, num_steps=num_steps, draw=draw
+        )
     else:
-        start = _StartingRows(joint_second_moment, teacher_priors, draw)
-        features, rows = _feature_nodes(feature_nodes, start, threshold, num_units)
+        features, rows = _frame(joint_second_moment, num_units * num_steps, coordinates.dtype)
     matrix = RevealedMatrix(
         samples_per_feature,
         samples=NodeSide(weights, fixed, innovations, jnp.asarray(0), threshold, num_columns=num_units),
@@ -112,7 +128,7 @@ def limit_matrix(
         num_units=num_units,
         memory=memory,
     )
-    return LimitStart(matrix=matrix, teacher_weights=rows[:, :r], weights=rows[:, r:], label_noise=fixed[1:].T)
+    return LimitStart(scaled(matrix, scales), rows[:, :r], rows[:, r:], fixed[1:].T)
 
 
 def _fixed_rows(raw: Float[Array, "rows nodes"], weights: Float[Array, " nodes"]) -> Float[Array, "fixed nodes"]:
@@ -134,27 +150,45 @@ class _StartingRows(NamedTuple):
     moment: Float[Array, "m m"]
     priors: tuple[Prior, ...] | None
     draw: tuple[Array, Array] | None
+    spectrum: Spectrum | None
+    num_teacher_units: int
+
+    @property
+    def num_units(self) -> int:
+        """Columns of w⁰."""
+        return self.moment.shape[0] - self.num_teacher_units
 
 
-def _feature_nodes(nodes: NodeSet, start: _StartingRows, threshold: Array, num_units: int) -> tuple[NodeSide, Array]:
-    """Return the nodes and (w*, w⁰) on them; Gaussian rows, and mostly those of a draw, have their exact moment."""
-    coordinates, weights = nodes.as_arrays()
-    count = start.moment.shape[0]
+def _feature_nodes(nodes: NodeSet, start: _StartingRows, threshold: Array) -> tuple[NodeSide, Array, Array | None]:
+    """Return the nodes, (w*, w⁰) and √λ on them; Gaussian rows, mostly also those of a draw, have their moment."""
+    (coordinates, weights), spectrum = nodes.as_arrays(), start.spectrum
+    count, modes, amplitudes = start.moment.shape[0], None, None
+    if spectrum is not None:
+        modes, weights = spectrum.modes_on_nodes(standard_uniforms(coordinates[0]))
+        coordinates, amplitudes = coordinates[1:], spectrum.amplitudes(modes, start.num_teacher_units)
     if start.draw is None:
         normals = _fixed_rows(coordinates[:count], weights)[1:].T
-        rows = starting_rows(start.moment, start.priors, normals)
+        rows = starting_rows(start.moment, start.priors, normals, amplitudes=amplitudes)
     else:
-        rows, weights = rows_of_draw(start.draw, coordinates[0])
+        place, num_features = nodes.as_arrays()[0][0], start.draw[0].shape[0]
+        rows, weights = rows_of_draw(start.draw, place)
+        modes = None if spectrum is None else spectrum.modes_of(num_features)[features_on_nodes(place, num_features)]
     side = NodeSide(
         weights,
         jnp.ones((1, coordinates.shape[1]), coordinates.dtype),
         coordinates[count:],
         jnp.asarray(0),
         threshold,
-        num_columns=num_units,
+        num_columns=start.num_units,
         is_asked_last=True,
     )
-    return side, rows
+    return side, rows, None if spectrum is None or modes is None else spectrum.scales(modes)
+
+
+def bare(matrix: Any) -> RevealedMatrix:
+    """Return the limit matrix of independent entries behind a scaled one."""
+    inner: Any = matrix.matrix if isinstance(matrix, ScaledMatrix) else matrix
+    return inner
 
 
 class Reserve(NamedTuple):
@@ -164,8 +198,13 @@ class Reserve(NamedTuple):
     first: Array
 
 
-def with_reserve(matrix: RevealedMatrix, samples: Reserve, features: Reserve | None) -> RevealedMatrix:
+def with_reserve(
+    matrix: RevealedMatrix | ScaledMatrix, samples: Reserve, features: Reserve | None
+) -> RevealedMatrix | ScaledMatrix:
     """Return the matrix with innovations for the next steps; None for a frame, which needs none."""
+    if isinstance(matrix, ScaledMatrix):
+        inner: Any = with_reserve(bare(matrix), samples, features)
+        return dataclasses.replace(matrix, matrix=inner)
     sides: dict[str, Any] = {"samples": samples} if features is None else {"samples": samples, "features": features}
     changed = {
         name: dataclasses.replace(getattr(matrix, name), reserve=given.rows, first_in_reserve=given.first)
@@ -198,6 +237,7 @@ def check_nodes(
     num_teacher_units: int,
     num_outputs: int,
     num_uniforms: tuple[int, int] = (0, 0),
+    has_spectrum: bool = False,
 ) -> None:
     """Refuse node sets on which directions would run out or noise be used twice.
 
@@ -208,7 +248,7 @@ def check_nodes(
     columns = num_columns(*counts)
     _check_node_set("node set", nodes, num_dimensions(*counts, num_uniforms[0]), columns)
     if feature_nodes is not None:
-        wanted = num_feature_dimensions(*counts[:3], num_uniforms[1])
+        wanted = num_feature_dimensions(*counts[:3], num_uniforms[1], has_spectrum=has_spectrum)
         _check_node_set("set of feature nodes", feature_nodes, wanted, columns)
 
 

@@ -91,6 +91,7 @@ def test_questions_need_not_alternate() -> None:
     nodes = draw_nodes(2**10, num_dimensions(4, UNITS, 1, 1), num_heavy=1, seed=1)
     start = limit_matrix(nodes, jnp.eye(3), jnp.asarray(1.0), num_teacher_units=1, num_outputs=1, num_steps=4)
     matrix = start.matrix
+    assert isinstance(matrix, RevealedMatrix)
     state, z = times(matrix, matrix.init(), start.teacher_weights)
     state = matrix.grow(state, 4)
     first, second = (jnp.eye(start.weights.shape[0])[:, a : a + 2] for a in (1, 4))

@@ -1,0 +1,75 @@
+"""Correlated features: X = Z Λ^{1/2} answers through Z. X w = Z (√λ ∘ w), Xᵀ g = √λ ∘ (Zᵀ g).
+
+Features are in the eigenbasis of their covariance. Whoever answers for Z (a stored matrix, a revealed one, the limit)
+sees scaled rows and knows nothing of λ; so do the maps of a method.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TypeVar
+
+import jax
+from jaxtyping import Float
+
+from dyntheory._typing import Array, PyTree
+from dyntheory.matrix.dense import DenseMatrix
+from dyntheory.matrix.revealed import RevealedMatrix
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class ScaledMatrix:
+    """X = Z Λ^{1/2} for a matrix Z of independent entries.
+
+    Args:
+        matrix: Z.
+        scales: √λ of each feature row.
+    """
+
+    matrix: DenseMatrix | RevealedMatrix
+    scales: Float[Array, " features"]
+
+    def init(self) -> PyTree:
+        """Return the state of Z before any question."""
+        return self.matrix.init()
+
+    def segments(self, num_steps: int) -> tuple[int, ...]:
+        """Return the pieces of Z."""
+        return self.matrix.segments(num_steps)
+
+    def grow(self, state: PyTree, num_steps: int) -> PyTree:
+        """Make room for that many more steps."""
+        return self.matrix.grow(state, num_steps)
+
+    def times(self, state: PyTree, w: Float[Array, "features units"]) -> tuple[PyTree, Array]:
+        """Return h = Z (√λ ∘ w)/√d, shape (samples, units)."""
+        return self.matrix.times(state, self._scaled(w))
+
+    def transpose_times(self, state: PyTree, g: Float[Array, "samples units"]) -> tuple[PyTree, Array]:
+        """Return p = √λ ∘ Zᵀ g/√d, shape (features, units)."""
+        state, answer = self.matrix.transpose_times(state, g)
+        return state, self._scaled(answer)
+
+    def sample_mean(self, values: PyTree) -> PyTree:
+        """Return the mean over samples of every leaf."""
+        return self.matrix.sample_mean(values)
+
+    def feature_mean(self, values: PyTree) -> PyTree:
+        """Return the mean over features of every leaf, not weighted by λ."""
+        return self.matrix.feature_mean(values)
+
+    def feature_gram(self, left: Float[Array, "features a"], right: Float[Array, "features b"]) -> Array:
+        """Return the mean over features of λ left rightᵀ: the covariance of a fresh row's preactivations."""
+        return self.matrix.feature_gram(self._scaled(left), self._scaled(right))
+
+    def _scaled(self, rows: Float[Array, "features columns"]) -> Array:
+        return self.scales[:, None] * rows
+
+
+Unscaled = TypeVar("Unscaled", bound=DenseMatrix | RevealedMatrix)
+
+
+def scaled(matrix: Unscaled, scales: Float[Array, " features"] | None) -> Unscaled | ScaledMatrix:
+    """Return X = Z Λ^{1/2}, or Z itself where no scales √λ are given."""
+    return matrix if scales is None else ScaledMatrix(matrix, scales)
