@@ -67,7 +67,7 @@ class Settings:
     num_runs: int = 100
 
 
-QUICK = Settings(sources=(0.4,), num_samples=(8, 16, 32), num_steps=120, flow_steps=60, num_runs=8)
+QUICK = Settings(sources=(0.4,), num_samples=(8, 16, 32), num_steps=120, flow_steps=60, num_runs=60)
 
 
 def spectrum_of(settings: Settings, source: float) -> dt.spectra.Spectrum:
