@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from validation import layers, preactivation_law
+from validation import layers, preactivation_law, real_data, scaling_laws
 from validation.record import RESULTS, Outcome, joint_outcome
 
 
@@ -24,6 +25,13 @@ def test_layers_write_record_and_figure(tmp_path: Path) -> None:
     assert record["outcome"] == "passed" and record["pass_rule"]
     assert set(record["numbers"]) == {"2 layers", "3 layers"}
     assert (tmp_path / "layers.png").exists()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("module", [real_data, scaling_laws], ids=["real_data", "scaling_laws"])
+def test_correlated_features_pass_at_small_size(module: Any, tmp_path: Path) -> None:
+    assert module.main(module.QUICK, results=tmp_path) == 0
+    assert (tmp_path / f"{module.__name__.removeprefix('validation.')}.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)

@@ -8,8 +8,11 @@ training rows (what one has).
 
 PASS RULE, from what a prototype reached. With the law of all rows, at every step: the linear model's test error within
 15 %, the network's within 50 %, plus 4 standard errors of the mean over splits; breast cancer is not judged but
-recorded, since `applicability` calls it outside (a third of the variance is in one direction of 30). Standard errors
+recorded, since `applicability` calls it outside (44 % of the variance is in one direction of 30). Standard errors
 above 5 % leave the claim unresolved. What is fitted on n rows is recorded and not judged.
+
+The bounds stood before the first run. That one, with 40 splits, was unresolved by its standard errors; the number of
+splits was raised to 200, and the control must now miss on every judged set, not on one of them.
 
 NEGATIVE CONTROL. The same with the fitted eigenvalues replaced by equal ones must miss the linear model's bound.
 
@@ -61,7 +64,7 @@ class Settings:
     num_units: int = 3
 
 
-QUICK = Settings(sets=("digit value",), num_splits=10, num_steps=8)
+QUICK = Settings(sets=("digit value",), num_splits=60, num_steps=8)
 
 
 class Data(NamedTuple):
