@@ -6,12 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_python_snippets_run(tmp_path: Path) -> None:
-    code = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.S))
+@pytest.mark.parametrize("count", [1, pytest.param(None, marks=pytest.mark.full)])
+def test_python_snippets_run(tmp_path: Path, count: int | None) -> None:
+    """The first snippet by default, all of them in the full run."""
+    code = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.S)[:count])
     smaller = (
         code.replace("50", "5").replace("num_features=1000", "num_features=60").replace("num_runs=20", "num_runs=4")
     )
