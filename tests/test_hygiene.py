@@ -34,7 +34,7 @@ ROOMS = (
     ("closed_forms.least_squares", "closed_forms.marchenko_pastur"),
     ("closed_forms.spectral", "closed_forms.power_law", "closed_forms.gradient_descent"),
     ("closed_forms.rational", "closed_forms.spiked_wigner", "closed_forms.edge_of_chaos"),
-    ("closed_forms.grid", "closed_forms.soft_threshold"),
+    ("closed_forms.soft_threshold",),
     ("closed_forms.random_features", "closed_forms.mei_montanari", "closed_forms.lasso"),
     ("closed_forms.compressed_sensing",),
     ("closed_forms.__init__",),
@@ -105,6 +105,10 @@ CLOSED_FORMS = (
     "closed_forms.rational",
     "closed_forms.spiked_wigner",
     "closed_forms.edge_of_chaos",
+    "closed_forms.lasso",
+    "closed_forms.compressed_sensing",
+    "closed_forms.random_features",
+    "priors",
 )
 EXCEPTIONS = {("trajectory", "storage")}
 
