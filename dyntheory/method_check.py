@@ -7,6 +7,7 @@ numbers that are drawn in secret and differ from call to call. Maps are traced, 
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 from typing import Any
@@ -101,6 +102,16 @@ def _call(method: GeneralFirstOrderMethod, name: str, *arguments: Any) -> Any:
     return jax.eval_shape(lambda *a: function(*a), *arguments)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Shape:
+    """A shape in the place of an array: nothing that a container, such as a prior, could take for its numbers."""
+
+    lengths: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return str(list(self.lengths))
+
+
 def _shapes(tree: PyTree) -> Any:
     """Return the tree with the shape of every leaf in its place."""
-    return jax.tree.map(lambda leaf: list(jnp.shape(leaf)), tree)
+    return jax.tree.map(lambda leaf: _Shape(tuple(jnp.shape(leaf))), tree)
