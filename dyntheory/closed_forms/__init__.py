@@ -5,10 +5,11 @@ those of (1/n)‖y − Xb‖² + λ‖b‖², errors carry no factor ½, α = n/
 """
 
 from dyntheory.closed_forms import marchenko_pastur
+from dyntheory.closed_forms.bayes import bayes_state_evolution
 from dyntheory.closed_forms.compressed_sensing import RecoveryThreshold, compressed_sensing_threshold
 from dyntheory.closed_forms.edge_of_chaos import EdgeOfChaos, edge_of_chaos
 from dyntheory.closed_forms.gradient_descent import Curve, least_squares_flow, least_squares_gd
-from dyntheory.closed_forms.lasso import LassoRisk, ThresholdingPath, lasso, lasso_state_evolution
+from dyntheory.closed_forms.lasso import LassoRisk, StateEvolution, lasso, lasso_state_evolution
 from dyntheory.closed_forms.least_squares import (
     Risk,
     misspecified,
@@ -41,7 +42,8 @@ __all__ = [
     "Risk",
     "SpectralRisk",
     "SpikedWigner",
-    "ThresholdingPath",
+    "StateEvolution",
+    "bayes_state_evolution",
     "compressed_sensing_threshold",
     "edge_of_chaos",
     "from_data",

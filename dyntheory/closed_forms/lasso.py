@@ -9,6 +9,7 @@ Both right sides are sums of positive terms; the condition number below is that 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -43,8 +44,8 @@ class LassoRisk(NamedTuple):
     condition: Any
 
 
-class ThresholdingPath(NamedTuple):
-    """State evolution along the last axis, t = 0 … T: τ_t and the squared error of the iterate x^t, x⁰ = 0."""
+class StateEvolution(NamedTuple):
+    """Message passing along the last axis, t = 0 … T: τ_t and the squared error of the iterate x^t, x⁰ = 0."""
 
     effective_noise: Any
     excess_error: Any
@@ -83,7 +84,7 @@ def lasso(
     check_positive("samples_per_feature", samples_per_feature, "it is n/d")
     check_positive("penalty", penalty)
     check_nonnegative("noise_std", noise_std)
-    _check_prior(prior)
+    check_mixture(prior)
 
     law = prior.probabilities, prior.means, prior.stds
     risk = LassoRisk(*evaluate(_risks, samples_per_feature, penalty, noise_std, *law, broadcast=False))
@@ -101,7 +102,7 @@ def lasso_state_evolution(
     prior: GaussianMixture,
     noise_std: ArrayLike = 0.0,
     num_steps: int,
-) -> ThresholdingPath:
+) -> StateEvolution:
     """Return the errors of approximate message passing with thresholds θ_t = ratio · τ_t, step by step.
 
     τ²_{t+1} = (σ² + E (η(w + τ_t Z; θ_t) − w)²)/α, from τ₀² = (σ² + E w²)/α.
@@ -118,8 +119,15 @@ def lasso_state_evolution(
     check_positive("threshold_ratio", threshold_ratio)
     check_nonnegative("noise_std", noise_std)
     check_count("num_steps", num_steps)
-    _check_prior(prior)
+    check_mixture(prior)
 
+    law = prior.probabilities, prior.means, prior.stds
+    formula = functools.partial(_paths, num_steps=num_steps)
+    return evaluate(formula, samples_per_feature, threshold_ratio, noise_std, *law, broadcast=False)
+
+
+@functools.partial(jax.jit, static_argnames="num_steps")
+def _paths(*arrays: Array, num_steps: int) -> StateEvolution:
     def path(alpha: Array, ratio: Array, noise: Array, *law: Array) -> tuple[Array, Array]:
         prior = GaussianMixture(*law)
 
@@ -129,12 +137,11 @@ def lasso_state_evolution(
 
         return jax.lax.scan(step, jnp.asarray(prior.second_moment, alpha.dtype), length=num_steps + 1)[1]
 
-    law = prior.probabilities, prior.means, prior.stds
-    formula = over_leading_axes(path, "(),(),(),(k),(k),(k)->(t),(t)")
-    return ThresholdingPath(*evaluate(formula, samples_per_feature, threshold_ratio, noise_std, *law, broadcast=False))
+    return StateEvolution(*over_leading_axes(path, "(),(),(),(k),(k),(k)->(t),(t)")(*arrays))
 
 
-def _check_prior(prior: GaussianMixture) -> None:
+def check_mixture(prior: object) -> None:
+    """Require a mixture of Gaussians."""
     if not isinstance(prior, GaussianMixture):
         raise TypeError(
             f"`prior` must be a mixture of Gaussians, such as dyntheory.priors.bernoulli_gauss(0.1), got {prior!r}."
