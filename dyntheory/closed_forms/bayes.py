@@ -12,17 +12,16 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from dyntheory._checks import check_count, check_nonnegative, check_positive
 from dyntheory._typing import Array, ArrayLike
 from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
 from dyntheory.closed_forms.lasso import StateEvolution, check_mixture
+from dyntheory.closed_forms.panels import mirrored, panel_rule
 from dyntheory.priors import GaussianMixture
 
-POINTS, HEIGHTS = np.polynomial.legendre.leggauss(16)
-AROUND = np.array([0, 0.4, 0.8, 1.2, 1.6, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.75, 6.5, 7.25, 8, 9, 10, 11.5, 13])
-BETWEEN = np.array([0, 0.7, 1.4, 2.1, 2.8, 4, 6, 8, 12, 16, 24, 36])
+AROUND = mirrored((0.4, 0.8, 1.2, 1.6, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.75, 6.5, 7.25, 8, 9, 10, 11.5, 13))
+BETWEEN = mirrored((0.7, 1.4, 2.1, 2.8, 4, 6, 8, 12, 16, 24, 36))
 SMALLEST = 1e-200  # a noise variance below which the error is zero in double precision
 
 
@@ -85,23 +84,19 @@ def smallest_error(prior: GaussianMixture, noise_variance: Array) -> Array:
     """Return E Var(w | w + √noise_variance · ξ), to rounding where it is above 1e-20 E w²."""
     is_seen = noise_variance > SMALLEST
     variance = jnp.where(is_seen, noise_variance, 1.0)
-    ends = jax.lax.stop_gradient(_panels(prior, variance))
-    centres, halves = (ends[1:] + ends[:-1]) / 2, (ends[1:] - ends[:-1]) / 2
-    y = centres[:, None] + halves[:, None] * jnp.asarray(POINTS, ends.dtype)[None]
+    y, weights = panel_rule(*jax.lax.stop_gradient(_panels(prior, variance)))
     density = jnp.exp(prior.log_density(y, variance))
-    values = density * prior.posterior_variance(y, variance)
-    total = jnp.sum(halves[:, None] * jnp.asarray(HEIGHTS, ends.dtype)[None] * values)
+    total = jnp.sum(weights * density * prior.posterior_variance(y, variance))
     return jnp.where(is_seen, total, 0.0)
 
 
-def _panels(prior: GaussianMixture, variance: Array) -> Array:
-    """Return where the panels end, in increasing order."""
+def _panels(prior: GaussianMixture, variance: Array) -> tuple[Array, Array, Array]:
+    """Return where the panels end, and the ends of all."""
     order = jnp.argsort(jnp.asarray(prior.means))
     m, s = jnp.asarray(prior.means)[order], jnp.asarray(prior.stds)[order]
     weight = jnp.log(jnp.asarray(prior.probabilities)[order])
     spread = jnp.sqrt(s**2 + variance)
-    around = np.concatenate([-AROUND[:0:-1], AROUND])
-    ends = [m[:, None] + spread[:, None] * jnp.asarray(around, spread.dtype)[None]]
+    ends = [m[:, None] + spread[:, None] * jnp.asarray(AROUND, spread.dtype)[None]]
     if len(m) > 1:
         gap = m[1:] - m[:-1]
         apart = jnp.where(gap > 0, gap, 1.0)
@@ -109,9 +104,9 @@ def _panels(prior: GaussianMixture, variance: Array) -> Array:
         odds = jnp.clip(weight[1:] - weight[:-1], -700.0, 700.0)
         middle = (m[1:] * spread[:-1] + m[:-1] * spread[1:]) / (spread[1:] + spread[:-1]) - product * odds / apart
         width = jnp.where(gap > 0, product / apart, 0.0)
-        between = jnp.asarray(np.concatenate([-BETWEEN[:0:-1], BETWEEN]), spread.dtype)
+        between = jnp.asarray(BETWEEN, spread.dtype)
         handover = middle[:, None] + width[:, None] * between[None]
         ends.append(jnp.where(gap[:, None] > 0, handover, m[:-1, None]))
     everything = jnp.concatenate([part.reshape(-1) for part in ends])
-    low, high = jnp.min(m - around[-1] * spread), jnp.max(m + around[-1] * spread)
-    return jnp.sort(jnp.clip(everything, low, high))
+    low, high = jnp.min(m - AROUND[-1] * spread), jnp.max(m + AROUND[-1] * spread)
+    return everything, low, high

@@ -64,6 +64,7 @@ def test_no_other_estimate_is_better() -> None:
     assert np.all(signs.excess_error[:, -1] == 0) and np.all(np.isfinite(signs.effective_noise))
 
 
+@pytest.mark.full
 def test_derivative() -> None:
     def last(noise: Any) -> Any:
         return bayes_state_evolution(1.5, prior=PRIORS["sparse"], noise_std=noise, num_steps=30).excess_error[..., -1]
