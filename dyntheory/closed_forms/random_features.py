@@ -19,7 +19,7 @@ from dyntheory._checks import check_nonnegative, check_positive, is_concrete
 from dyntheory._precision import double_precision
 from dyntheory._typing import Array, ArrayLike
 from dyntheory.activations import Activation, resolve_activation
-from dyntheory.closed_forms.grid import over_grid
+from dyntheory.closed_forms.evaluation import evaluate
 
 NUM_BISECTIONS = 80
 RANGE, PANELS_PER_UNIT, DEGREE = 13, 2, 20
@@ -40,12 +40,12 @@ class RandomFeaturesRisk(NamedTuple):
     `excess_error` = bias + variance + nonlinear power; `test_error` and `train_error` contain the label noise.
     """
 
-    bias: Array
-    variance: Array
-    excess_error: Array
-    test_error: Array
-    train_error: Array
-    kappa: Array
+    bias: Any
+    variance: Any
+    excess_error: Any
+    test_error: Any
+    train_error: Any
+    kappa: Any
 
 
 def hermite_coefficients(activation: str | Callable[[Array], Array] | Activation) -> HermiteCoefficients:
@@ -62,8 +62,13 @@ def hermite_coefficients(activation: str | Callable[[Array], Array] | Activation
 
     Reference: `mei2022generalization`.
     """
-    function = resolve_activation(activation).function
-    fine, coarse = (_coefficients(function, degree) for degree in (DEGREE, DEGREE + 7))
+    rules = [_panels(degree) for degree in (DEGREE, DEGREE + 7)]
+    nodes = np.concatenate([points for points, _ in rules])
+    with jax.ensure_compile_time_eval(), double_precision():
+        # Called as it is, a function with a derivative of its own would run under the caller's transformations.
+        values = np.asarray(jax.jit(resolve_activation(activation).function)(jnp.asarray(nodes)), dtype=float)
+    of_rules = np.split(values, [len(rules[0][0])])
+    fine, coarse = (_coefficients(*rule, of_rule) for rule, of_rule in zip(rules, of_rules, strict=True))
     gap = max(abs(a - b) for a, b in zip(fine, coarse, strict=True))
     if not gap <= 1e-10 * max(map(abs, fine)):
         raise ValueError(
@@ -73,14 +78,15 @@ def hermite_coefficients(activation: str | Callable[[Array], Array] | Activation
     return HermiteCoefficients(*fine)
 
 
-def _coefficients(function: Callable[[Array], Array], degree: int) -> tuple[float, float, float]:
+def _panels(degree: int) -> tuple[np.ndarray, np.ndarray]:
     points, heights = np.polynomial.legendre.leggauss(degree)
     starts = np.arange(-RANGE * PANELS_PER_UNIT, RANGE * PANELS_PER_UNIT) / PANELS_PER_UNIT
     width = 1 / PANELS_PER_UNIT
     nodes = (starts[:, None] + width * (points[None] + 1) / 2).reshape(-1)
-    weights = np.tile(width * heights / 2, len(starts)) * np.exp(-(nodes**2) / 2) / np.sqrt(2 * np.pi)
-    with jax.ensure_compile_time_eval(), double_precision():
-        values = np.asarray(function(jnp.asarray(nodes)), dtype=float)
+    return nodes, np.tile(width * heights / 2, len(starts)) * np.exp(-(nodes**2) / 2) / np.sqrt(2 * np.pi)
+
+
+def _coefficients(nodes: np.ndarray, weights: np.ndarray, values: np.ndarray) -> tuple[float, float, float]:
     constant, linear = float(weights @ values), float(weights @ (nodes * values))
     nonlinear = float(np.sqrt(weights @ (values - constant - linear * nodes) ** 2))
     return constant, linear, nonlinear
@@ -131,7 +137,7 @@ def random_features(
     _check(features_per_input, samples_per_input, penalty, coefficients)
     for name, value in (("signal_power", signal_power), ("nonlinear_power", nonlinear_power), ("noise_std", noise_std)):
         check_nonnegative(name, value)
-    return over_grid(
+    return evaluate(
         _risk,
         features_per_input,
         samples_per_input,
@@ -189,11 +195,15 @@ def _kappa(psi1: Array, psi2: Array, penalty: Array, linear: Array, nonlinear: A
 
     low, high = jax.lax.fori_loop(0, NUM_BISECTIONS, halve, jax.lax.stop_gradient(ends))
     kappa = jax.lax.stop_gradient(jnp.exp((low + high) / 2))
-    for _ in range(2):
-        kappa = kappa - jnp.where(exists, excess(kappa) / jax.grad(excess)(kappa), 0.0)
-    return jnp.where(exists, kappa, 0.0)
+
+    def polish(kappa: Array, _: None) -> tuple[Array, None]:
+        value, slope = jax.jvp(excess, (kappa,), (jnp.ones_like(kappa),))
+        return kappa - jnp.where(exists, value / slope, 0.0), None
+
+    return jnp.where(exists, jax.lax.scan(polish, kappa, length=2)[0], 0.0)
 
 
+@jax.jit
 def _risk(
     psi1: Array,
     psi2: Array,

@@ -14,7 +14,8 @@ from sklearn.linear_model import ElasticNet, Lasso
 
 import dyntheory as dt
 from dyntheory._precision import double_precision
-from dyntheory.priors import QuantilePrior, bernoulli_gauss, gaussian, rademacher
+from dyntheory.closed_forms import bayes_state_evolution
+from dyntheory.priors import GaussianMixture, QuantilePrior, bernoulli_gauss, gaussian, rademacher
 
 NOT_A_PRIOR: Any = "sparse"
 ALPHA, KAPPA, DENSITY, SIGMA = 0.6, 1.3, 0.1, 0.1
@@ -142,6 +143,10 @@ def test_bayes_amp_knows_its_own_error(prior: Any, key: jax.Array) -> None:
     difference = (theory.teacher_overlap - theory.weight_overlap)[1:, 0, 0]
     assert np.all(bar < 0.03)
     assert np.all(np.abs(difference) < 3 * bar + 1e-6)
+    if isinstance(prior, GaussianMixture):
+        exact = bayes_state_evolution(0.8, prior=prior, noise_std=0.3, num_steps=6).excess_error + 0.3**2
+        assert np.all(theory.standard_error.test_error < 0.01 * exact)
+        assert np.all(np.abs(theory.test_error - exact) < 3 * theory.standard_error.test_error + 1e-9)
 
 
 @pytest.mark.parametrize(
