@@ -36,7 +36,7 @@ def test_cross_entropy_and_huber() -> None:
         np.testing.assert_allclose(LOSSES["huber"].value(jnp.asarray(size), jnp.asarray(0.0)), wanted, rtol=1e-6)
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.7])
+@pytest.mark.parametrize("noise", [pytest.param(0.0, marks=pytest.mark.full), 0.7])
 def test_one_step_of_logistic_regression_in_closed_form(noise: float, key: jax.Array) -> None:
     """From w⁰ = 0: g = −y/2, so w¹ = η (c w* + v/(2√α)), c = E[y z]/2, and the error is an angle with the teacher."""
     alpha, rate = 1.7, 0.4
@@ -89,7 +89,7 @@ def test_training_is_predicted(case: str, key: jax.Array) -> None:
     assert dt.compare(theory, runs).verdict == "agree"
 
 
-@pytest.mark.parametrize(("separation", "balance"), [(1.5, 0.5), (0.7, 0.3)])
+@pytest.mark.parametrize(("separation", "balance"), [pytest.param(1.5, 0.5, marks=pytest.mark.full), (0.7, 0.3)])
 def test_one_step_on_two_clouds_in_closed_form(separation: float, balance: float, key: jax.Array) -> None:
     """From w⁰ = 0: g = −y, so w¹ = η (s w* − v/√α), and h of a fresh row is N(0, E w²) + s y E[w w*]."""
     alpha, rate = 1.7, 0.4
@@ -104,7 +104,8 @@ def test_one_step_on_two_clouds_in_closed_form(separation: float, balance: float
     np.testing.assert_allclose(theory.test_error[1], wanted, rtol=0.01)
 
 
-@pytest.mark.parametrize("num_classes", [pytest.param(2, marks=pytest.mark.full), 3])
+@pytest.mark.full
+@pytest.mark.parametrize("num_classes", [2, 3])
 def test_training_on_clouds_is_predicted(num_classes: int, key: jax.Array) -> None:
     outputs = 1 if num_classes == 2 else num_classes
     loss = "logistic" if num_classes == 2 else "cross_entropy"

@@ -33,7 +33,7 @@ def _solve(method: dt.GeneralFirstOrderMethod, *, on_nodes: bool, num_steps: int
         return solve(problem, nets_for(LAW, method, **numbers, has_feature_nodes=on_nodes), test, num_steps=num_steps)
 
 
-@pytest.mark.parametrize("drop_below", [0.0, 1e-6])
+@pytest.mark.parametrize("drop_below", [0.0, pytest.param(1e-6, marks=pytest.mark.full)])
 def test_linear_maps_are_the_same_on_nodes_and_on_the_frame(monkeypatch: pytest.MonkeyPatch, drop_below: float) -> None:
     """Feature-side quantities are then combinations of orthonormal rows, whatever the nodes; also across growths."""
     monkeypatch.setattr(limit_run, "PIECE", 4)
@@ -46,7 +46,12 @@ def test_linear_maps_are_the_same_on_nodes_and_on_the_frame(monkeypatch: pytest.
     np.testing.assert_allclose(nodes.test_error, frame.test_error, rtol=tolerance)
 
 
-@pytest.mark.parametrize("rule", [optax.sign_sgd, functools.partial(optax.adam, eps=1e-30), optax.lion])
+SHARP_ADAM = functools.partial(optax.adam, eps=1e-30)
+
+
+@pytest.mark.parametrize(
+    "rule", [optax.sign_sgd, *(pytest.param(rule, marks=pytest.mark.full) for rule in (SHARP_ADAM, optax.lion))]
+)
 def test_one_step_of_sign_descent_in_closed_form(rule: Any, key: jax.Array) -> None:
     """From w⁰ = 0: p = −α w* + √(α(1 + σ²)) v, so E[w¹ w*] = η √(2/π) α/√(α² + α(1 + σ²)) and E[(w¹)²] = η²."""
     alpha, sigma, rate = 1.7, 0.5, 0.2

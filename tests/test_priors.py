@@ -105,6 +105,7 @@ def test_nodes_of_a_draw_stand_for_all_of_its_rows() -> None:
     np.testing.assert_allclose(equal, 1 / 20)
 
 
+@pytest.mark.full
 def test_the_law_of_the_teacher_matters_to_adam(key: jax.Array) -> None:
     """A sparse teacher with the same second moment: the prediction moves, and follows its simulation."""
     sparse = dt.TeacherStudent(2.0, "sin", 0.3, teacher_prior=bernoulli_gauss(0.1, std=10**0.5))

@@ -153,6 +153,7 @@ def test_networks_follow_their_simulation(spectrum: Spectrum, key: jax.Array) ->
     assert _z_scores(law, TANH, key, sizes=(1000, 24)).max() < 4
 
 
+@pytest.mark.full
 def test_adam_follows_its_simulation(key: jax.Array) -> None:
     law = dt.TeacherStudent(2.0, "sin", 0.3, features=TWO)
     assert _z_scores(law, ADAM, key, sizes=(1000, 24)).max() < 4

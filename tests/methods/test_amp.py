@@ -116,6 +116,7 @@ def test_proximal_gradient_minimises_the_elastic_net(ridge: float, accelerated: 
     np.testing.assert_allclose(w / np.sqrt(d), net.fit(x, y).coef_, atol=1e-7)
 
 
+@pytest.mark.full
 def test_proximal_gradient_is_predicted(key: jax.Array) -> None:
     method = dt.proximal_gradient(0.3, 0.05)
     theory = dt.predict(SPARSE, method, num_steps=5, key=key, num_nodes=2**13)
@@ -126,14 +127,8 @@ def test_proximal_gradient_is_predicted(key: jax.Array) -> None:
 TWO_VALUES = QuantilePrior(lambda u: jnp.where(u < 0.8, 0.0, 2.0))
 
 
-@pytest.mark.parametrize(
-    "prior",
-    [
-        bernoulli_gauss(0.1),
-        pytest.param(rademacher(), marks=pytest.mark.full),
-        pytest.param(TWO_VALUES, marks=pytest.mark.full),
-    ],
-)
+@pytest.mark.full
+@pytest.mark.parametrize("prior", [bernoulli_gauss(0.1), rademacher(), TWO_VALUES])
 def test_bayes_amp_knows_its_own_error(prior: Any, key: jax.Array) -> None:
     """With the right prior E[w w*] = E[w²] at every step (Nishimori), and the error is what the noise level says."""
     law = dt.TeacherStudent(0.8, "linear", 0.3, teacher_prior=prior)
@@ -177,9 +172,8 @@ CHANNELS: dict[str, tuple[dt.TeacherStudent, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "channel", ["probit", *(pytest.param(name, marks=pytest.mark.full) for name in ("logistic", "phase_retrieval"))]
-)
+@pytest.mark.full
+@pytest.mark.parametrize("channel", CHANNELS)
 def test_generalized_amp_is_predicted(channel: str, key: jax.Array) -> None:
     law, options = CHANNELS[channel]
     method = dt.generalized_amp(channel, noise_std=float(law.noise_std))
@@ -208,6 +202,7 @@ def test_bad_input_is_refused(make: Any, error: type[Exception], message: str) -
         make()
 
 
+@pytest.mark.full
 def test_fista_is_an_optimizer_of_networks_too(key: jax.Array) -> None:
     method = dt.gradient_descent(
         dt.MLP((2,)), dt.fista, learning_rate=0.1, penalty=0.1, head_optimizer=optax.sgd, head_learning_rate=0.1

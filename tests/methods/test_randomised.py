@@ -21,10 +21,10 @@ TANH = dt.gradient_descent(dt.MLP((2,)), optax.sgd, learning_rate=RATE)
 @pytest.mark.parametrize(
     ("method", "second_moment_of_g"),
     [
-        (LINEAR, 1 + SIGMA**2),
-        (dt.mini_batches(LINEAR, 0.25), (1 + SIGMA**2) / 0.25),
+        pytest.param(LINEAR, 1 + SIGMA**2, marks=pytest.mark.full),
+        pytest.param(dt.mini_batches(LINEAR, 0.25), (1 + SIGMA**2) / 0.25, marks=pytest.mark.full),
         (dt.mini_batches(LINEAR, 0.25, replacement=False), (1 + SIGMA**2) / 0.25),
-        (dt.label_noise(LINEAR, 0.7), 1 + SIGMA**2 + 0.49),
+        pytest.param(dt.label_noise(LINEAR, 0.7), 1 + SIGMA**2 + 0.49, marks=pytest.mark.full),
         (dt.label_noise(dt.mini_batches(LINEAR, 0.5), 0.7), (1 + SIGMA**2 + 0.49) / 0.5),
     ],
 )
