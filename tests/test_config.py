@@ -175,7 +175,7 @@ BAD = {
     "optimizer=frozen": "Unknown `method.optimizer` 'frozen'.",
     "method.b1=0.5": "Unknown key of [method] with optimizer = 'sgd': 'b1'.",
     "head_optimizer=sgd": "`method.head_learning_rate` is missing: the optimizer 'sgd' needs it.",
-    "loss=hinge": "[method] Unknown loss 'hinge'. Known: squared.",
+    "loss=hinge": "[method] Unknown loss 'hinge'. Did you mean 'squared_hinge'?",
     "learning_rate={ value = 1 }": "`method.learning_rate` is a table without `schedule`",
     "learning_rate={ schedule = 'linaer' }": "Did you mean 'linear'?",
     "learning_rate={ schedule = 'constant' }": "`method.learning_rate.value` is missing",
