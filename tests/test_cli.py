@@ -159,7 +159,6 @@ BAD = {
     "figure format": (["--plot", "curves.gif"], "ends in .png, .svg or .pdf"),
     "numbers format": (["--out", "curves.txt"], "ends in .nc"),
     "no directory": (["--plot", "nowhere/curves.png"], "does not exist"),
-    "not linear": (["--set", "optimizer=adam"], "`simulate` runs it"),
     "one run": (["--set", "num_runs=1"], "`simulate.num_runs` of at least two"),
     "heads and runs": (["--set", "num_heads=3"], "must be a multiple of `run.num_heads` = 3"),
 }
