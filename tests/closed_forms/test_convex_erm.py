@@ -190,7 +190,7 @@ def test_what_is_separable() -> None:
 @full
 @pytest.mark.parametrize("loss", MARGIN_LOSSES)
 def test_a_vanishing_penalty_gives_the_largest_margin(loss: str) -> None:
-    """At once for losses that reach zero; as 1/log(1/λ) for the logistic one, so from two penalties by extrapolation."""
+    """At once for losses that reach zero; as 1/log(1/λ) for the logistic one, hence extrapolated."""
     limit = max_margin(np.array([0.5, 2.0])).test_error
     penalties = np.array([[1e-5], [1e-10]])
     coarse, fine = convex_erm(np.array([0.5, 2.0]), penalty=penalties, loss=loss, teacher="sign").test_error
