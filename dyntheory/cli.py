@@ -101,7 +101,7 @@ def compare(task: Arguments) -> int:
 
 
 def closed_form(
-    picture: tyro.conf.Positional[Literal["double-descent", "benign-overfitting", "early-stopping"]],
+    picture: tyro.conf.Positional[Literal["double-descent", "benign-overfitting", "early-stopping", "random-features"]],
     *,
     plot: Annotated[Path | None, tyro.conf.arg(metavar="FIGURE")] = None,
     force: Flag = False,

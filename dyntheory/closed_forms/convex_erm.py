@@ -265,8 +265,9 @@ def _start(problem: _Problem, loss: MarginLoss, law: LabelLaw) -> tuple[Array, A
     largest = jnp.maximum(10 * (1 + alpha) * (1 + jnp.sqrt(power)) * jnp.maximum(jnp.abs(pull), 1.0), penalty)
     slope = 2 * law.averaged(zero[None], power, noise)[1][0]
     first = jnp.log(jnp.stack([alpha * power * slope * pull, jnp.sqrt(alpha) * pull, 1 + zero]) / largest)
+    last = jnp.where(penalty > 0, penalty, SMALLEST_PENALTY)
     fractions = jnp.repeat(jnp.linspace(0.0, 1.0, NUM_STAGES), STEPS_A_STAGE)
-    logarithms = jnp.log(largest) + fractions * (jnp.log(jnp.maximum(penalty, SMALLEST_PENALTY)) - jnp.log(largest))
+    logarithms = jnp.log(largest) + fractions * (jnp.log(last) - jnp.log(largest))
     return first, jnp.concatenate([jnp.exp(logarithms), jnp.broadcast_to(penalty, (NUM_LAST,))])
 
 

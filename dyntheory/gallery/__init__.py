@@ -8,9 +8,11 @@ from dyntheory.gallery.data import (
     BenignOverfitting,
     DoubleDescent,
     EarlyStopping,
+    RandomFeatures,
     benign_overfitting,
     double_descent,
     early_stopping,
+    random_features,
 )
 from dyntheory.gallery.figures import PICTURES, draw, summary
 
@@ -19,9 +21,11 @@ __all__ = [
     "BenignOverfitting",
     "DoubleDescent",
     "EarlyStopping",
+    "RandomFeatures",
     "benign_overfitting",
     "double_descent",
     "draw",
     "early_stopping",
+    "random_features",
     "summary",
 ]

@@ -5,18 +5,22 @@ The simulations use NumPy only, so that nothing is shared between the two sides 
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
 
 from dyntheory import closed_forms
 from dyntheory._checks import check_count
-from dyntheory.closed_forms import Curve, Risk
+from dyntheory.closed_forms import Curve, RandomFeaturesRisk, Risk
 
 RIDGES = (0.01, 0.1)
 NUM_CURVE_SAMPLES = 60  # of the benign-overfitting pictures
 WIDTHS = (2, 3, 50, 2000)
 CURVE_NOISE = 0.2
+FEATURE_PENALTIES = (0.0, 1e-3, 1e-2)
+MEASURED_PENALTY = 1e-2
+SAMPLES_PER_INPUT = 3.0
 GRID = np.linspace(-1.0, 1.0, 801)
 
 
@@ -90,6 +94,30 @@ class EarlyStopping(NamedTuple):
     best_error: np.ndarray
     ridge_error: np.ndarray
     ridgeless_error: np.ndarray
+    noise_std: float
+
+
+class RandomFeatures(NamedTuple):
+    """Errors of ridge regression on random ReLU features against N/n, by formula and measured.
+
+    Args:
+        features_per_sample: N/n of the lines.
+        risks: by penalty.
+        best: lowest test error over all penalties.
+        measured_at: N/n of the points.
+        measured: means of the test error without penalty, the training error, and the test error at `MEASURED_PENALTY`.
+        standard_errors: theirs.
+        num_inputs: d of the simulations.
+        noise_std: σ.
+    """
+
+    features_per_sample: np.ndarray
+    risks: dict[float, RandomFeaturesRisk]
+    best: np.ndarray
+    measured_at: np.ndarray
+    measured: tuple[np.ndarray, ...]
+    standard_errors: tuple[np.ndarray, ...]
+    num_inputs: int
     noise_std: float
 
 
@@ -201,3 +229,53 @@ def _lowest(times: np.ndarray, errors: np.ndarray) -> np.ndarray:
     before, here, after = (errors[rows, at + shift] for shift in (-1, 0, 1))
     spacing = logs[1] - logs[0]
     return np.exp(logs[at] + 0.5 * spacing * (before - after) / (before - 2 * here + after))
+
+
+def random_features(
+    *, num_inputs: int = 60, num_runs: int = 30, noise_std: float = 0.5, seed: int = 0
+) -> RandomFeatures:
+    """Return the two sides of the random-features figure: n = 3d samples of a linear target of power 1.
+
+    Args:
+        num_inputs: d of the simulations.
+        num_runs: at every N, at least 2.
+        noise_std: σ.
+        seed: of the simulations.
+    """
+    check_count("num_inputs", num_inputs, minimum=10)
+    check_count("num_runs", num_runs, minimum=2)
+    ratios = np.logspace(-1, 1, 240)
+    formula = functools.partial(
+        closed_forms.random_features, samples_per_input=SAMPLES_PER_INPUT, activation="relu", noise_std=noise_std
+    )
+    risks = {penalty: formula(SAMPLES_PER_INPUT * ratios, penalty=penalty) for penalty in FEATURE_PENALTIES}
+    best = formula(SAMPLES_PER_INPUT * ratios[:, None], penalty=np.logspace(-6, 1, 141)).test_error.min(axis=1)
+    n = round(SAMPLES_PER_INPUT * num_inputs)
+    counts = np.round(n * np.array([0.1, 0.2, 0.4, 0.6, 0.75, 0.9, 1.1, 1.3, 1.7, 2.5, 4, 8])).astype(int)
+    generator = np.random.default_rng(seed)
+    runs = np.array(
+        [[_feature_errors(generator, num_inputs, n, m, noise_std) for _ in range(num_runs)] for m in counts]
+    )
+    means, errors = runs.mean(axis=1).T, runs.std(axis=1, ddof=1).T / np.sqrt(num_runs)
+    return RandomFeatures(ratios, risks, best, counts / n, tuple(means), tuple(errors), num_inputs, noise_std)
+
+
+def _feature_errors(
+    generator: np.random.Generator, d: int, n: int, count: int, sigma: float
+) -> tuple[float, float, float]:
+    """Return test and training error without penalty, and test error at `MEASURED_PENALTY`, on one draw."""
+    draws = generator.standard_normal((count + n + 1000, d))
+    draws *= np.sqrt(d) / np.linalg.norm(draws, axis=1, keepdims=True)
+    features = np.maximum(draws[count:] @ draws[:count].T / np.sqrt(d), 0)
+    clean = draws[count:, 0]
+    labels = clean[:n] + sigma * generator.standard_normal(n)
+    seen, errors = features[:n], []
+    gram = seen.T @ seen if count <= n else seen @ seen.T
+    for penalty in (0.0, MEASURED_PENALTY):
+        shifted = gram + n * count / d * penalty * np.eye(len(gram))
+        if count <= n:
+            fitted = features @ np.linalg.solve(shifted, seen.T @ labels)
+        else:
+            fitted = features @ (seen.T @ np.linalg.solve(shifted, labels))
+        errors.append((np.mean((fitted[n:] - clean[n:]) ** 2) + sigma**2, np.mean((fitted[:n] - labels) ** 2)))
+    return float(errors[0][0]), float(errors[0][1]), float(errors[1][0])

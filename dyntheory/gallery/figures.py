@@ -15,12 +15,15 @@ from dyntheory._figures import STYLES, finish, new_figure
 from dyntheory.gallery.data import (
     CURVE_NOISE,
     GRID,
+    MEASURED_PENALTY,
     BenignOverfitting,
     DoubleDescent,
     EarlyStopping,
+    RandomFeatures,
     benign_overfitting,
     double_descent,
     early_stopping,
+    random_features,
 )
 
 DARK, ORANGE, GREEN, VIOLET = (STYLES[name].color for name in ("train_error", "test_error", "train_loss", "test_loss"))
@@ -37,8 +40,8 @@ class Picture(NamedTuple):
     summary: Callable[[Any], str]
 
 
-def draw(data: DoubleDescent | BenignOverfitting | EarlyStopping) -> Figure:
-    """Draw what `double_descent`, `benign_overfitting` or `early_stopping` returned.
+def draw(data: DoubleDescent | BenignOverfitting | EarlyStopping | RandomFeatures) -> Figure:
+    """Draw what `double_descent`, `benign_overfitting`, `early_stopping` or `random_features` returned.
 
     Args:
         data: the numbers.
@@ -52,7 +55,7 @@ def draw(data: DoubleDescent | BenignOverfitting | EarlyStopping) -> Figure:
     return _picture_of(data).draw(data)
 
 
-def summary(data: DoubleDescent | BenignOverfitting | EarlyStopping) -> str:
+def summary(data: DoubleDescent | BenignOverfitting | EarlyStopping | RandomFeatures) -> str:
     """Return in one line what the figure shows.
 
     Args:
@@ -192,13 +195,60 @@ def _summarize_early_stopping(data: EarlyStopping) -> str:
     )
 
 
+def _draw_random_features(data: RandomFeatures) -> Figure:
+    figure = new_figure(9.6, 3.9)
+    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+    ratio, bare = data.features_per_sample, data.risks[0.0]
+    left.plot(ratio, bare.test_error, color=DARK, lw=1.6, label="test error")
+    left.plot(
+        ratio, np.where(ratio < 1, bare.train_error, np.nan), color=ORANGE, ls=DASHES[1], lw=1.6, label="training"
+    )
+    _measured(left, data, 0, DARK)
+    _measured(left, data, 1, ORANGE)
+    for (penalty, risk), color, dash in zip(data.risks.items(), ("0.65", VIOLET, ORANGE), DASHES, strict=False):
+        label = "no penalty" if penalty == 0 else rf"$\lambda = {penalty:g}$"
+        right.plot(ratio, risk.test_error, color=color, ls=dash, lw=1.6, label=label)
+    right.plot(ratio, data.best, color=DARK, lw=1.6, label=r"best $\lambda$")
+    _measured(right, data, 2, ORANGE)
+    for axes, title in ((left, "(a) minimum-norm fit"), (right, "(b) with a ridge penalty")):
+        axes.axvline(1.0, color="0.4", ls=":", lw=1.0)
+        axes.set(xscale="log", yscale="log", ylim=(0.02, 40), xlim=(0.085, 11))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        finish(axes, "random features per sample $N/n$", "mean squared error", title)
+        axes.legend(frameon=False, fontsize="small", loc="upper left")
+    right.set_ylabel("")
+    return figure
+
+
+def _measured(axes: Axes, data: RandomFeatures, which: int, color: str) -> None:
+    at, mean, error = data.measured_at, data.measured[which], 2 * data.standard_errors[which]
+    shown = mean > 1e-9
+    style: dict[str, Any] = {"ms": 4.5, "mfc": "white", "mew": 1.0, "elinewidth": 1.0, "capsize": 2.0}
+    label = None if which == 1 else f"measured, $d = {data.num_inputs}$"
+    axes.errorbar(at[shown], mean[shown], error[shown], fmt="o", color=color, label=label, zorder=5, **style)
+
+
+def _summarize_random_features(data: RandomFeatures) -> str:
+    gaps = []
+    for which, penalty in ((0, 0.0), (2, MEASURED_PENALTY)):
+        expected = np.interp(data.measured_at, data.features_per_sample, data.risks[penalty].test_error)
+        gaps.append(np.max(np.abs(data.measured[which] / expected - 1)))
+    return (
+        f"test error on random ReLU features, d = {data.num_inputs}: largest relative difference from the formula "
+        f"{gaps[0]:.1%} without penalty, {gaps[1]:.1%} at λ = {MEASURED_PENALTY:g}"
+    )
+
+
 PICTURES = {
     "double-descent": Picture(double_descent, _draw_double_descent, _summarize_double_descent),
     "benign-overfitting": Picture(benign_overfitting, _draw_benign_overfitting, _summarize_benign_overfitting),
     "early-stopping": Picture(early_stopping, _draw_early_stopping, _summarize_early_stopping),
+    "random-features": Picture(random_features, _draw_random_features, _summarize_random_features),
 }
 KINDS = {
     DoubleDescent: "double-descent",
     BenignOverfitting: "benign-overfitting",
     EarlyStopping: "early-stopping",
+    RandomFeatures: "random-features",
 }

@@ -26,12 +26,25 @@ def test_measured_double_descent_has_the_exact_mean(descent: gallery.DoubleDesce
 
 
 def test_every_picture_is_drawn_and_says_what_it_shows(descent: gallery.DoubleDescent, tmp_path: Path) -> None:
-    for data in (descent, gallery.early_stopping()):
+    for data in (descent, gallery.early_stopping(), gallery.random_features(num_inputs=20, num_runs=2)):
         path = dt.plot.save_figure(gallery.draw(data), tmp_path / f"{type(data).__name__}.png")
         assert path.stat().st_size > 20_000
         assert "%" in gallery.summary(data)
     with pytest.raises(TypeError, match="draws"):
         gallery.draw(3)  # pyright: ignore[reportArgumentType]
+
+
+def test_measured_random_features_follow_the_formula() -> None:
+    """Within what d = 40 leaves, of order 1/d; the wrong penalty must fail."""
+    data = gallery.random_features(num_inputs=40, num_runs=20)
+
+    def gaps(penalty: float) -> np.ndarray:
+        expected = np.interp(data.measured_at, data.features_per_sample, data.risks[penalty].test_error)
+        return np.abs(data.measured[2] / expected - 1)
+
+    assert np.max(data.standard_errors[2] / data.measured[2]) < 0.05
+    assert np.all(gaps(1e-2) < 4 * data.standard_errors[2] / data.measured[2] + 3 / 40)
+    assert np.max(gaps(1e-3)) > 0.3
 
 
 def test_interpolation_is_benign_with_many_parameters_and_not_with_fifty() -> None:
