@@ -14,6 +14,11 @@ def descent() -> gallery.DoubleDescent:
     return gallery.double_descent(num_samples=40, num_runs=60)
 
 
+@pytest.fixture(scope="module")
+def features() -> gallery.RandomFeatures:
+    return gallery.random_features(num_inputs=24, num_runs=30)
+
+
 def test_measured_double_descent_has_the_exact_mean(descent: gallery.DoubleDescent) -> None:
     """Gaussian inputs at finite n: σ²d/(n − d − 1) below the peak, 1 − n/d + σ²n/(d − n − 1) above (|β|² = 1)."""
     n, d, noise = 40, np.round(descent.measured_at * 40), 0.25
@@ -25,8 +30,10 @@ def test_measured_double_descent_has_the_exact_mean(descent: gallery.DoubleDesce
     assert np.max(np.abs(mean - exact)[far] / error[far]) < 4
 
 
-def test_every_picture_is_drawn_and_says_what_it_shows(descent: gallery.DoubleDescent, tmp_path: Path) -> None:
-    for data in (descent, gallery.early_stopping(), gallery.random_features(num_inputs=20, num_runs=2)):
+def test_every_picture_is_drawn_and_says_what_it_shows(
+    descent: gallery.DoubleDescent, features: gallery.RandomFeatures, tmp_path: Path
+) -> None:
+    for data in (descent, gallery.early_stopping(), features):
         path = dt.plot.save_figure(gallery.draw(data), tmp_path / f"{type(data).__name__}.png")
         assert path.stat().st_size > 20_000
         assert "%" in gallery.summary(data)
@@ -34,16 +41,16 @@ def test_every_picture_is_drawn_and_says_what_it_shows(descent: gallery.DoubleDe
         gallery.draw(3)  # pyright: ignore[reportArgumentType]
 
 
-def test_measured_random_features_follow_the_formula() -> None:
-    """Within what d = 40 leaves, of order 1/d; the wrong penalty must fail."""
-    data = gallery.random_features(num_inputs=40, num_runs=20)
+def test_measured_random_features_follow_the_formula(features: gallery.RandomFeatures) -> None:
+    """Within what d = 24 leaves, of order 1/d; the wrong penalty must fail."""
+    data = features
 
     def gaps(penalty: float) -> np.ndarray:
         expected = np.interp(data.measured_at, data.features_per_sample, data.risks[penalty].test_error)
         return np.abs(data.measured[2] / expected - 1)
 
     assert np.max(data.standard_errors[2] / data.measured[2]) < 0.05
-    assert np.all(gaps(1e-2) < 4 * data.standard_errors[2] / data.measured[2] + 3 / 40)
+    assert np.all(gaps(1e-2) < 4 * data.standard_errors[2] / data.measured[2] + 3 / 24)
     assert np.max(gaps(1e-3)) > 0.3
 
 
