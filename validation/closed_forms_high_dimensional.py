@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogFormatter
 from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.svm import SVC, LinearSVC
 
@@ -81,7 +82,8 @@ def lasso_case(settings: Settings, *, scale_penalty: bool = False) -> Case:
 def _sparse(rng: np.random.Generator, n: int, d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return inputs over √d, a signal with exactly its fraction of nonzeros and mean square, and labels."""
     x, w = rng.standard_normal((n, d)) / np.sqrt(d), np.zeros(d)
-    w[: round(DENSITY * d)] = rng.standard_normal(round(DENSITY * d))
+    values = rng.standard_normal(round(DENSITY * d))
+    w[: len(values)] = values * np.sqrt(DENSITY * d / np.sum(values**2))
     return x, w, x @ w + NOISE * rng.standard_normal(n)
 
 
@@ -236,6 +238,8 @@ def draw(cases: dict[str, Case]) -> Figure:
             mean, bars = held.runs.mean(axis=0)[:, k], 2 * held.errors[:, k]
             axes.errorbar(held.axis, mean, bars, fmt=MARKERS[k], color=COLORS[k], mfc="white", ms=4.5, capsize=2)
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.2, 0.5)))
         step, features = name == "Bayes-optimal AMP", name == "random features"
         xlabel = "step $t$" if step else r"$\psi_1 = N/d$" if features else r"$\alpha = n/d$"
         finish(axes, xlabel, "", f"({letter}) {name}")
