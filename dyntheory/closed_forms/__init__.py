@@ -1,7 +1,8 @@
 """Reference formulas of the field in closed form: nothing is iterated to a limit of its own, nothing is simulated.
 
 float64 throughout, arrays broadcast, safe under jit, vmap and grad; results are named tuples of arrays. Penalties are
-those of (1/n)‖y − Xb‖² + λ‖b‖², errors carry no factor ½, α = n/d is `samples_per_feature`.
+those of (1/n)‖y − Xb‖² + λ‖b‖², errors carry no factor ½, α = n/d is `samples_per_feature`;
+`lasso` and `convex_erm` sum over the samples, as their docstrings say.
 """
 
 from dyntheory.closed_forms import marchenko_pastur

@@ -10,7 +10,6 @@ Both right sides are sums of positive terms; the condition number below is that 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +18,7 @@ import numpy as np
 
 from dyntheory._checks import check_count, check_nonnegative, check_positive, is_concrete
 from dyntheory._typing import Array, ArrayLike
-from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
+from dyntheory.closed_forms.evaluation import bisect, evaluate, over_leading_axes
 from dyntheory.closed_forms.soft_threshold import threshold_moments
 from dyntheory.priors import GaussianMixture
 
@@ -63,7 +62,7 @@ def lasso(
     Args:
         samples_per_feature: α = n/d, positive.
         penalty: λ, positive.
-        prior: law of an entry of w*.
+        prior: law of an entry of w*; leading axes of its arrays broadcast with the other arguments.
         noise_std: σ, zero or positive.
 
     Returns:
@@ -168,16 +167,6 @@ def _linearise(point: Array, alpha: Array, penalty: Array, noise: Array, prior: 
     return _Linearised(value, jnp.eye(2) - jacobian, error, active)
 
 
-def _bisect(is_above: Callable[[Array], Array], low: Array, high: Array) -> Array:
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        middle = (ends[0] + ends[1]) / 2
-        above = is_above(middle)
-        return jnp.where(above, ends[0], middle), jnp.where(above, middle, ends[1])
-
-    ends = jax.lax.fori_loop(0, NUM_BISECTIONS, halve, (low, high))
-    return (ends[0] + ends[1]) / 2
-
-
 def _saddle(alpha: Array, penalty: Array, noise: Array, prior: GaussianMixture) -> Array:
     """Return (log τ, log θ) by nested bisection of the convex–concave problem whose saddle the fixed point is.
 
@@ -201,7 +190,7 @@ def _saddle(alpha: Array, penalty: Array, noise: Array, prior: GaussianMixture) 
         largest_beta = (noise**2 + 2 * scale**2) / (2 * tau) + (1 + alpha / 2) * tau
         low = jnp.log(penalty) + x - jnp.log(largest_beta)
         high = jnp.log(jnp.maximum(farthest + 40 * tau, 2 * penalty / alpha))
-        return _bisect(beta_too_small, low - 0.1, high + 0.1)
+        return bisect(beta_too_small, low - 0.1, high + 0.1, NUM_BISECTIONS)
 
     def tau_too_large(x: Array) -> Array:
         tau = jnp.exp(x)
@@ -210,7 +199,7 @@ def _saddle(alpha: Array, penalty: Array, noise: Array, prior: GaussianMixture) 
 
     smallest = jnp.minimum(1e-9 * penalty / alpha, 1e-3 * scale / jnp.sqrt(alpha))
     smallest = jnp.maximum(smallest, 0.9 * noise / jnp.sqrt(alpha))
-    x = _bisect(tau_too_large, jnp.log(smallest), jnp.log(scale / jnp.sqrt(alpha)) + 35)
+    x = bisect(tau_too_large, jnp.log(smallest), jnp.log(scale / jnp.sqrt(alpha)) + 35, NUM_BISECTIONS)
     return jnp.stack([x, log_threshold(x)])
 
 

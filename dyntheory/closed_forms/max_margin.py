@@ -20,7 +20,7 @@ import numpy as np
 
 from dyntheory._checks import check_nonnegative, check_positive, is_concrete
 from dyntheory._typing import Array, ArrayLike
-from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
+from dyntheory.closed_forms.evaluation import bisect, evaluate, over_leading_axes
 from dyntheory.closed_forms.label_laws import LabelLaw, resolve_label_law
 from dyntheory.closed_forms.panels import EVEN, GEOMETRIC, STEEP, around, panel_rule
 
@@ -168,16 +168,6 @@ def _sums(point: Array, law: LabelLaw, power: Array, noise: Array) -> tuple[Arra
     return jnp.sum(density * second), jnp.sum(density * first), jnp.sum(density * g * first)
 
 
-def _bisect(is_above: Callable[[Array], Array], low: Array, high: Array) -> Array:
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        middle = (ends[0] + ends[1]) / 2
-        above = is_above(middle)
-        return jnp.where(above, ends[0], middle), jnp.where(above, middle, ends[1])
-
-    ends = jax.lax.fori_loop(0, NUM_BISECTIONS, halve, (low, high))
-    return (ends[0] + ends[1]) / 2
-
-
 def _best_tangent(margin: Array, law: LabelLaw, power: Array, noise: Array) -> Array:
     """Return log t where E (κ √(1 + t²) − t yG − Z)₊² is least."""
 
@@ -187,7 +177,7 @@ def _best_tangent(margin: Array, law: LabelLaw, power: Array, noise: Array) -> A
         return margin * t / jnp.sqrt(1 + t**2) * first > along
 
     ends = jnp.full_like(margin, -LARGEST_LOGARITHM), jnp.full_like(margin, LARGEST_LOGARITHM)
-    return _bisect(is_past, *ends)
+    return bisect(is_past, *ends, NUM_BISECTIONS)
 
 
 def _margin(law: LabelLaw, alpha: Array, power: Array, noise: Array) -> tuple[Array, ...]:
@@ -200,7 +190,7 @@ def _margin(law: LabelLaw, alpha: Array, power: Array, noise: Array) -> tuple[Ar
         return count * _sums(jnp.stack([tangent, margin]), law, *held)[0] > 1
 
     # κ²α ≤ 1 at overlap one, and κ ≤ 1/√α + 1 in any case.
-    start = _bisect(too_wide, jnp.full_like(alpha, -LARGEST_LOGARITHM), jnp.log(2 + 2 / jnp.sqrt(alpha)))
+    start = bisect(too_wide, jnp.full_like(alpha, -LARGEST_LOGARITHM), jnp.log(2 + 2 / jnp.sqrt(alpha)), NUM_BISECTIONS)
     start = jnp.stack([_best_tangent(jnp.exp(start), law, *held), start])
 
     def equations(point: Array) -> tuple[Array, Array]:
