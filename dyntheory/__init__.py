@@ -13,6 +13,8 @@ from dyntheory._version import __version__
 from dyntheory.applicability import Applicability, applicability
 from dyntheory.compare import Agreement, compare
 from dyntheory.cost import Cost, prediction_cost
+from dyntheory.estimate import estimate
+from dyntheory.estimation.assumption_report import AssumptionReport, assumption_report
 from dyntheory.finite_size import FiniteSize, finite_size
 from dyntheory.first_layer import FirstLayer
 from dyntheory.fit_law import FittedLaw, fit_law
@@ -49,6 +51,7 @@ __all__ = [
     "MLP",
     "Agreement",
     "Applicability",
+    "AssumptionReport",
     "Cost",
     "Derivatives",
     "DyntheoryWarning",
@@ -64,10 +67,12 @@ __all__ = [
     "Trajectory",
     "__version__",
     "applicability",
+    "assumption_report",
     "bayes_amp",
     "closed_forms",
     "compare",
     "dropout",
+    "estimate",
     "finite_size",
     "fista",
     "fit_law",

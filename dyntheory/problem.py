@@ -71,7 +71,7 @@ def prepare(
     if head is not None and num_heads > 1:
         raise ValueError("Give `head` or `num_heads`, not both: `num_heads` averages over draws of the head.")
     drawn = tuple(as_double(method.init_head(head_key)) for head_key in keys)
-    heads = drawn if head is None else (_check_head(as_double(head), drawn[0]),)
+    heads = drawn if head is None else (check_head(as_double(head), drawn[0]),)
     joint = joint_second_moment(layer, law.teacher_moment, method.num_units)
     _check_shapes(law, method, heads[0])
     check_maps(law, method, heads[0])
@@ -79,7 +79,8 @@ def prepare(
     return PreparedProblem(law, method, heads, joint, draw)
 
 
-def _check_head(head: PyTree, expected: PyTree) -> PyTree:
+def check_head(head: PyTree, expected: PyTree) -> PyTree:
+    """Return a given head, refused unless it is finite and has the structure of the expected one."""
     given, wanted = jax.tree.structure(head), jax.tree.structure(expected)
     shapes = jax.tree.map(lambda leaf: leaf.shape, expected)
     if given != wanted:
@@ -107,14 +108,7 @@ def provenance(problem: PreparedProblem, key: Key, kind: str, **numbers: Any) ->
     law, method = problem.law, problem.method
     return {
         "kind": kind,
-        "dyntheory": __version__,
-        "jax": jax.__version__,
-        "jaxlib": version("jaxlib"),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "device": jax.devices()[0].device_kind,
-        "dtype": "float64",
-        "key": np.asarray(jax.random.key_data(key)).tolist(),
+        **environment(key),
         "law": {
             "samples_per_feature": float(law.samples_per_feature),
             "link": str(getattr(law.link, "name", law.link)),
@@ -123,17 +117,36 @@ def provenance(problem: PreparedProblem, key: Key, kind: str, **numbers: Any) ->
             **({} if law.teacher_prior is None else {"teacher_prior": _plain(law.teacher_prior)}),
             **({} if law.features is None else {"features": _plain(law.features)}),
         },
-        "method": {
-            "name": method.name,
-            "description": method.description,
-            "hyperparameters": _plain(method.hyperparameters),
-        },
+        "method": described(method),
         "joint_second_moment": np.asarray(problem.joint_second_moment).tolist(),
         **{
             name: value
             for name, value in numbers.items()
             if value is None or is_concrete(value) or isinstance(value, str)
         },
+    }
+
+
+def environment(key: Key) -> dict[str, Any]:
+    """Return versions, device kind, precision and key."""
+    return {
+        "dyntheory": __version__,
+        "jax": jax.__version__,
+        "jaxlib": version("jaxlib"),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "device": jax.devices()[0].device_kind,
+        "dtype": "float64",
+        "key": np.asarray(jax.random.key_data(key)).tolist(),
+    }
+
+
+def described(method: GeneralFirstOrderMethod) -> dict[str, Any]:
+    """Return a method as JSON values."""
+    return {
+        "name": method.name,
+        "description": method.description,
+        "hyperparameters": _plain(method.hyperparameters),
     }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from dyntheory._typing import Key
 
-STREAMS = ("head", "nodes", "test_nodes", "runs", "feature_nodes")
+STREAMS = ("head", "nodes", "test_nodes", "runs", "feature_nodes", "estimate")
 
 
 def stream(key: Key, name: str) -> Key:

@@ -30,10 +30,11 @@ SCHEMA_VERSION = 1
 SCHEMA = "dyntheory_schema_version"
 PARTS = ("standard_error", "per_run")
 DIMENSIONS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(CURVES, ("step",)),
+    **dict.fromkeys((*CURVES, "held_out_error"), ("step",)),
     "teacher_overlap": ("step", "unit", "teacher"),
     "weight_overlap": ("step", "unit", "unit_"),
     "recorded_preactivations": ("step", "sample", "unit"),
+    "recorded_weights": ("step", "feature", "unit"),
     "labels": ("sample", "output"),
     "sample_weights": ("sample",),
 }

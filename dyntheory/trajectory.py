@@ -84,14 +84,17 @@ class Trajectory:
         test_loss: (T+1,) expected loss on a fresh sample.
         train_error: (T+1,) mean squared norm of prediction minus label (misclassification for classification).
         test_error: (T+1,) the same on a fresh sample, label noise included.
+        held_out_error: (T+1,) mean error on rows that were held out for comparison with an estimate.
         teacher_overlap: (T+1, k, r) mean of w w*ᵀ over features.
         weight_overlap: (T+1, k, k) mean of w wᵀ over features.
         head: path of the trained head, leading axis T+1 on every leaf.
         standard_error: the same structure: numerical error of a prediction, sampling error of a mean over runs.
         status: how it ended.
         assumptions: what it rests on.
-        provenance: kind ("prediction" or "simulation"), versions, device kind, dtype, seed, sizes, configuration.
+        provenance: kind ("prediction", "simulation" or "estimate"), versions, device kind, dtype, seed, sizes,
+            configuration.
         recorded_preactivations: (T+1, samples, k), or None when not kept.
+        recorded_weights: (T+1, d, k) first layers of one run of `estimate`, or None when not kept.
         labels: (samples,) or (samples, outputs), beside the preactivations.
         sample_weights: (samples,) weights of the samples, summing to one.
         per_run: the single runs of a simulation (leading axis runs), or None.
@@ -105,6 +108,7 @@ class Trajectory:
     test_loss: OptionalArray = None
     train_error: OptionalArray = None
     test_error: OptionalArray = None
+    held_out_error: OptionalArray = None
     teacher_overlap: OptionalArray = None
     weight_overlap: OptionalArray = None
     head: PyTree = None
@@ -113,6 +117,7 @@ class Trajectory:
     assumptions: Assumptions | None = None
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
     recorded_preactivations: np.ndarray | None = None
+    recorded_weights: np.ndarray | None = None
     labels: np.ndarray | None = None
     sample_weights: np.ndarray | None = None
     per_run: Trajectory | None = None
@@ -123,6 +128,17 @@ class Trajectory:
     def num_steps(self) -> int:
         """Number of updates T."""
         return len(self.steps) - 1
+
+    @property
+    def best_step(self) -> int:
+        """The step with the smallest test error.
+
+        Raises:
+            ValueError: there is no test error.
+        """
+        if self.test_error is None or not np.isfinite(self.test_error).any():
+            raise ValueError("There is no test error to choose a step by.")
+        return int(self.steps[np.nanargmin(self.test_error)])
 
     @property
     def estimation_error(self) -> OptionalArray:

@@ -20,6 +20,7 @@ CORE = (
     "dynamics",
     "ensemble",
     "error_bars",
+    "estimation",
     "gaussian",
     "kernels.discrete",
     "kernels.filters",

@@ -1,0 +1,1 @@
+"""Generalisation error from one training run: what a trained row has taught the weights, removed from it."""

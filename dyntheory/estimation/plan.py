@@ -1,0 +1,102 @@
+"""What an estimate costs beside the training, and how it is kept below a multiple of it: counts of multiplications."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from dyntheory.estimation.covariance import MOST_MODES
+
+DOUBLE = 8
+CHEAP = 3.0  # trainings: what remains cheaper than 5-fold cross-validation
+LITTLE_WORK = 1e10  # multiplications: seconds, whatever the training takes
+FEWEST_PROBED = 6400  # rows × probes: the noise of a response is one over the root of it, 1 %
+FEWEST_FOLLOWED = 200
+FEWEST_GROUPS = 16
+
+
+class EstimatePlan(NamedTuple):
+    """How responses are measured, and what that costs.
+
+    Args:
+        num_groups: groups of rows of like leverage, each with an A of its own.
+        num_followed: rows that are moved to measure B.
+        num_probes: moves of every such row; None moves it along every step and unit, without noise.
+        work: multiplications of the estimate.
+        ratio: the same over those of the training.
+        memory: bytes at the peak.
+    """
+
+    num_groups: int
+    num_followed: int
+    num_probes: int | None
+    work: float
+    ratio: float
+    memory: int
+
+
+class RunSize(NamedTuple):
+    """n, d, k, T of a training run, and whether its maps are smooth."""
+
+    num_samples: int
+    num_features: int
+    num_units: int
+    num_steps: int
+    is_smooth: bool
+
+    @property
+    def training(self) -> float:
+        """Multiplications of the training: two products with X a step."""
+        return 2.0 * self.num_samples * self.num_features * self.num_units * max(self.num_steps, 1)
+
+    @property
+    def length(self) -> int:
+        """D = T k."""
+        return self.num_steps * self.num_units
+
+    def cost(self, num_groups: int, num_followed: int, num_probes: int | None) -> EstimatePlan:
+        """Return what these choices cost."""
+        n, d, k, steps, _ = self
+        size, modes = self.length, min(n, d, MOST_MODES)
+        probes = size if num_probes is None else num_probes
+        ends = 1 if self.is_smooth else 2
+        replicas = num_followed * probes * ends * size * k * steps / 2
+        responses = (modes + 2 * num_groups) * k * size**2 * steps / 2 + num_groups * modes * k * size * steps
+        spectrum = 4.0 * n * d * min(n, d)
+        moves = 0 if num_probes is None else num_followed * probes * size
+        arrays = num_followed * probes * ends * size + moves + (modes + 2 * num_groups) * size**2 + 3 * n * size
+        return EstimatePlan(
+            num_groups,
+            num_followed,
+            num_probes,
+            replicas + responses + spectrum,
+            (replicas + responses + spectrum) / self.training,
+            DOUBLE * (arrays + 2 * n * d),
+        )
+
+
+def plan_estimate(size: RunSize, *, max_memory: int, max_ratio: float = CHEAP) -> EstimatePlan:
+    """Return the most exact choice that fits the memory and costs less than `max_ratio` trainings or a few seconds.
+
+    Tried in turn: derivatives along every step and unit; random probes; fewer rows; groups of rows.
+
+    Raises:
+        ValueError: even the cheapest does not fit the memory.
+    """
+    n = size.num_samples
+    choices = [size.cost(n, n, None)] if size.is_smooth else []
+    followed, groups = n, n
+    while True:
+        choices.append(size.cost(groups, followed, max(2, math.ceil(FEWEST_PROBED / followed))))
+        if followed <= FEWEST_FOLLOWED and groups <= FEWEST_GROUPS:
+            break
+        groups = max(groups // 2, min(FEWEST_GROUPS, n))
+        followed = max(followed // 2, min(FEWEST_FOLLOWED, n))
+    fitting = [choice for choice in choices if choice.memory <= max_memory]
+    if not fitting:
+        raise ValueError(
+            f"The estimate needs about {choices[-1].memory / 1e9:.3g} GB ({size.length} steps × units, {n} rows) and "
+            f"{max_memory / 1e9:.3g} GB may be used: lower `num_steps` or the width of the first layer, or raise "
+            "`max_memory`."
+        )
+    return next((choice for choice in fitting if choice.ratio <= max_ratio or choice.work <= LITTLE_WORK), fitting[-1])
