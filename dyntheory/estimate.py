@@ -95,18 +95,19 @@ def estimate(
     report = progress or (lambda fraction, text: None)
     memory = available_memory() if max_memory is None else max_memory
     with double_precision():
-        method = as_double(method)
+        method, x = as_double(method), jnp.asarray(rows)
         head, first = _start(method, rows, targets, key, head, weights, num_steps)
-        size = RunSize(len(rows), rows.shape[1], method.num_units, num_steps, method.has_kink is False)
+        size = RunSize(len(rows), x.shape[1], method.num_units, num_steps, _count(head), method.has_kink is False)
         plan = plan_estimate(size, max_memory=memory)
         report(0.0, f"training; the estimate takes about {plan.ratio:.2g} times as much work")
         own = stream(key, "estimate")
-        run = _train(method, jnp.asarray(rows), jnp.asarray(targets), head, first, own, num_steps=num_steps)
+        uniforms = jax.random.uniform(own, (num_steps, len(rows), method.sample_noise), float)
+        run = _train(method, x, jnp.asarray(targets), head, first, uniforms, num_steps=num_steps)
         report(0.3, "the responses of the run")
         chosen = feature_side(covariance, rows, standardisation, num_groups=plan.num_groups, num_steps=num_steps)
         probes = probes_of(plan, run, jax.random.fold_in(own, 1), is_smooth=size.is_smooth)
-        alpha = jnp.asarray(rows.shape[0] / rows.shape[1])
-        found = to_numpy(fresh_rows(method, run, chosen.side, chosen.groups, probes, alpha))
+        signs = jax.random.rademacher(jax.random.fold_in(own, 3), (plan.num_signs, len(rows)), float)
+        found = to_numpy(fresh_rows(method, x, run, chosen.side, chosen.groups, probes, signs))
         held_out = (
             None
             if test is None
@@ -182,10 +183,14 @@ def _start(
     return head, jnp.asarray(given)
 
 
+def _count(head: PyTree) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(head))
+
+
 def _trajectory(
     method: GeneralFirstOrderMethod, run: TrainingRun, found: FreshRows, held_out: np.ndarray | None
 ) -> Trajectory:
-    fresh, losses, errors, weights = map(np.asarray, (*found, run.weights))
+    fresh, losses, errors, weights = map(np.asarray, (*found[:3], run.weights))
     n, steps = fresh.shape[1], np.arange(fresh.shape[0])
     error = Trajectory(
         steps=steps,
@@ -195,9 +200,9 @@ def _trajectory(
     return Trajectory(
         steps=steps,
         train_loss=run.train_loss,
-        test_loss=losses.mean(axis=1),
+        test_loss=losses.mean(axis=1) + found.influence.loss,
         train_error=run.train_error,
-        test_error=errors.mean(axis=1),
+        test_error=errors.mean(axis=1) + found.influence.error,
         held_out_error=held_out,
         weight_overlap=np.einsum("tda,tdb->tab", weights, weights) / weights.shape[1],
         head=to_numpy(jax.vmap(method.head_of)(run.shared)),

@@ -11,12 +11,12 @@ import pytest
 import dyntheory as dt
 from dyntheory._precision import double_precision
 from dyntheory.estimation.covariance import feature_side, shrunk_eigenvalues
-from dyntheory.estimation.debias import debias
+from dyntheory.estimation.debias import debias, run_responses
 from dyntheory.estimation.feature_side import KnownSpectrum
 from dyntheory.estimation.fresh_rows import fresh_rows, held_out_error, probes_of
 from dyntheory.estimation.plan import RunSize, plan_estimate
 from dyntheory.estimation.rows import standardised
-from dyntheory.estimation.training_run import train_on
+from dyntheory.estimation.training_run import replay, train_on
 from dyntheory.two_time import impulse_response, residual_derivatives, two_time_responses
 
 KEY = jax.random.key(3)
@@ -43,10 +43,13 @@ def test_a_linear_model_is_exactly_left_out(decay):
     found = dt.estimate(rows, labels, method, num_steps=15, key=KEY)
     x, _ = standardised(rows)
     with double_precision():
+        assert found.recorded_weights is not None
         first = jnp.asarray(found.recorded_weights[0])
         train = jax.jit(functools.partial(train_on, num_steps=15))
         for row in (0, 7):
-            without = train(method, jnp.asarray(x).at[row].set(0.0), jnp.asarray(labels), {}, first, KEY)
+            without = train(
+                method, jnp.asarray(x).at[row].set(0.0), jnp.asarray(labels), {}, first, jnp.zeros((15, 40, 0))
+            )
             wanted = np.asarray(without.weights)[:, :, 0] @ x[row] / np.sqrt(25)
             np.testing.assert_allclose(found.recorded_preactivations[:, row, 0], wanted, rtol=1e-9, atol=1e-10)
 
@@ -65,11 +68,14 @@ def test_known_covariance_is_the_published_recursion(double):
     x, units = standardised(rows)
     head = method.init_head(KEY)
     weights = jax.random.normal(KEY, (30, 3), float)
-    run = train_on(method, jnp.asarray(x), jnp.asarray(labels), head, weights, KEY, num_steps=steps)
+    run = train_on(
+        method, jnp.asarray(x), jnp.asarray(labels), head, weights, jnp.zeros((steps, len(x), 0)), num_steps=steps
+    )
     chosen = feature_side("isotropic", x, units, num_groups=1, num_steps=steps)
-    plan = RunSize(60, 30, 3, steps, True).cost(1, 60, None)
+    plan = RunSize(60, 30, 3, steps, 3, True).cost(1, 60, None)
     probes = probes_of(plan, run, KEY, is_smooth=True)
-    found = debias(method, run, chosen.side, chosen.groups, probes, jnp.asarray(2.0))
+    responses = run_responses(method, run, chosen.side, chosen.groups, probes, jnp.asarray(2.0))
+    found = debias(run, replay(method, run).residuals, responses.weight, chosen.groups)
     law = dt.TeacherStudent(2.0)
 
     def derivatives(shared, h):
@@ -81,7 +87,7 @@ def test_known_covariance_is_the_published_recursion(double):
     impulse = impulse_response(method, jax.tree.map(lambda leaf: leaf[0], run.shared), steps)
     known = two_time_responses(recorded, impulse, jnp.full(60, 1 / 60), jnp.asarray(law.samples_per_feature))
     memory = jnp.einsum("tsab,snb->tna", known.weight, recorded.values)
-    np.testing.assert_allclose(found.preactivations, run.preactivations - memory, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(found, run.preactivations - memory, rtol=1e-9, atol=1e-11)
 
 
 @functools.partial(jax.jit, static_argnames=("probes", "is_smooth", "steps"))
@@ -95,12 +101,16 @@ def one_run(method, head, key, *, probes, is_smooth, steps):
     if "logistic" in method.description:
         labels = jnp.sign(labels)
     weights = jax.random.normal(keys[3], (d, 3), float)
-    run = train_on(method, rows[:n], labels[:n], head, weights, keys[4], num_steps=steps)
-    plan = RunSize(n, d, 3, steps, is_smooth).cost(1, n, probes)
+    uniforms = jax.random.uniform(keys[4], (steps, n, method.sample_noise), float)
+    run = train_on(method, rows[:n], labels[:n], head, weights, uniforms, num_steps=steps)
+    plan = RunSize(n, d, 3, steps, 3, is_smooth).cost(1, n, probes)
     side = KnownSpectrum(jnp.ones(1), jnp.ones(1))
     moves = probes_of(plan, run, keys[4], is_smooth=is_smooth)
-    found = fresh_rows(method, run, side, jnp.zeros(n, int), moves, jnp.asarray(n / d))
-    return found.errors.mean(axis=1)[-1], held_out_error(method, run, rows[n:], labels[n:])[-1]
+    signs = jax.random.rademacher(keys[4], (2, n), float)
+    found = fresh_rows(method, rows[:n], run, side, jnp.zeros(n, int), moves, signs)
+    return (found.errors.mean(axis=1) + found.influence.error)[-1], held_out_error(method, run, rows[n:], labels[n:])[
+        -1
+    ]
 
 
 def bias(method, *, runs, probes, is_smooth, steps=10):
@@ -134,7 +144,7 @@ def test_the_mean_over_runs_is_the_error_on_fresh_rows(name, double):
 def test_derivatives_miss_what_a_kink_adds(double):
     method, *_ = CASES["relu"]
     found, error = bias(method, runs=60, probes=None, is_smooth=True)
-    assert found < -0.03 - 2 * error
+    assert found < -3 * error
 
 
 def test_the_training_error_is_no_estimate():
@@ -149,13 +159,15 @@ def test_random_probes_and_groups_are_near_the_exact_ones(double):
     method, steps = network(), 8
     x, units = standardised(rows)
     head, weights = method.init_head(KEY), jax.random.normal(KEY, (60, 3), float)
-    run = train_on(method, jnp.asarray(x), jnp.asarray(labels), head, weights, KEY, num_steps=steps)
-    size, curves = RunSize(120, 60, 3, steps, True), {}
+    run = train_on(
+        method, jnp.asarray(x), jnp.asarray(labels), head, weights, jnp.zeros((steps, len(x), 0)), num_steps=steps
+    )
+    size, curves = RunSize(120, 60, 3, steps, 3, True), {}
     for name, choice in {"exact": (120, 120, None), "probes": (120, 120, 60), "groups": (12, 80, 80)}.items():
         plan = size.cost(*choice)
         chosen = feature_side("sample", x, units, num_groups=plan.num_groups, num_steps=steps)
         probes = probes_of(plan, run, KEY, is_smooth=True)
-        found = fresh_rows(method, run, chosen.side, chosen.groups, probes, jnp.asarray(2.0))
+        found = fresh_rows(method, jnp.asarray(x), run, chosen.side, chosen.groups, probes, jnp.zeros((0, 120)))
         curves[name] = np.asarray(found.errors.mean(axis=1))
     np.testing.assert_allclose(curves["probes"], curves["exact"], rtol=0.02)
     np.testing.assert_allclose(curves["groups"], curves["exact"], rtol=0.04)
@@ -256,15 +268,15 @@ def test_shrinkage_brings_white_eigenvalues_together(shape):
 
 
 def test_cost_is_kept_below_a_few_trainings_and_the_memory():
-    small = plan_estimate(RunSize(200, 100, 3, 20, True), max_memory=MEMORY)
+    small = plan_estimate(RunSize(200, 100, 3, 20, 12, True), max_memory=MEMORY)
     assert small.num_probes is None and small.num_groups == 200
-    large = plan_estimate(RunSize(20_000, 4000, 4, 100, True), max_memory=4 * MEMORY)
+    large = plan_estimate(RunSize(20_000, 4000, 4, 100, 4, True), max_memory=4 * MEMORY)
     assert large.num_probes is not None and large.memory <= 4 * MEMORY
     assert large.num_followed < 20_000
-    kinked = plan_estimate(RunSize(200, 100, 3, 20, False), max_memory=MEMORY)
+    kinked = plan_estimate(RunSize(200, 100, 3, 20, 12, False), max_memory=MEMORY)
     assert kinked.num_probes is not None
     with pytest.raises(ValueError, match="lower `num_steps`"):
-        plan_estimate(RunSize(200, 100, 3, 20, True), max_memory=10_000)
+        plan_estimate(RunSize(200, 100, 3, 20, 12, True), max_memory=10_000)
 
 
 def report_of(name):

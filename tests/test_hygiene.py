@@ -73,6 +73,7 @@ ROOMS = (
     ("estimation.rows", "estimation.training_run", "estimation.feature_side"),
     ("estimation.covariance", "estimation.sample_side", "estimation.assumption_report"),
     ("estimation.debias", "estimation.plan"),
+    ("estimation.head_influence",),
     ("estimation.fresh_rows", "estimation.__init__"),
     ("predict", "simulate", "sensitivity", "responses", "estimate", "applicability"),
     ("agreement",),

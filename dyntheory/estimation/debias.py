@@ -14,42 +14,38 @@ from jaxtyping import Float, Int
 from dyntheory._typing import Array, PyTree
 from dyntheory.estimation.feature_side import FeatureSide
 from dyntheory.estimation.sample_side import Probes, Replicas, begin_replicas, move_replicas
-from dyntheory.estimation.training_run import TrainingRun
+from dyntheory.estimation.training_run import TrainingRun, replay
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.two_time import impulse_response
 
 
-class Debiased(NamedTuple):
-    """What a fresh row would have had in the place of every row.
+class Responses(NamedTuple):
+    """What a run answers to its own rows; columns s · k + unit'.
 
     Args:
-        preactivations: û^t.
-        residual_response: α mean_i dg_i^t/du_i^s at [t, unit, s · k + unit'].
-        residuals: g^t.
+        weight: A_ts of every group of rows, zero for s ≥ t.
+        residual: B_ts = α mean_i dg_i^t/du_i^s.
     """
 
-    preactivations: Float[Array, "states samples units"]
-    residual_response: Float[Array, "steps units D"]
-    residuals: Float[Array, "steps samples units"]
+    weight: Float[Array, "states groups units D"]
+    residual: Float[Array, "steps units D"]
 
 
 class _Carry(NamedTuple):
     side: Any
     memory: Array
-    past: Array
-    states: PyTree
     replicas: Replicas
 
 
-def debias(
+def run_responses(
     method: GeneralFirstOrderMethod,
     run: TrainingRun,
     side: FeatureSide,
     groups: Int[Array, " samples"],
     probes: Probes,
     samples_per_feature: Array,
-) -> Debiased:
-    """Remove from every row's preactivation what the row itself has taught the weights; pure, safe under jit and vmap.
+) -> Responses:
+    """Return A and B of a run in one pass over its steps; pure, safe under jit and vmap.
 
     Args:
         method: a method with a linear feature map.
@@ -59,40 +55,41 @@ def debias(
         probes: how B is measured.
         samples_per_feature: α = n/d.
     """
-    (states, n, k), steps = run.preactivations.shape, run.preactivations.shape[0] - 1
+    k, steps = run.preactivations.shape[2], run.preactivations.shape[0] - 1
     size = steps * k
     first = jax.tree.map(lambda leaf: leaf[0], run.shared)
-    impulse = impulse_response(method, first, steps).gradient[:, :steps]
-    impulse = impulse.transpose(0, 2, 1, 3).reshape(states, k, size)
+    impulse = impulse_response(method, first, steps).gradient[1:, :steps]
+    impulse = impulse.transpose(0, 2, 1, 3).reshape(steps, k, size)
+    again = replay(method, run)
 
-    def step(carry: _Carry, t: Array) -> tuple[_Carry, tuple[Array, Array, Array]]:
-        h = run.preactivations[t]
-        fresh = h - _recall(carry.memory, groups, carry.past)
-        shared = jax.tree.map(lambda leaf: leaf[t], run.shared)
-        sample_map = jax.vmap(method.sample_map, in_axes=(0, 0, 0, None, 0))
-        new_states, g, _ = sample_map(carry.states, h, run.labels, shared, run.uniforms[t])
+    def step(carry: _Carry, seen: tuple[Array, PyTree, Array, Array]) -> tuple[_Carry, tuple[Array, Array]]:
+        t, rows, g, impulses = seen
         of_followed = carry.memory[groups[probes.rows]]
-        replicas, answer = move_replicas(method, run, probes, carry.replicas, carry.states, t, of_followed, g)
+        replicas, answer = move_replicas(method, run, probes, carry.replicas, rows, t, of_followed, g)
         b = samples_per_feature * answer
-        side_state, memory = side.next(carry.side, t, b, impulse[t + 1], samples_per_feature)
-        past = jax.lax.dynamic_update_slice_in_dim(carry.past, g, t * k, axis=1)
-        return _Carry(side_state, memory, past, new_states, replicas), (fresh, b, g)
+        side_state, memory = side.next(carry.side, t, b, impulses, samples_per_feature)
+        return _Carry(side_state, memory, replicas), (memory, b)
 
-    rows = jax.vmap(method.init_sample, in_axes=(0, None))(run.labels, first)
-    carry = _Carry(
-        side.init(size),
-        jnp.zeros((side.num_groups, k, size)),
-        jnp.zeros((n, size)),
-        rows,
-        begin_replicas(probes, rows, size),
-    )
-    carry, (fresh, response, residuals) = jax.lax.scan(step, carry, jnp.arange(steps))
-    last = run.preactivations[-1] - _recall(carry.memory, groups, carry.past)
-    return Debiased(jnp.concatenate([fresh, last[None]]), response, residuals)
+    none = jnp.zeros((side.num_groups, k, size))
+    if not steps:
+        return Responses(none[None], jnp.zeros((0, k, 0)))
+    begin = begin_replicas(probes, jax.tree.map(lambda leaf: leaf[0], again.states), size)
+    seen = (jnp.arange(steps), again.states, again.residuals, impulse)
+    weight, residual = jax.lax.scan(step, _Carry(side.init(size), none, begin), seen)[1]
+    return Responses(jnp.concatenate([none[None], weight]), residual)
 
 
-def _recall(memory: Float[Array, "groups k D"], groups: Array, past: Float[Array, "n D"]) -> Float[Array, "n k"]:
-    """Return Σ_s A_ts g^s of every row."""
-    if memory.shape[0] == 1:
-        return past @ memory[0].T
-    return jnp.einsum("nab,nb->na", memory[groups], past)
+def debias(
+    run: TrainingRun,
+    residuals: Float[Array, "steps samples units"],
+    weight_response: Float[Array, "states groups units D"],
+    groups: Int[Array, " samples"],
+) -> Float[Array, "states samples units"]:
+    """Return û^t = h^t − Σ_{s<t} A_ts g^s: h^t less what the row itself has taught the weights."""
+    past = residuals.transpose(1, 0, 2).reshape(residuals.shape[1], -1)
+
+    def one(h: Array, memory: Array) -> Array:
+        own = past @ memory[0].T if memory.shape[0] == 1 else jnp.einsum("nab,nb->na", memory[groups], past)
+        return h - own
+
+    return jax.lax.map(lambda pair: one(*pair), (run.preactivations, weight_response))

@@ -6,45 +6,66 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from dyntheory._typing import Array, Key, PyTree
-from dyntheory.estimation.debias import debias
+from dyntheory._typing import Array, Key
+from dyntheory.estimation.debias import debias, run_responses
 from dyntheory.estimation.feature_side import FeatureSide
+from dyntheory.estimation.head_influence import HeadInfluence, head_influence
 from dyntheory.estimation.plan import EstimatePlan
 from dyntheory.estimation.sample_side import Probes
-from dyntheory.estimation.training_run import TrainingRun
+from dyntheory.estimation.training_run import TrainingRun, replay, row_metrics
 from dyntheory.method import GeneralFirstOrderMethod
 
 KINK_WIDTH = 0.07  # of the moves at a kink, in standard deviations of the preactivation
 
 
 class FreshRows(NamedTuple):
-    """Debiased preactivations, and loss and error of every row at them."""
+    """What fresh rows would have.
+
+    Args:
+        preactivations: û^t.
+        losses: of every row at û^t.
+        errors: the same.
+        influence: what the head's part adds to the means.
+    """
 
     preactivations: Float[Array, "states samples units"]
     losses: Float[Array, "states samples"]
     errors: Float[Array, "states samples"]
+    influence: HeadInfluence
 
 
 @jax.jit
 def fresh_rows(
-    method: GeneralFirstOrderMethod, run: TrainingRun, side: FeatureSide, groups: Array, probes: Probes, alpha: Array
+    method: GeneralFirstOrderMethod,
+    inputs: Float[Array, "samples features"],
+    run: TrainingRun,
+    side: FeatureSide,
+    groups: Int[Array, " samples"],
+    probes: Probes,
+    signs: Float[Array, "signs samples"],
 ) -> FreshRows:
-    """Return what fresh rows would have, see `dyntheory.estimation.debias.debias`."""
-    fresh = debias(method, run, side, groups, probes, alpha).preactivations
+    """Return what fresh rows would have; pure, safe under jit and vmap.
+
+    Args:
+        method: a method with a linear feature map.
+        inputs: the rows.
+        run: the training run on them.
+        side: how A follows from B.
+        groups: which A each row has.
+        probes: how B is measured.
+        signs: random signs that the head's part is measured by; none of them leaves it out.
+    """
+    alpha = jnp.asarray(inputs.shape[0] / inputs.shape[1])
+    memory = run_responses(method, run, side, groups, probes, alpha).weight
+    fresh = debias(run, replay(method, run).residuals, memory, groups)
     losses, errors = row_metrics(method, run.shared, fresh, run.labels)
-    return FreshRows(fresh, losses, errors)
-
-
-def row_metrics(method: GeneralFirstOrderMethod, shared: PyTree, rows: Array, labels: Array) -> tuple[Array, Array]:
-    """Return loss and error of rows of preactivations at every state, (T+1, rows)."""
-
-    def one(shared: PyTree, h: Array, label: Array) -> tuple[Array, Array]:
-        prediction = method.output(method.head_of(shared), h)
-        return method.loss(prediction, label), method.error(prediction, label)
-
-    return jax.vmap(jax.vmap(one, in_axes=(None, 0, 0)), in_axes=(0, 0, None))(shared, rows, labels)
+    nothing = jnp.zeros(losses.shape[0])
+    influence = HeadInfluence(nothing, nothing)
+    if signs.shape[0]:
+        influence = head_influence(method, inputs, run, memory, groups, signs)
+    return FreshRows(fresh, losses, errors, influence)
 
 
 @jax.jit

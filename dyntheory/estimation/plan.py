@@ -10,6 +10,8 @@ from dyntheory.estimation.covariance import MOST_MODES
 DOUBLE = 8
 CHEAP = 3.0  # trainings: what remains cheaper than 5-fold cross-validation
 LITTLE_WORK = 1e10  # multiplications: seconds, whatever the training takes
+NUM_SIGNS = 4
+ROWS_PER_PARAMETER = 100  # rows a head parameter beyond which what a row teaches the head is below 2 %
 FEWEST_PROBED = 6400  # rows × probes: the noise of a response is one over the root of it, 1 %
 FEWEST_FOLLOWED = 200
 FEWEST_GROUPS = 16
@@ -22,6 +24,7 @@ class EstimatePlan(NamedTuple):
         num_groups: groups of rows of like leverage, each with an A of its own.
         num_followed: rows that are moved to measure B.
         num_probes: moves of every such row; None moves it along every step and unit, without noise.
+        num_signs: runs that measure what rows teach the head; none where n is large beside its parameters.
         work: multiplications of the estimate.
         ratio: the same over those of the training.
         memory: bytes at the peak.
@@ -30,18 +33,20 @@ class EstimatePlan(NamedTuple):
     num_groups: int
     num_followed: int
     num_probes: int | None
+    num_signs: int
     work: float
     ratio: float
     memory: int
 
 
 class RunSize(NamedTuple):
-    """n, d, k, T of a training run, and whether its maps are smooth."""
+    """n, d, k, T of a training run, how many parameters its head has, and whether its maps are smooth."""
 
     num_samples: int
     num_features: int
     num_units: int
     num_steps: int
+    num_head_parameters: int
     is_smooth: bool
 
     @property
@@ -56,21 +61,32 @@ class RunSize(NamedTuple):
 
     def cost(self, num_groups: int, num_followed: int, num_probes: int | None) -> EstimatePlan:
         """Return what these choices cost."""
-        n, d, k, steps, _ = self
+        n, d, k, steps, head, _ = self
         size, modes = self.length, min(n, d, MOST_MODES)
         probes = size if num_probes is None else num_probes
         ends = 1 if self.is_smooth else 2
         replicas = num_followed * probes * ends * size * k * steps / 2
         responses = (modes + 2 * num_groups) * k * size**2 * steps / 2 + num_groups * modes * k * size * steps
         spectrum = 4.0 * n * d * min(n, d)
+        signs = NUM_SIGNS if head * ROWS_PER_PARAMETER > n else 0
+        influence = 2.0 * (1 + signs) * (self.training + n * size**2 * k) * bool(signs)
+        work = replicas + responses + spectrum + influence
         moves = 0 if num_probes is None else num_followed * probes * size
-        arrays = num_followed * probes * ends * size + moves + (modes + 2 * num_groups) * size**2 + 3 * n * size
+        replicated = num_followed * probes * ends * size + moves
+        arrays = replicated + (modes + 3 * num_groups) * size**2 + 3 * n * size + 4 * (1 + signs) * n * (size + d)
+            4 * (1 + signs) * n * (size + d) * bool(signs)
+            + num_followed * probes * ends * size
+            + moves
+            + (modes + 2 * num_groups) * size**2
+            + 3 * n * size
+        )
         return EstimatePlan(
             num_groups,
             num_followed,
             num_probes,
-            replicas + responses + spectrum,
-            (replicas + responses + spectrum) / self.training,
+            signs,
+            work,
+            work / self.training,
             DOUBLE * (arrays + 2 * n * d),
         )
 

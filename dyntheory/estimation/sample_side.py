@@ -103,7 +103,9 @@ def move_replicas(
     uniforms = run.uniforms[step][probes.rows]
     moves = probes.moves if probes.widths is None else probes.moves * probes.widths[None, None]
     now = jax.lax.dynamic_slice_in_dim(moves, step * units, units, axis=2)
-    felt = now[:, :, None] * probes.signs[None, None, :, None] + jnp.einsum("nab,npeb->npea", memory, replicas.residuals)
+    felt = now[:, :, None] * probes.signs[None, None, :, None] + jnp.einsum(
+        "nab,npeb->npea", memory, replicas.residuals
+    )
 
     def sample_map(state: PyTree, h: Array, label: Array, u: Array) -> tuple[PyTree, Array]:
         return method.sample_map(state, h, label, shared, u)[:2]

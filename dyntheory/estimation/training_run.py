@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from dyntheory._typing import Array, Key, PyTree
+from dyntheory._typing import Array, PyTree
 from dyntheory.dynamics import Start, run
 from dyntheory.law import TeacherStudent
 from dyntheory.links import Link
@@ -55,7 +55,7 @@ def train_on(
     labels: Array,
     head: PyTree,
     weights: Float[Array, "features units"],
-    key: Key,
+    uniforms: Float[Array, "steps samples uniforms"],
     *,
     num_steps: int,
 ) -> TrainingRun:
@@ -67,7 +67,7 @@ def train_on(
         labels: (samples,) or (samples, outputs).
         head: the initial head.
         weights: the initial first layer.
-        key: of the uniforms that the maps ask for.
+        uniforms: that the sample map asks for, shape (T, samples, method.sample_noise).
         num_steps: T.
     """
     (n, d), is_number = inputs.shape, labels.ndim == 1
@@ -77,7 +77,6 @@ def train_on(
         head_of=_identity,
         output=lambda shared, h: method.output(method.head_of(shared), h),
     )
-    uniforms = jax.random.uniform(key, (num_steps, n, method.sample_noise), float)
     start = Start(
         teacher_weights=jnp.zeros((d, 1)),
         weights=weights,
@@ -106,6 +105,39 @@ def train_on(
         records.train_loss,
         records.train_error,
     )
+
+
+class Replay(NamedTuple):
+    """The sample side of a run once more: residuals, and the states of the rows before each step."""
+
+    states: PyTree
+    residuals: Float[Array, "steps samples units"]
+
+
+def replay(method: GeneralFirstOrderMethod, run: TrainingRun) -> Replay:
+    """Send the recorded preactivations through the sample map again."""
+
+    def step(states: PyTree, seen: tuple[PyTree, Array, Array]) -> tuple[PyTree, Replay]:
+        shared, h, uniforms = seen
+        sample_map = jax.vmap(method.sample_map, in_axes=(0, 0, 0, None, 0))
+        after, residuals, _ = sample_map(states, h, run.labels, shared, uniforms)
+        return after, Replay(states, residuals)
+
+    before = jax.tree.map(lambda leaf: leaf[:-1], run.shared)
+    first = jax.vmap(method.init_sample, in_axes=(0, None))(run.labels, jax.tree.map(lambda leaf: leaf[0], run.shared))
+    return jax.lax.scan(step, first, (before, run.preactivations[:-1], run.uniforms))[1]
+
+
+def row_metrics(
+    method: GeneralFirstOrderMethod, shared: PyTree, rows: Float[Array, "states rows units"], labels: Array
+) -> tuple[Float[Array, "states rows"], Float[Array, "states rows"]]:
+    """Return loss and error of rows of preactivations at every state."""
+
+    def one(shared: PyTree, h: Array, label: Array) -> tuple[Array, Array]:
+        prediction = method.output(method.head_of(shared), h)
+        return method.loss(prediction, label), method.error(prediction, label)
+
+    return jax.vmap(jax.vmap(one, in_axes=(None, 0, 0)), in_axes=(0, 0, None))(shared, rows, labels)
 
 
 def _identity(shared: PyTree) -> PyTree:
