@@ -23,6 +23,12 @@ KEY = jax.random.key(3)
 MEMORY = 2**30
 
 
+def recorded(found):
+    """Return first layers and debiased preactivations of an estimate."""
+    assert found.recorded_weights is not None and found.recorded_preactivations is not None
+    return found.recorded_weights, found.recorded_preactivations
+
+
 def data(n, d, *, seed=0, decay=0.0, noise=0.3):
     """Return correlated rows and labels of one direction."""
     random = np.random.default_rng(seed)
@@ -43,15 +49,14 @@ def test_a_linear_model_is_exactly_left_out(decay):
     found = dt.estimate(rows, labels, method, num_steps=15, key=KEY)
     x, _ = standardised(rows)
     with double_precision():
-        assert found.recorded_weights is not None
-        first = jnp.asarray(found.recorded_weights[0])
+        first = jnp.asarray(recorded(found)[0][0])
         train = jax.jit(functools.partial(train_on, num_steps=15))
         for row in (0, 7):
             without = train(
                 method, jnp.asarray(x).at[row].set(0.0), jnp.asarray(labels), {}, first, jnp.zeros((15, 40, 0))
             )
             wanted = np.asarray(without.weights)[:, :, 0] @ x[row] / np.sqrt(25)
-            np.testing.assert_allclose(found.recorded_preactivations[:, row, 0], wanted, rtol=1e-9, atol=1e-10)
+            np.testing.assert_allclose(recorded(found)[1][:, row, 0], wanted, rtol=1e-9, atol=1e-10)
 
 
 def test_leverages_of_the_mean_are_not_those_of_the_row():
@@ -59,7 +64,7 @@ def test_leverages_of_the_mean_are_not_those_of_the_row():
     method = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.3, momentum=0.6)
     exact = dt.estimate(rows, labels, method, num_steps=15, key=KEY)
     mean = dt.estimate(rows, labels, method, num_steps=15, key=KEY, covariance="isotropic")
-    assert np.abs(exact.recorded_preactivations - mean.recorded_preactivations)[-1].max() > 0.1
+    assert np.abs(recorded(exact)[1] - recorded(mean)[1])[-1].max() > 0.1
 
 
 def test_known_covariance_is_the_published_recursion(double):
@@ -192,7 +197,7 @@ def test_the_result_is_whole(tmp_path):
     np.testing.assert_array_equal(loaded.recorded_weights, found.recorded_weights)
     # The training is that of `simulate` on these rows: its error at the recorded weights.
     x, _ = standardised(rows)
-    h = np.einsum("nd,tdk->tnk", x / np.sqrt(30), found.recorded_weights)
+    h = np.einsum("nd,tdk->tnk", x / np.sqrt(30), recorded(found)[0])
     method = network()
     last = jax.tree.map(lambda leaf: leaf[6], found.head)
     errors = [float(method.error(method.output(last, row), label)) for row, label in zip(h[6], labels, strict=True)]

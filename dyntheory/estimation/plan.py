@@ -74,12 +74,6 @@ class RunSize(NamedTuple):
         moves = 0 if num_probes is None else num_followed * probes * size
         replicated = num_followed * probes * ends * size + moves
         arrays = replicated + (modes + 3 * num_groups) * size**2 + 3 * n * size + 4 * (1 + signs) * n * (size + d)
-            4 * (1 + signs) * n * (size + d) * bool(signs)
-            + num_followed * probes * ends * size
-            + moves
-            + (modes + 2 * num_groups) * size**2
-            + 3 * n * size
-        )
         return EstimatePlan(
             num_groups,
             num_followed,
