@@ -12,11 +12,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from dyntheory.cli_estimate import estimate
+from dyntheory.cli_tasks import (
+    AGREES,
+    BAD_INPUT,
+    DISAGREES,
+    INTERRUPTED,
+    UNRESOLVED,
+    Arguments,
+    Flag,
+    Task,
+    check_figure,
+    planned_files,
+    saving_of,
+)
+
 if TYPE_CHECKING:
     from dyntheory.config import Problem
     from dyntheory.trajectory import Trajectory
-
-AGREES, DISAGREES, BAD_INPUT, UNRESOLVED, INTERRUPTED = 0, 1, 2, 3, 130
 
 DESCRIPTION = """\
 Predict a neural network's learning curves without training it, and put the prediction beside a simulation.
@@ -30,43 +43,13 @@ A problem is a TOML file: what the data are, which network, which optimizer, how
   dyntheory compare problem.toml --out curves.nc      the numbers, as NetCDF
   dyntheory closed-form double-descent --plot out.png a picture of the field: formulas beside least squares
   dyntheory finite-size problem.toml                  simulate at several sizes, extrapolate, compare
+  dyntheory estimate method.toml --data data.csv --target price
+                                                      train on a file; the error on fresh rows, none held out
   dyntheory doctor                                    is the installation sound?
 
 Exit status: 0 done (compare: agreement), 1 disagreement or a failed self-check, 2 bad input,
 3 unresolved (the errors are too large to say, or training diverged), 130 interrupted.
 `dyntheory --version` prints the version, `dyntheory COMMAND --help` explains a command."""
-
-Flag = tyro.conf.FlagCreatePairsOff[bool]
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """What predict, simulate, compare and finite-size take."""
-
-    problem: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PROBLEM.toml")]
-    """The problem; `dyntheory new` writes one."""
-
-    set: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="KEY=VALUE")] = ()
-    """Replace entries of the problem, --set run.num_steps=50 link=relu network.hidden=[3,3]; TOML values, the quotes of
-    a word and the table may be left out."""
-
-    plot: Annotated[Path | None, tyro.conf.arg(metavar="FIGURE")] = None
-    """Draw the curves into this file: .png, .svg or .pdf."""
-
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE.nc")] = None
-    """Write the numbers into this NetCDF file; compare writes FILE.theory.nc and FILE.simulation.nc."""
-
-    force: Flag = False
-    """Replace files that exist."""
-
-    checkpoint: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Save the state of a long prediction or simulation here every two minutes."""
-
-    resume: Flag = False
-    """Go on from the checkpoint, to the same numbers bit by bit."""
-
-
-Arguments = Annotated[Task, tyro.conf.arg(name="")]
 
 
 def new(path: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PATH")], *, force: Flag = False) -> int:
@@ -113,7 +96,7 @@ def closed_form(
         plot: draw it into this file: .png, .svg or .pdf.
         force: replace the file if it exists.
     """
-    _check_figure(plot, force=force)
+    check_figure(plot, force=force)
     from dyntheory.gallery import PICTURES, draw, summary
     from dyntheory.plot import save_figure
 
@@ -131,8 +114,8 @@ def finite_size(task: Arguments) -> int:
 
     if task.out is not None:
         raise ValueError("finite-size has no NetCDF file: leave --out away; simulate writes the curves of one size.")
-    _planned_files(task, ())
-    result = perform(task.problem, overrides=task.set, saving=_saving(task))
+    planned_files(task, ())
+    result = perform(task.problem, overrides=task.set, saving=saving_of(task))
     if task.plot is not None:
         from dyntheory.plot import finite_size as draw
         from dyntheory.plot import save_figure
@@ -164,7 +147,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"dyntheory {__version__}")
         return AGREES
     commands = {"new": new, "predict": predict, "simulate": simulate, "compare": compare}
-    commands |= {"finite-size": finite_size, "closed-form": closed_form, "doctor": doctor}
+    commands |= {"finite-size": finite_size, "closed-form": closed_form, "estimate": estimate}
+    commands["doctor"] = doctor
     try:
         return tyro.extras.subcommand_cli_from_dict(
             commands, prog="dyntheory", description=DESCRIPTION, args=_repeat_set(arguments or ["--help"])
@@ -202,9 +186,9 @@ def _perform(task: Task, sides: tuple[str, ...]) -> int:
     from dyntheory.report import print_report
 
     use_compilation_cache()
-    files = _planned_files(task, sides)
+    files = planned_files(task, sides)
     problem = load_problem(task.problem, overrides=task.set)
-    saving = _saving(task)
+    saving = saving_of(task)
     theory = {**problem.predict, **saving}
     if task.checkpoint is not None:
         saving = {**saving, "checkpoint": task.checkpoint / "simulation"}
@@ -228,40 +212,6 @@ def _perform(task: Task, sides: tuple[str, ...]) -> int:
     if agreement is not None:
         return {"agree": AGREES, "disagree": DISAGREES}.get(agreement.verdict, UNRESOLVED)
     return UNRESOLVED if any(r.status.code in ("diverged", "unresolved") for r in results.values()) else AGREES
-
-
-def _saving(task: Task) -> dict[str, Any]:
-    """Return the keywords of a checkpoint."""
-    if task.resume and task.checkpoint is None:
-        raise ValueError("--resume needs --checkpoint FOLDER: where to go on from.")
-    return {} if task.checkpoint is None else {"checkpoint": task.checkpoint, "resume": task.resume}
-
-
-def _planned_files(task: Task, sides: tuple[str, ...]) -> dict[str, Path]:
-    """Return where the numbers go; refuse names that cannot be written before anything is computed."""
-    from dyntheory.files import check_destination
-
-    _check_figure(task.plot, force=task.force)
-    if task.out is not None and task.out.suffix != ".nc":
-        raise ValueError(f"--out takes a file that ends in .nc, got '{task.out}'.")
-    files: dict[str, Path] = {}
-    if task.out is not None:
-        out = task.out
-        files = {side: out if len(sides) == 1 else out.with_suffix(f".{side}.nc") for side in sides}
-    for path in files.values():
-        check_destination(path, force=task.force)
-    return files
-
-
-def _check_figure(path: Path | None, *, force: bool) -> None:
-    """Refuse a name that cannot be written, before anything is computed."""
-    from dyntheory.files import check_destination
-
-    if path is None:
-        return
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise ValueError(f"--plot takes a file that ends in .png, .svg or .pdf, got '{path}'.")
-    check_destination(path, force=force)
 
 
 def _compute(problem: Problem, side: str, arguments: dict[str, Any]) -> Trajectory:

@@ -70,7 +70,8 @@ def estimate(
     Returns:
         `train_error`, `test_error` (the estimate) with `standard_error`, `best_step`, the debiased preactivations of
         every step with the labels (`preactivations(step)`), first-layer weights (`recorded_weights`) and head, and
-        `held_out_error`. The standard error is that of a test set of n rows. `provenance` has the cost in trainings,
+        `held_out_error`. The standard error joins that of a test set of
+        n rows and the noise of the responses. `provenance` has the cost in trainings,
         `assumptions` what the data say against the theory.
 
     Raises:
@@ -107,7 +108,8 @@ def estimate(
         chosen = feature_side(covariance, rows, standardisation, num_groups=plan.num_groups, num_steps=num_steps)
         probes = probes_of(plan, run, jax.random.fold_in(own, 1), is_smooth=size.is_smooth)
         signs = jax.random.rademacher(jax.random.fold_in(own, 3), (plan.num_signs, len(rows)), float)
-        found = to_numpy(fresh_rows(method, x, run, chosen.side, chosen.groups, probes, signs))
+        asked = (method, x, run, chosen.side, chosen.groups, probes, signs)
+        found = to_numpy(fresh_rows(*asked, num_blocks=plan.num_blocks))
         held_out = (
             None
             if test is None
@@ -194,8 +196,8 @@ def _trajectory(
     n, steps = fresh.shape[1], np.arange(fresh.shape[0])
     error = Trajectory(
         steps=steps,
-        test_loss=losses.std(axis=1, ddof=1) / np.sqrt(n),
-        test_error=errors.std(axis=1, ddof=1) / np.sqrt(n),
+        test_loss=np.hypot(losses.std(axis=1, ddof=1) / np.sqrt(n), found.noise.loss),
+        test_error=np.hypot(errors.std(axis=1, ddof=1) / np.sqrt(n), found.noise.error),
     )
     return Trajectory(
         steps=steps,

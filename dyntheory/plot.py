@@ -25,11 +25,12 @@ from dyntheory._figures import (
     save_figure,
     words,
 )
+from dyntheory._live_figure import live
 from dyntheory._size_figure import finite_size
 from dyntheory.agreement import Agreement
 from dyntheory.trajectory import CURVES, Preactivations, Trajectory
 
-__all__ = ["agreement", "curves", "finite_size", "preactivations", "save_figure"]
+__all__ = ["agreement", "curves", "finite_size", "live", "preactivations", "save_figure"]
 
 WIDTH = 2.0  # half-width of bands and bars, in standard errors
 MOST_MARKERS = 26

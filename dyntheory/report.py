@@ -33,12 +33,12 @@ def print_report(console: Console, results: dict[str, Trajectory], agreement: Ag
     """
     console.print(results_table(results, agreement))
     if any(trajectory.standard_error is not None for trajectory in results.values()):
-        _print_line(console, NOTATION)
+        print_line(console, NOTATION)
     for name, trajectory in results.items():
-        _print_line(console, _summary(name, trajectory))
-    _print_line(console, _environment(next(iter(results.values()))))
+        print_line(console, _summary(name, trajectory))
+    print_line(console, _environment(next(iter(results.values()))))
     for line in str(agreement).splitlines() if agreement is not None else ():
-        _print_line(console, line)
+        print_line(console, line)
 
 
 def results_table(results: dict[str, Trajectory], agreement: Agreement | None = None) -> Table:
@@ -100,7 +100,8 @@ def _z(agreement: Agreement, metric: str, step: int) -> str:
     return f"{agreement.z[metric][found[0]]:+.1f}" if found.size and metric in agreement.z else "-"
 
 
-def _print_line(console: Console, text: str) -> None:
+def print_line(console: Console, text: str) -> None:
+    """Print a line as it is."""
     console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 

@@ -275,8 +275,8 @@ def test_shrinkage_brings_white_eigenvalues_together(shape):
 def test_cost_is_kept_below_a_few_trainings_and_the_memory():
     small = plan_estimate(RunSize(200, 100, 3, 20, 12, True), max_memory=MEMORY)
     assert small.num_probes is None and small.num_groups == 200
-    large = plan_estimate(RunSize(20_000, 4000, 4, 100, 4, True), max_memory=4 * MEMORY)
-    assert large.num_probes is not None and large.memory <= 4 * MEMORY
+    large = plan_estimate(RunSize(20_000, 4000, 4, 100, 4, True), max_memory=6 * MEMORY)
+    assert large.num_probes is not None and large.memory <= 6 * MEMORY
     assert large.num_followed < 20_000
     kinked = plan_estimate(RunSize(200, 100, 3, 20, 12, False), max_memory=MEMORY)
     assert kinked.num_probes is not None

@@ -93,9 +93,11 @@ def measure(design: str, ratio: float, settings: Settings) -> dict[str, Any]:
         arguments["head"] = network.init_head(jax.random.key(1))
         live = dt.estimate(rows[:n], labels[:n], method, test_data=(rows[n:], labels[n:]), **arguments)
         white = dt.estimate(rows[:n], labels[:n], method, covariance="isotropic", **arguments)
-        curves = (live.train_error, live.held_out_error, live.test_error)
-        for name, curve in zip(kept, (*curves, live.standard_error.test_error, white.test_error), strict=True):
-            kept[name].append(curve)
+        assert live.standard_error is not None
+        bar = live.standard_error.test_error
+        curves = (live.train_error, live.held_out_error, live.test_error, bar, white.test_error)
+        for name, curve in zip(kept, curves, strict=True):
+            kept[name].append(np.asarray(curve))
     found = {name: np.stack(curves) for name, curves in kept.items()}
     truth = found["truth"]
     result: dict[str, Any] = {"learning_rate": rate, "num_samples": n, "truth": truth.mean(axis=0)}

@@ -85,62 +85,60 @@ def assumption_report(inputs: ArrayLike, labels: ArrayLike | None = None) -> Ass
     """
     rows, _ = standardised(inputs)
     n = len(rows)
-    if labels is not None:
-        numbers = checked_labels("labels", labels, n).reshape(n, -1)
-        spread = numbers.std(axis=0)
-        varying = spread > 0
-        rows_and_labels = np.hstack([rows, (numbers[:, varying] - numbers[:, varying].mean(axis=0)) / spread[varying]])
-    else:
-        rows_and_labels = rows
+    beside = rows if labels is None else np.hstack([rows, _scaled(checked_labels("labels", labels, n))])
     gram = rows @ rows.T
     squares = np.sum(np.square(gram)) / n**2 - np.square(np.trace(gram)) / n**3  # Σ λ², without what sampling adds
     directions = float(np.square(np.trace(gram) / n) / max(squares, 1e-300))
     norms = np.diagonal(gram)
     spread = float(norms.var() / max(2.0 * squares, 1e-300))
-    twins = _twins(gram, norms)
-    serial = _serial(rows_and_labels)
-    found = [
-        Finding("few rows", float(n), float(FEW_ROWS), f"{n} rows are few: the estimate has a bias of order 1/n")
-        if n < FEW_ROWS
-        else None,
-        Finding(
+    twins, serial = _twins(gram, norms), _serial(beside)
+    found = (
+        _few("few rows", n, FEW_ROWS, f"{n} rows are few: the estimate has a bias of order 1/n"),
+        _few(
             "few directions",
             directions,
             FEW_DIRECTIONS,
             f"the columns vary along about {directions:.3g} directions: a preactivation is a sum of few terms and need "
             "not be Gaussian",
-        )
-        if directions < FEW_DIRECTIONS
-        else None,
-        Finding(
+        ),
+        _many(
             "heavy-tailed rows",
             spread,
             WIDE_NORMS,
             f"squared norms of rows vary {spread:.3g} times more than those of Gaussian rows: few rows decide the "
             "training, and the estimate's error bar is too small",
-        )
-        if spread > WIDE_NORMS
-        else None,
-        Finding(
+        ),
+        _many(
             "clustered rows",
             twins / n,
             TWIN_SHARE,
             f"{twins} of {n} rows nearly repeat another row: each row's twin teaches what the estimate removes, so it "
             "is too low for fresh groups",
-        )
-        if twins > TWIN_SHARE * n
-        else None,
-        Finding(
+        ),
+        _many(
             "dependent rows",
             serial,
             SIGNIFICANT,
-            f"neighbouring rows are alike ({serial:+.1f} standard errors from rows in random order): for data in time "
-            "or groups the estimate is too low",
-        )
-        if serial > SIGNIFICANT
-        else None,
-    ]
+            f"neighbouring rows are alike ({serial:+.1f} standard errors from rows in random order): sorted rows do no "
+            "harm, but for data in time or groups the estimate is too low",
+        ),
+    )
     return AssumptionReport(tuple(one for one in found if one), directions, spread, twins, serial)
+
+
+def _few(name: str, value: float, limit: float, message: str) -> Finding | None:
+    return Finding(name, float(value), float(limit), message) if value < limit else None
+
+
+def _many(name: str, value: float, limit: float, message: str) -> Finding | None:
+    return Finding(name, float(value), float(limit), message) if value > limit else None
+
+
+def _scaled(labels: np.ndarray) -> Float[np.ndarray, "n outputs"]:
+    """Return labels as columns of variance one; those that do not vary are left out."""
+    numbers = labels.reshape(len(labels), -1)
+    spread = numbers.std(axis=0)
+    return (numbers - numbers.mean(axis=0))[:, spread > 0] / spread[spread > 0]
 
 
 def _twins(gram: Float[np.ndarray, "n n"], norms: Float[np.ndarray, " n"]) -> int:

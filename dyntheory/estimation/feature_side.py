@@ -43,6 +43,10 @@ class FeatureSide(Protocol):
         """Return the state before the first step; `size` is D."""
         ...
 
+    def pooled(self) -> FeatureSide:
+        """Return the same with one A for all rows."""
+        ...
+
     def next(
         self, state: Any, step: Array, b: Float[Array, "units D"], impulse: Float[Array, "units D"], alpha: Array
     ) -> tuple[Any, Float[Array, "groups units D"]]:
@@ -72,6 +76,10 @@ class KnownSpectrum:
     def num_groups(self) -> int:
         """One A for all rows."""
         return 1
+
+    def pooled(self) -> KnownSpectrum:
+        """Return itself."""
+        return self
 
     def init(self, size: int) -> _KnownState:
         """Return B and R without a row."""
@@ -117,6 +125,12 @@ class SampleSpectrum:
     def num_groups(self) -> int:
         """As many A as groups of rows."""
         return self.leverages.shape[0]
+
+    def pooled(self) -> SampleSpectrum:
+        """Return the same with the mean leverages of all rows."""
+        total = jnp.sum(self.sizes)
+        mean = jnp.einsum("g,gm->m", self.sizes / total, self.leverages)
+        return SampleSpectrum(self.values, mean[None], total[None])
 
     def init(self, size: int) -> _SampleState:
         """Return responses without a row."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -13,6 +14,7 @@ from dyntheory.estimation.debias import debias, run_responses
 from dyntheory.estimation.feature_side import FeatureSide
 from dyntheory.estimation.head_influence import HeadInfluence, head_influence
 from dyntheory.estimation.plan import EstimatePlan
+from dyntheory.estimation.response_noise import ResponseNoise, response_noise
 from dyntheory.estimation.sample_side import Probes
 from dyntheory.estimation.training_run import TrainingRun, replay, row_metrics
 from dyntheory.method import GeneralFirstOrderMethod
@@ -28,15 +30,17 @@ class FreshRows(NamedTuple):
         losses: of every row at û^t.
         errors: the same.
         influence: what the head's part adds to the means.
+        noise: standard errors of the means that come from the responses.
     """
 
     preactivations: Float[Array, "states samples units"]
     losses: Float[Array, "states samples"]
     errors: Float[Array, "states samples"]
     influence: HeadInfluence
+    noise: ResponseNoise
 
 
-@jax.jit
+@functools.partial(jax.jit, static_argnames=("num_blocks",))
 def fresh_rows(
     method: GeneralFirstOrderMethod,
     inputs: Float[Array, "samples features"],
@@ -45,6 +49,8 @@ def fresh_rows(
     groups: Int[Array, " samples"],
     probes: Probes,
     signs: Float[Array, "signs samples"],
+    *,
+    num_blocks: int = 0,
 ) -> FreshRows:
     """Return what fresh rows would have; pure, safe under jit and vmap.
 
@@ -56,16 +62,19 @@ def fresh_rows(
         groups: which A each row has.
         probes: how B is measured.
         signs: random signs that the head's part is measured by; none of them leaves it out.
+        num_blocks: of rows, whose absence measures the noise of the responses; none leaves it out.
     """
     alpha = jnp.asarray(inputs.shape[0] / inputs.shape[1])
     memory = run_responses(method, run, side, groups, probes, alpha).weight
-    fresh = debias(run, replay(method, run).residuals, memory, groups)
+    residuals = replay(method, run).residuals
+    fresh = debias(run, residuals, memory, groups)
     losses, errors = row_metrics(method, run.shared, fresh, run.labels)
     nothing = jnp.zeros(losses.shape[0])
     influence = HeadInfluence(nothing, nothing)
     if signs.shape[0]:
         influence = head_influence(method, inputs, run, memory, groups, signs)
-    return FreshRows(fresh, losses, errors, influence)
+    noise = response_noise(method, run, residuals, side, probes, alpha, num_blocks=num_blocks)
+    return FreshRows(fresh, losses, errors, influence, noise)
 
 
 @jax.jit

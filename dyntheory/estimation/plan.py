@@ -11,6 +11,7 @@ DOUBLE = 8
 CHEAP = 3.0  # trainings: what remains cheaper than 5-fold cross-validation
 LITTLE_WORK = 1e10  # multiplications: seconds, whatever the training takes
 NUM_SIGNS = 4
+NUM_BLOCKS = 8
 ROWS_PER_PARAMETER = 100  # rows a head parameter beyond which what a row teaches the head is below 2 %
 FEWEST_PROBED = 6400  # rows × probes: the noise of a response is one over the root of it, 1 %
 FEWEST_FOLLOWED = 200
@@ -25,6 +26,7 @@ class EstimatePlan(NamedTuple):
         num_followed: rows that are moved to measure B.
         num_probes: moves of every such row; None moves it along every step and unit, without noise.
         num_signs: runs that measure what rows teach the head; none where n is large beside its parameters.
+        num_blocks: of rows, left out in turn to measure the noise of the responses; none where that costs too much.
         work: multiplications of the estimate.
         ratio: the same over those of the training.
         memory: bytes at the peak.
@@ -34,6 +36,7 @@ class EstimatePlan(NamedTuple):
     num_followed: int
     num_probes: int | None
     num_signs: int
+    num_blocks: int
     work: float
     ratio: float
     memory: int
@@ -59,7 +62,9 @@ class RunSize(NamedTuple):
         """D = T k."""
         return self.num_steps * self.num_units
 
-    def cost(self, num_groups: int, num_followed: int, num_probes: int | None) -> EstimatePlan:
+    def cost(
+        self, num_groups: int, num_followed: int, num_probes: int | None, num_blocks: int = NUM_BLOCKS
+    ) -> EstimatePlan:
         """Return what these choices cost."""
         n, d, k, steps, head, _ = self
         size, modes = self.length, min(n, d, MOST_MODES)
@@ -70,7 +75,8 @@ class RunSize(NamedTuple):
         spectrum = 4.0 * n * d * min(n, d)
         signs = NUM_SIGNS if head * ROWS_PER_PARAMETER > n else 0
         influence = 2.0 * (1 + signs) * (self.training + n * size**2 * k) * bool(signs)
-        work = replicas + responses + spectrum + influence
+        again = num_blocks * (replicas + (modes + 2) * k * size**2 * steps / 2)
+        work = replicas + responses + spectrum + influence + again
         moves = 0 if num_probes is None else num_followed * probes * size
         replicated = num_followed * probes * ends * size + moves
         arrays = replicated + (modes + 3 * num_groups) * size**2 + 3 * n * size + 4 * (1 + signs) * n * (size + d)
@@ -79,6 +85,7 @@ class RunSize(NamedTuple):
             num_followed,
             num_probes,
             signs,
+            num_blocks,
             work,
             work / self.training,
             DOUBLE * (arrays + 2 * n * d),
@@ -94,10 +101,11 @@ def plan_estimate(size: RunSize, *, max_memory: int, max_ratio: float = CHEAP) -
         ValueError: even the cheapest does not fit the memory.
     """
     n = size.num_samples
-    choices = [size.cost(n, n, None)] if size.is_smooth else []
+    choices = [size.cost(n, n, None), size.cost(n, n, None, 0)] if size.is_smooth else []
     followed, groups = n, n
     while True:
-        choices.append(size.cost(groups, followed, max(2, math.ceil(FEWEST_PROBED / followed))))
+        probes = max(2, math.ceil(FEWEST_PROBED / followed))
+        choices += [size.cost(groups, followed, probes), size.cost(groups, followed, probes, 0)]
         if followed <= FEWEST_FOLLOWED and groups <= FEWEST_GROUPS:
             break
         groups = max(groups // 2, min(FEWEST_GROUPS, n))
