@@ -154,7 +154,7 @@ def effective_ridge(
         kappa = jnp.exp(logarithm)
         is_large = positive & (safe > kappa)
         small_parts = jnp.where(is_large, -kappa / (safe + kappa), jnp.where(positive, safe / (safe + kappa), 0.0))
-        ridge = unused_count(total_ridge / kappa, count, larger_count)
+        ridge = unused_count(jnp.asarray(total_ridge) / kappa, count, larger_count)
         return jnp.sum(small_parts) + ridge - (count - jnp.sum(is_large))
 
     rank, smallest = jnp.sum(positive), jnp.min(jnp.where(positive, eigenvalues, jnp.inf))

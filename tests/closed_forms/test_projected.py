@@ -1,5 +1,7 @@
 """Ridge on random projections: its limits, the isotropic case by Mei and Montanari, real fits, every digit."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -60,7 +62,7 @@ def test_edges() -> None:
 
 
 def test_derivative_is_that_of_differences() -> None:
-    def error(penalty: jax.Array) -> jax.Array:
+    def error(penalty: Any) -> Any:
         return closed_forms.projected_features(12.0, 30.0, penalty, **SPECTRUM, noise_std=0.3).test_error
 
     with double_precision():
