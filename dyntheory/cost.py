@@ -37,7 +37,8 @@ class Cost(NamedTuple):
         num_nodes: N.
         num_columns: orthonormal directions at the end of the run.
         memory: bytes at the peak, of one solution on N nodes and one on a sub-net.
-        seconds: a rough figure for this machine, without compiling; within a factor of three where it was measured.
+        seconds: a rough figure for this machine, without compiling. On correlated features it was 1 to 3 times what a
+            run took, and 8 times where their directions stay in the cache.
     """
 
     num_nodes: int
