@@ -12,7 +12,7 @@ import dataclasses
 import importlib.resources
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,12 @@ from dyntheory._checks import check_count, check_name
 from dyntheory.datasets import DATASETS
 from dyntheory.first_layer import FirstLayer, joint_second_moment
 from dyntheory.inputs import INPUTS
-from dyntheory.kinds import COUNT, COUNTS, FLAG, MATRIX, MOMENT, NAME, NUMBER, RATE, Kind, check_entries
+from dyntheory.kinds import COUNT, COUNTS, FLAG, MATRIX, MOMENT, NAME, NUMBER, check_entries
 from dyntheory.law import TeacherStudent
-from dyntheory.losses import resolve_loss
+from dyntheory.law_table import LAWS, read_law, with_files
 from dyntheory.matrix_choice import MATRICES
 from dyntheory.method import GeneralFirstOrderMethod
-from dyntheory.methods.gradient_descent import gradient_descent
-from dyntheory.network import MLP, LinearModel, Network
-from dyntheory.optimizers import FROZEN, OPTIMIZERS, build_schedule, is_flag, missing_numbers, numbers_of
+from dyntheory.method_table import METHOD_NAMES, NETWORKS, TRAINED, has_network, method_kinds, read_method, read_network
 from dyntheory.overrides import apply_overrides
 
 
@@ -76,14 +74,6 @@ class Problem:
         return {**self.simulate, "inputs": rows}
 
 
-NETWORKS: dict[str, tuple[Callable[..., Network], dict[str, Kind]]] = {
-    "mlp": (
-        MLP,
-        {"hidden": COUNTS, "activation": NAME, "num_outputs": COUNT, "use_bias": FLAG, "initialization": NAME},
-    ),
-    "linear": (LinearModel, {}),
-}
-LAW = {"samples_per_feature": NUMBER, "link": NAME, "noise_std": NUMBER, "teacher_second_moment": MOMENT}
 FIRST_LAYER = {"second_moment": MOMENT, "teacher_overlap": MATRIX}
 RUN = {"num_steps": COUNT, "seed": COUNT, "num_heads": COUNT, "keep_preactivations": FLAG}
 PREDICT = {"rtol": NUMBER, "num_nodes": COUNT}
@@ -94,8 +84,9 @@ SIMULATE = {
 FINITE_SIZE = {"sizes": COUNTS, "num_runs": COUNT}
 TABLES = ("law", "network", "method", "first_layer", "run", "predict", "simulate", "finite_size")
 DEFAULTS: dict[str, dict[str, Any]] = {
+    "law": {"kind": "teacher_student"},
     "network": {"kind": "mlp"},
-    "method": {"optimizer": "sgd", "loss": "squared"},
+    "method": {"kind": TRAINED, "optimizer": "sgd", "loss": "squared"},
     "run": {"seed": 0, "keep_preactivations": False},
     "simulate": {"num_features": 1000, "num_runs": 20, "inputs": "gaussian", "matrix": "dense"},
     "finite_size": {"num_runs": 200},
@@ -127,18 +118,19 @@ def load_problem(path: str | Path, *, overrides: Sequence[str] = ()) -> Problem:
     except OSError as error:
         raise ProblemError(f"{path} cannot be read: {error.strerror}.") from error
     try:
-        return parse_problem(table, overrides=overrides)
+        return parse_problem(table, overrides=overrides, directory=Path(path).parent)
     except ProblemError as error:
         raise ProblemError(f"{path}: {error}") from error
 
 
-def parse_problem(table: Mapping[str, Any], *, overrides: Sequence[str] = ()) -> Problem:
+def parse_problem(table: Mapping[str, Any], *, overrides: Sequence[str] = (), directory: str | Path = ".") -> Problem:
     """Make a problem of nested dictionaries, as `tomllib` reads them.
 
     Args:
         table: the tables law, network, method, first_layer, run, predict, simulate, finite_size; all but law, network
             and run may be left out.
         overrides: see `load_problem`.
+        directory: where the names of files in it start.
 
     Raises:
         ProblemError: an unknown table, key or name, a value of the wrong kind or outside its range.
@@ -146,14 +138,14 @@ def parse_problem(table: Mapping[str, Any], *, overrides: Sequence[str] = ()) ->
     with _located():
         tables = _fill(apply_overrides(copy.deepcopy(dict(table)), overrides, known_keys=_known_keys))
     with _located("law"):
-        check_entries("law", tables["law"], LAW, required={"samples_per_feature": "it is n/d"})
-        law = TeacherStudent(**tables["law"])
+        tables["law"] = with_files(tables["law"], Path(directory))
+        law = read_law(tables["law"])
     with _located("network"):
-        network = _network(tables["network"])
+        network = read_network(tables["network"], tables["method"])
     with _located("method"):
-        method = _method(tables["method"], network)
+        method = read_method(tables["method"], network, num_outputs=law.num_outputs)
     with _located("first_layer"):
-        start = _first_layer(tables["first_layer"], law, network)
+        start = _first_layer(tables["first_layer"], law, method.num_units)
     common = {**_run(tables["run"]), **start}
     with _located("predict"):
         check_entries("predict", tables["predict"], PREDICT)
@@ -172,7 +164,7 @@ def _located(table: str | None = None) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError) as error:
-        named = table is None or re.search(rf"`{table}\.|\[{table}\]", str(error))
+        named = table is None or re.search(rf"`{table}\.|\[{table}[\].]", str(error))
         raise ProblemError(str(error) if named else f"[{table}] {error}") from error
 
 
@@ -181,80 +173,34 @@ def _fill(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         check_name("table", name, TABLES)
         if not isinstance(entries, dict):
             raise TypeError(f"`{name}` must be a table, written [{name}], got {entries!r}.")
-    return {name: {**DEFAULTS.get(name, {}), **table.get(name, {})} for name in TABLES}
+    filled = {name: {**DEFAULTS.get(name, {}), **table.get(name, {})} for name in TABLES}
+    check_name("`method.kind`", filled["method"]["kind"], METHOD_NAMES)
+    if not has_network(filled["method"]):
+        filled |= {name: dict(table.get(name, {})) for name in ("network", "method")}
+    return filled
 
 
 def _known_keys(tables: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return what may be written in every table, given the kind of network and the optimizers."""
+    """Return what may be written in every table, given the kinds and the optimizers; a bare `kind` is the network's."""
     filled = _fill(tables)
-    _, network = NETWORKS.get(str(filled["network"]["kind"]), NETWORKS["mlp"])
-    method = filled["method"]
-    names = (str(method["optimizer"]), str(method.get("head_optimizer", method["optimizer"])))
-    first, head = (OPTIMIZERS.get(name, OPTIMIZERS["sgd"]) for name in names)
-    kinds = (
-        LAW,
-        {"kind": NAME, **network},
-        _method_kinds(first, head),
-        FIRST_LAYER,
-        RUN,
-        PREDICT,
-        SIMULATE,
-        FINITE_SIZE,
-    )
+    law = LAWS.get(str(filled["law"]["kind"]), LAWS["teacher_student"])
+    network = NETWORKS.get(str(filled["network"].get("kind")), NETWORKS["mlp"])
+    method = [key for key in method_kinds(filled["method"]) if key != "kind"]
+    kinds = (law.kinds, {"kind": NAME, **network.kinds}, method, FIRST_LAYER, RUN, PREDICT, SIMULATE, FINITE_SIZE)
     return {table: list(keys) for table, keys in zip(TABLES, kinds, strict=True)}
 
 
-def _network(entries: Mapping[str, Any]) -> Network:
-    name = check_name("`network.kind`", entries["kind"], NETWORKS)
-    factory, kinds = NETWORKS[name]
-    required = {"hidden": "the widths of the hidden layers, such as [3, 3]"} if "hidden" in kinds else {}
-    check_entries("network", entries, {"kind": NAME, **kinds}, required=required, choice="kind")
-    arguments = {key: value for key, value in entries.items() if key != "kind"}
-    if "hidden" in arguments:
-        arguments["hidden"] = tuple(arguments["hidden"])
-    return factory(**arguments)
-
-
-def _method_kinds(first: Callable[..., Any], head: Callable[..., Any]) -> dict[str, Kind]:
-    kinds = {"optimizer": NAME, "head_optimizer": NAME, "loss": NAME}
-    for prefix, factory in (("", first), ("head_", head)):
-        for name, parameter in numbers_of(factory).items():
-            number = RATE if name == "learning_rate" else NUMBER
-            kinds[prefix + name] = FLAG if is_flag(parameter) else number
-    return kinds
-
-
-def _method(entries: Mapping[str, Any], network: Network) -> GeneralFirstOrderMethod:
-    choices = {name for name in OPTIMIZERS if name != FROZEN}
-    first = OPTIMIZERS[check_name("`method.optimizer`", entries["optimizer"], choices)]
-    name = entries.get("head_optimizer")
-    head = first if name is None else OPTIMIZERS[check_name("`method.head_optimizer`", name, OPTIMIZERS)]
-    needed = dict.fromkeys(missing_numbers(first, {}), f"the optimizer {entries['optimizer']!r} needs it")
-    if name is not None:
-        needed |= {f"head_{number}": f"the optimizer {name!r} needs it" for number in missing_numbers(head, {})}
-    check_entries("method", entries, _method_kinds(first, head), required=needed, choice="optimizer")
-    numbers = {
-        key: build_schedule(f"method.{key}", value) if isinstance(value, dict) else value
-        for key, value in entries.items()
-        if key not in ("optimizer", "head_optimizer", "loss")
-    }
-    head_optimizer = None if name is None else head
-    return gradient_descent(
-        network, first, loss=resolve_loss(entries["loss"]), head_optimizer=head_optimizer, **numbers
-    )
-
-
-def _first_layer(entries: Mapping[str, Any], law: TeacherStudent, network: Network) -> dict[str, FirstLayer]:
+def _first_layer(entries: Mapping[str, Any], law: TeacherStudent, num_units: int) -> dict[str, FirstLayer]:
     check_entries("first_layer", entries, FIRST_LAYER)
     if not entries:
         return {}
     moment = entries.get("second_moment")
     if moment is not None:
         moment = np.asarray(moment, dtype=float)
-        moment = moment * np.eye(network.num_units) if moment.ndim == 0 else moment
+        moment = moment * np.eye(num_units) if moment.ndim == 0 else moment
     overlap = entries.get("teacher_overlap")
     layer = FirstLayer(second_moment=moment, teacher_overlap=None if overlap is None else np.asarray(overlap, float))
-    joint_second_moment(layer, law.teacher_moment, network.num_units)
+    joint_second_moment(layer, law.teacher_moment, num_units)
     return {"first_layer": layer}
 
 

@@ -1,6 +1,8 @@
 """What a prediction costs, before it is spent: memory from the arrays it keeps, time from how often they are read.
 
-Every step reads the orthonormal basis twice on all nodes and twice on the sub-nets; the rest is small.
+Every step reads the orthonormal basis twice on all nodes and twice on the sub-nets; the rest is small. For correlated
+features it also passes nine times over the feature-side directions, which have a coordinate for every spectral node and
+are as large on a sub-net as on all nodes.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from dyntheory.method import GeneralFirstOrderMethod, feature_map_is_linear
 
 DOUBLE = 8
 READINGS = 4
+FRAME_READINGS = 9  # bytes of a compiled step over those of the directions, measured: 8.9 to 9.3
 SHARE_OF_AVAILABLE = 0.8
 PROBE_SHAPE = (64, 2**15)
 
@@ -34,7 +37,8 @@ class Cost(NamedTuple):
         num_nodes: N.
         num_columns: orthonormal directions at the end of the run.
         memory: bytes at the peak, of one solution on N nodes and one on a sub-net.
-        seconds: a rough figure for this machine, without compiling.
+        seconds: a rough figure for this machine, without compiling. On correlated features it was 1 to 3 times what a
+            run took, and 8 times where their directions stay in the cache.
     """
 
     num_nodes: int
@@ -85,13 +89,18 @@ def prediction_cost(
     copies = 2.0 - 1.0 / max(growths, 1)
     noise = k * cut.length
     small = sides * (2 * columns**2 + k * cut.num_steps * (columns + k * cut.num_steps))
-    frame = 0
-    if law.features is not None and not has_feature_nodes:
-        # The directions asked about, along every coordinate and spectral node; a solution on a sub-net has its own.
-        frame = 2 * columns**2 * num_spectral_nodes(law.features, cut.num_steps) // 4
-    memory = DOUBLE * (rows * (copies * columns + noise + 20 * k) + copies * (small + frame))
-    read = DOUBLE * READINGS * sides * num_heads * num_nodes * columns * num_steps / 2
-    return Cost(num_nodes, columns, int(memory), read / _bandwidth())
+    frame = 0 if has_feature_nodes else _frame_size(law, k, cut.num_steps)
+    memory = DOUBLE * (rows * (copies * columns + noise + 20 * k) + copies * (small + 2 * frame))
+    read = READINGS * sides * num_nodes * columns + FRAME_READINGS * (1 + NUM_BLOCKS) * frame
+    return Cost(num_nodes, columns, int(memory), DOUBLE * num_heads * read * num_steps / 2 / _bandwidth())
+
+
+def _frame_size(law: TeacherStudent, num_units: int, num_steps: int) -> int:
+    """Return how many numbers the feature-side directions of one solution are at the end of a run."""
+    if law.features is None:
+        return 0
+    directions = law.num_teacher_units + num_units * (num_steps + 1)
+    return directions**2 * num_spectral_nodes(law.features, num_steps)
 
 
 def available_memory() -> int:

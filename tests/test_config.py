@@ -39,7 +39,7 @@ def test_every_example_parses_and_says_what_it_shows(path: Path) -> None:
 
 
 def test_all_examples_are_there() -> None:
-    names = "five_layer misspecified_link real_inputs real_inputs_limits relu three_layer two_layer"
+    names = "five_layer lasso_amp misspecified_link power_law real_inputs real_inputs_limits relu three_layer two_layer"
     assert [path.stem for path in EXAMPLES] == names.split()
 
 
@@ -47,15 +47,26 @@ def test_the_template_parses() -> None:
     assert parse_problem(tomllib.loads(template())).simulate["num_runs"] == 10
 
 
-SUGGESTIONS = re.findall(r"^# (\w+ = .*?)(?:  #.*)?$", template(), flags=re.MULTILINE)
+SUGGESTIONS = [
+    suggestion
+    for suggestion in re.findall(r"^# (\w+ = .*?)(?:  #.*)?$", template(), flags=re.MULTILINE)
+    if not suggestion.startswith("kind")
+]
 
 
 @pytest.mark.parametrize("suggestion", SUGGESTIONS)
 def test_suggestions_of_the_template_are_valid(suggestion: str) -> None:
+    parse_problem(tomllib.loads(template()), overrides=[suggestion])
+
+
+def test_kinds_of_the_template_are_valid() -> None:
     problem = tomllib.loads(template())
-    if suggestion.startswith("kind"):
-        problem["network"] = {}
-    parse_problem(problem, overrides=[suggestion])
+    kinds = re.findall(r'^# kind = "(\w+)"', template(), flags=re.MULTILINE)
+    assert kinds == ["gaussian_mixture", "linear", "lasso_amp"]
+    clouds = {"kind": kinds[0], "samples_per_feature": 2.0, "separation": 1.0}
+    assert parse_problem({**problem, "law": clouds, "network": {"kind": kinds[1]}}).method.num_units == 1
+    del problem["network"]
+    assert parse_problem({**problem, "method": {"kind": kinds[2], "threshold": 1.5}}).method.name == "LASSO-AMP"
 
 
 def test_values_arrive() -> None:
@@ -146,7 +157,7 @@ def test_override_values(text: str, value: Any) -> None:
 
 
 BAD = {
-    "law.nose_std=1": "Unknown key of [law]: 'nose_std'. Did you mean 'noise_std'?",
+    "law.nose_std=1": "Unknown key of [law] with kind = 'teacher_student': 'nose_std'. Did you mean 'noise_std'?",
     "nose_std=1": "--set nose_std=1: Unknown key 'nose_std'. Did you mean 'noise_std'?",
     "netwrk.hidden=[3]": "Unknown table 'netwrk'. Did you mean 'network'?",
     "law=3": "`law` must be a table, written [law], got 3.",

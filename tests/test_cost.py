@@ -1,6 +1,9 @@
 """What a prediction takes is known before it starts, and what does not fit is refused."""
 
+from typing import Any
+
 import jax
+import jax.numpy as jnp
 import optax
 import pytest
 
@@ -8,8 +11,9 @@ import dyntheory as dt
 from dyntheory import cost as cost_module
 from dyntheory import limit_run
 from dyntheory._precision import double_precision
-from dyntheory.gaussian.nodes import draw_nodes
+from dyntheory.gaussian.nodes import NUM_BLOCKS, draw_nodes
 from dyntheory.limit_run import LimitProblem, nets_for, solve
+from dyntheory.matrix.limit import limit_matrix, num_dimensions
 from dyntheory.population import num_test_dimensions
 from dyntheory.problem import prepare
 
@@ -43,6 +47,58 @@ def test_cost_grows_as_the_arrays_do(law: dt.TeacherStudent, monkeypatch: pytest
     assert twice_the_steps.seconds == pytest.approx(4 * one.seconds, rel=0.02)
     assert twice_the_nodes.memory == pytest.approx(2 * one.memory, rel=0.1)
     assert one.num_columns == 1 + 1 + 1 + 2 * 201 + 2 * 200
+
+
+def _bytes_of_a_step(num_modes: int, num_steps: int) -> float:
+    """Return what the compiled program of one step of a linear method reads and writes, on few sample nodes."""
+    with double_precision():
+        start = limit_matrix(
+            draw_nodes(2**8, num_dimensions(num_steps, 1, 1, 1), num_heavy=1, seed=0),
+            jnp.eye(2),
+            jnp.asarray(2.0),
+            num_teacher_units=1,
+            num_outputs=1,
+            num_steps=num_steps,
+            spectrum=dt.spectra.power_law(0.6, num_modes=num_modes),
+        )
+        first, _ = start.matrix.times(
+            start.matrix.init(), jnp.concatenate([start.teacher_weights, start.weights], axis=1)
+        )
+
+        def step(state: Any, weights: jax.Array, residuals: jax.Array) -> Any:
+            state, update = start.matrix.transpose_times(state, residuals)
+            return start.matrix.times(state, weights + update)
+
+        arguments = start.matrix.grow(first, num_steps), start.weights, jnp.ones((2**8, 1))
+        found = jax.jit(step).lower(*arguments).compile().cost_analysis()
+    assert found is not None
+    return found["bytes accessed"]
+
+
+def test_seconds_know_what_correlated_features_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What more modes add to the compiled step, times steps and solutions, within a factor of 1.3 from 25 steps on."""
+    monkeypatch.setattr(cost_module, "_bandwidth", lambda: 1.0)
+    method, steps = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.1), 25
+
+    def seconds(num_modes: int) -> float:
+        law = dt.TeacherStudent(2.0, features=dt.spectra.power_law(0.6, num_modes=num_modes))
+        return dt.prediction_cost(law, method, num_steps=steps, num_nodes=2**9).seconds
+
+    estimated = seconds(24) - seconds(8)
+    # One piece has the whole capacity from its start; the estimate has half of it, as a long run has.
+    compiled = (_bytes_of_a_step(24, steps) - _bytes_of_a_step(8, steps)) * steps / 2 * (1 + NUM_BLOCKS)
+    assert 1 / 1.3 < estimated / compiled < 1.3
+
+
+def test_long_runs_on_correlated_features_are_dominated_by_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost_module, "_bandwidth", lambda: 1e10)
+    method = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.1)
+    plain, spectral = (
+        dt.prediction_cost(dt.TeacherStudent(2.0, features=features), method, num_steps=400, num_nodes=2**14)
+        for features in (None, dt.spectra.power_law(1.2, num_modes=200))
+    )
+    assert spectral.seconds > 20 * plain.seconds and spectral.seconds > 60
+    assert spectral.memory > plain.memory
 
 
 def test_what_does_not_fit_is_refused_before_it_starts(law: dt.TeacherStudent, key: jax.Array) -> None:

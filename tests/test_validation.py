@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from validation import layers, preactivation_law, real_data, scaling_laws
+from validation import layers, preactivation_law, real_data, scaling_laws, scaling_width
 from validation.record import RESULTS, Outcome, joint_outcome
 
 
@@ -28,7 +28,9 @@ def test_layers_write_record_and_figure(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("module", [real_data, scaling_laws], ids=["real_data", "scaling_laws"])
+@pytest.mark.parametrize(
+    "module", [real_data, scaling_laws, scaling_width], ids=["real_data", "scaling_laws", "scaling_width"]
+)
 def test_correlated_features_pass_at_small_size(module: Any, tmp_path: Path) -> None:
     assert module.main(module.QUICK, results=tmp_path) == 0
     assert (tmp_path / f"{module.__name__.removeprefix('validation.')}.png").stat().st_size > 10_000

@@ -24,6 +24,7 @@ from dyntheory.closed_forms.margin_losses import MarginLoss, margin_loss
 from dyntheory.closed_forms.max_margin import MaxMargin, max_margin, separability_threshold
 from dyntheory.closed_forms.mei_montanari import mei_montanari_excess
 from dyntheory.closed_forms.power_law import PowerLawRisk, power_law
+from dyntheory.closed_forms.projected import projected_features
 from dyntheory.closed_forms.random_features import (
     HermiteCoefficients,
     RandomFeaturesRisk,
@@ -70,6 +71,7 @@ __all__ = [
     "optimal_penalty",
     "optimal_ridge",
     "power_law",
+    "projected_features",
     "random_features",
     "rational_gd",
     "ridge",

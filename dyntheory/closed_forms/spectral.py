@@ -106,6 +106,12 @@ def ridge_general(
     check_positive("num_samples", num_samples)
     check_nonnegative("penalty", penalty)
     check_nonnegative("noise_std", noise_std)
+    check_spectrum(eigenvalues, target_coefficients)
+    return evaluate(_ridge_general, num_samples, penalty, eigenvalues, target_coefficients, noise_std, broadcast=False)
+
+
+def check_spectrum(eigenvalues: ArrayLike, target_coefficients: ArrayLike) -> None:
+    """Require eigenvalues that are not all zero, and one coefficient for each of them."""
     check_nonnegative("eigenvalues", eigenvalues)
     check_finite("target_coefficients", target_coefficients)
     shapes = np.shape(eigenvalues), np.shape(target_coefficients)
@@ -113,7 +119,6 @@ def ridge_general(
         raise ValueError(f"`eigenvalues` and `target_coefficients` must end in one axis of modes, got shapes {shapes}.")
     if is_concrete(eigenvalues) and not np.all(np.max(np.asarray(eigenvalues), axis=-1) > 0):
         raise ValueError("`eigenvalues` must hold a positive one.")
-    return evaluate(_ridge_general, num_samples, penalty, eigenvalues, target_coefficients, noise_std, broadcast=False)
 
 
 @jax.jit

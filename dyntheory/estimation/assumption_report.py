@@ -14,7 +14,7 @@ from jaxtyping import Float
 from dyntheory._typing import ArrayLike
 from dyntheory.estimation.rows import checked_labels, standardised
 
-FEW_ROWS = 50
+FEW_ROWS = 50.0
 FEW_DIRECTIONS = 10.0
 WIDE_NORMS = 3.0
 TWIN_SHARE = 0.02
@@ -93,7 +93,7 @@ def assumption_report(inputs: ArrayLike, labels: ArrayLike | None = None) -> Ass
     spread = float(norms.var() / max(2.0 * squares, 1e-300))
     twins, serial = _twins(gram, norms), _serial(beside)
     found = (
-        _few("few rows", n, FEW_ROWS, f"{n} rows are few: the estimate has a bias of order 1/n"),
+        _few("few rows", float(n), FEW_ROWS, f"{n} rows are few: the estimate has a bias of order 1/n"),
         _few(
             "few directions",
             directions,
@@ -127,11 +127,11 @@ def assumption_report(inputs: ArrayLike, labels: ArrayLike | None = None) -> Ass
 
 
 def _few(name: str, value: float, limit: float, message: str) -> Finding | None:
-    return Finding(name, float(value), float(limit), message) if value < limit else None
+    return Finding(name, value, limit, message) if value < limit else None
 
 
 def _many(name: str, value: float, limit: float, message: str) -> Finding | None:
-    return Finding(name, float(value), float(limit), message) if value > limit else None
+    return Finding(name, value, limit, message) if value > limit else None
 
 
 def _scaled(labels: np.ndarray) -> Float[np.ndarray, "n outputs"]:

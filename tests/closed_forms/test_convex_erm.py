@@ -18,8 +18,9 @@ from dyntheory.closed_forms import (
     ridge,
     separability_threshold,
 )
+from dyntheory.closed_forms.margin_losses import MARGIN_LOSSES
 
-MARGIN_LOSSES = ("logistic", "hinge", "squared_hinge")
+NAMES = ("logistic", "hinge", "squared_hinge")
 full = pytest.mark.full
 
 
@@ -58,8 +59,8 @@ def _sum_over_grid(name: str, alpha: float, penalty: float, m: float, s: float, 
         "hinge": lambda z: -1.0 * (z < 1),
         "squared_hinge": lambda z: -2 * np.maximum(1 - z, 0),
     }
-    v, z = np.meshgrid((np.arange(320) + 0.5) * 0.025, (np.arange(640) - 319.5) * 0.025, indexing="ij")
-    weight = 2 * norm.pdf(v) * norm.pdf(z) * 0.025**2
+    v, z = np.meshgrid((np.arange(160) + 0.5) * 0.04, (np.arange(320) - 159.5) * 0.04, indexing="ij")
+    weight = 2 * norm.pdf(v) * norm.pdf(z) * 0.04**2
 
     def prox(omega: np.ndarray) -> np.ndarray:
         low, high = omega.copy(), omega + 3 * step + 3
@@ -124,7 +125,7 @@ def _fits(loss: str, alpha: float, penalty: float, teacher: str, num_runs: int) 
 def test_scikit_learn_agrees(loss: str, teacher: str) -> None:
     """Order parameters and errors as z-scores; twice the penalty must fail."""
     alpha, penalty = 1.7, 0.4
-    mean, bar = _fits(loss, alpha, penalty, teacher, 40)
+    mean, bar = _fits(loss, alpha, penalty, teacher, 24)
     assert np.all(bar[[0, 1, 3]] < 0.03 * mean[[0, 1, 3]])
 
     def scores(level: float) -> np.ndarray:
@@ -137,24 +138,38 @@ def test_scikit_learn_agrees(loss: str, teacher: str) -> None:
     assert np.any(scores(2 * penalty) > 8)
 
 
-@pytest.mark.parametrize("is_complete", [True, pytest.param(False, marks=full)])
-def test_a_loss_of_ones_own(is_complete: bool) -> None:
-    """The hinge written as its prox gives the hinge; without its corners the quadrature is refused."""
+def _prox(omega: Any, step: Any) -> Any:
+    return jnp.where(omega < 1 - step, omega + step, jnp.maximum(omega, 1.0))
 
-    def prox(omega: Any, step: Any) -> Any:
-        return jnp.where(omega < 1 - step, omega + step, jnp.maximum(omega, 1.0))
 
-    value = lambda z: jnp.maximum(1 - z, 0.0)  # noqa: E731
-    if is_complete:
-        mine = margin_loss(value, prox, corners=lambda step: jnp.stack([1 - step, jnp.ones_like(step)]))
-        ours, theirs = (convex_erm(1.7, penalty=0.4, loss=loss, teacher="sign") for loss in (mine, "hinge"))
-        np.testing.assert_allclose(ours, theirs, rtol=1e-10)
-        return
-    with pytest.raises(ArithmeticError, match="corners"):
-        convex_erm(1.7, penalty=0.4, loss=margin_loss(value, prox), teacher="sign")
-    bare: Any = value
+def _hinge(z: Any) -> Any:
+    return jnp.maximum(1 - z, 0.0)
+
+
+def _corners(step: Any) -> Any:
+    return jnp.stack([1 - step, jnp.ones_like(step)])
+
+
+def test_a_loss_of_ones_own_is_the_named_one() -> None:
+    """The hinge written as its prox has the value, the pull and the corners of the named one."""
+    mine, named = margin_loss(_hinge, _prox, corners=_corners), MARGIN_LOSSES["hinge"]
+    omega, step = jnp.linspace(-3.0, 3.0, 50), jnp.asarray(0.7)
+    np.testing.assert_allclose(mine.value(omega), named.value(omega), rtol=1e-6)
+    np.testing.assert_allclose(mine.pull(omega, step), named.pull(omega, step), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.sort(mine.corners(step)), np.sort(named.corners(step)), rtol=1e-6)
+    bare: Any = _hinge
     with pytest.raises(TypeError, match="margin_loss"):
         convex_erm(1.7, penalty=0.4, loss=bare)
+
+
+@full
+def test_a_loss_of_ones_own_is_solved() -> None:
+    """The hinge written as its prox gives the hinge; without its corners the quadrature is refused."""
+    mine = margin_loss(_hinge, _prox, corners=_corners)
+    ours, theirs = (convex_erm(1.7, penalty=0.4, loss=loss, teacher="sign") for loss in (mine, "hinge"))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-10)
+    with pytest.raises(ArithmeticError, match="corners"):
+        convex_erm(1.7, penalty=0.4, loss=margin_loss(_hinge, _prox), teacher="sign")
 
 
 def _gap(alpha: float, margin: float, overlap: float) -> float:
@@ -188,7 +203,7 @@ def test_what_is_separable() -> None:
 
 
 @full
-@pytest.mark.parametrize("loss", MARGIN_LOSSES)
+@pytest.mark.parametrize("loss", NAMES)
 def test_a_vanishing_penalty_gives_the_largest_margin(loss: str) -> None:
     """At once for losses that reach zero; as 1/log(1/λ) for the logistic one, hence extrapolated."""
     limit = max_margin(np.array([0.5, 2.0])).test_error
@@ -214,7 +229,7 @@ def test_labels_of_ones_own() -> None:
 
 
 @full
-@pytest.mark.parametrize("loss", [*MARGIN_LOSSES, "squared"])
+@pytest.mark.parametrize("loss", [*NAMES, "squared"])
 @pytest.mark.parametrize("teacher", ["sign", "probit"])
 def test_a_minimiser_is_found_for_any_parameters(loss: str, teacher: str) -> None:
     generator, count = np.random.default_rng(4), 200

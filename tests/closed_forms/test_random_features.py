@@ -143,8 +143,8 @@ def test_real_regression() -> None:
     """Ridge on 240 ReLU features of 180 inputs in 120 dimensions, as z-scores; half the signal must fail."""
     d, num_features, n, penalty, noise = 120, 240, 180, 0.05, 0.5
     generator, errors = np.random.default_rng(3), []
-    for _ in range(40):
-        draws = generator.standard_normal((n + num_features + 1000, d))
+    for _ in range(24):
+        draws = generator.standard_normal((n + num_features + 500, d))
         draws *= np.sqrt(d) / np.linalg.norm(draws, axis=1, keepdims=True)
         features = np.maximum(draws[num_features:] @ draws[:num_features].T / np.sqrt(d), 0)
         clean = draws[num_features:, 0]

@@ -14,7 +14,7 @@ from sklearn.linear_model import ElasticNet, Lasso
 
 import dyntheory as dt
 from dyntheory._precision import double_precision
-from dyntheory.closed_forms import bayes_state_evolution
+from dyntheory.closed_forms import bayes_state_evolution, lasso
 from dyntheory.priors import GaussianMixture, QuantilePrior, bernoulli_gauss, gaussian, rademacher
 
 NOT_A_PRIOR: Any = "sparse"
@@ -46,6 +46,18 @@ def test_lasso_amp_follows_its_state_evolution(key: jax.Array) -> None:
     difference = np.asarray(theory.estimation_error) - (theory.test_error - SIGMA**2)
     assert np.all(np.abs(difference) < 3 * theory.standard_error.test_error)  # the teacher's power on the nodes
     assert np.all(np.abs(theory.test_error - exact) < 3 * theory.standard_error.test_error + 1e-9)
+
+
+def test_message_passing_ends_at_the_closed_form_of_the_lasso(key: jax.Array) -> None:
+    """With the threshold of `closed_forms.lasso` at one penalty; that at twice the penalty must miss."""
+    ends, twice = (lasso(ALPHA, penalty=level, prior=bernoulli_gauss(DENSITY), noise_std=SIGMA) for level in (0.1, 0.2))
+    ratio = float(ends.threshold / ends.effective_noise)
+    theory = dt.predict(SPARSE, dt.lasso_amp(ratio), num_steps=12, key=key)
+    assert theory.standard_error is not None
+    bar = theory.standard_error.test_error[-1]
+    assert bar < 0.01 * theory.test_error[-1]
+    assert abs(theory.test_error[-1] - ends.excess_error - SIGMA**2) < 3 * bar + 1e-6
+    assert abs(theory.test_error[-1] - twice.excess_error - SIGMA**2) > 10 * bar
 
 
 def _without_onsager(method: dt.GeneralFirstOrderMethod) -> dt.GeneralFirstOrderMethod:
@@ -102,8 +114,8 @@ def test_the_fixed_point_of_amp_is_the_lasso_of_scikit_learn() -> None:
     x, y = _drawn(400)
     w, shared = _iterate(dt.lasso_amp(KAPPA), x, y, 400)
     penalty = KAPPA * shared["tau"] * (1 - shared["onsager"])
-    lasso = Lasso(alpha=penalty / np.sqrt(400), fit_intercept=False, tol=1e-12, max_iter=100_000).fit(x, y)
-    np.testing.assert_allclose(w / np.sqrt(400), lasso.coef_, atol=1e-7)
+    convex = Lasso(alpha=penalty / np.sqrt(400), fit_intercept=False, tol=1e-12, max_iter=100_000).fit(x, y)
+    np.testing.assert_allclose(w / np.sqrt(400), convex.coef_, atol=1e-7)
     assert 20 < np.sum(w != 0) < 200
 
 
