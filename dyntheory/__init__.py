@@ -43,9 +43,10 @@ from dyntheory.simulate import simulate
 from dyntheory.state_evolution import state_evolution
 from dyntheory.status import DyntheoryWarning, Status
 from dyntheory.trajectory import Trajectory, load
+from dyntheory.tune import Tuned, tune
 
 if TYPE_CHECKING:
-    from dyntheory import closed_forms, gallery, kernels, plot, priors, spectra
+    from dyntheory import closed_forms, estimators, gallery, kernels, plot, priors, spectra
 
 __all__ = [
     "MLP",
@@ -65,6 +66,7 @@ __all__ = [
     "Status",
     "TeacherStudent",
     "Trajectory",
+    "Tuned",
     "__version__",
     "applicability",
     "assumption_report",
@@ -73,6 +75,7 @@ __all__ = [
     "compare",
     "dropout",
     "estimate",
+    "estimators",
     "finite_size",
     "fista",
     "fit_law",
@@ -98,10 +101,11 @@ __all__ = [
     "simulate",
     "spectra",
     "state_evolution",
+    "tune",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("closed_forms", "gallery", "kernels", "plot", "priors", "spectra"):
+    if name in ("closed_forms", "estimators", "gallery", "kernels", "plot", "priors", "spectra"):
         return importlib.import_module(f"dyntheory.{name}")
     raise AttributeError(f"module 'dyntheory' has no attribute {name!r}")

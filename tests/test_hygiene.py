@@ -77,6 +77,8 @@ ROOMS = (
     ("estimation.head_influence", "estimation.response_noise"),
     ("estimation.fresh_rows", "estimation.__init__"),
     ("predict", "simulate", "sensitivity", "responses", "estimate", "applicability"),
+    ("tune",),
+    ("estimators",),
     ("agreement",),
     ("compare", "size_fits"),
     ("finite_size",),
