@@ -156,7 +156,7 @@ def feature_map_jumps(method: GeneralFirstOrderMethod) -> bool:
         method: the method.
     """
     with double_precision(), jax.ensure_compile_time_eval():
-        numbers = jax.tree.map(lambda x: x if is_concrete(x) else GENERIC_NUMBER, method.hyperparameters)
+        numbers = jax.tree.map(lambda x: x if is_concrete(x) else _generic(np.shape(x)), method.hyperparameters)
         shared = method.init_shared(as_double(method.init_head(jax.random.key(0))), jnp.asarray(1.7), numbers)
         random = np.random.default_rng(0)
         start, first, line = (jnp.asarray(random.standard_normal(method.num_units)) for _ in range(3))
@@ -169,6 +169,11 @@ def feature_map_jumps(method: GeneralFirstOrderMethod) -> bool:
             return np.asarray(moved)
 
         return any(_jumps(functools.partial(rows, state)) for state in (fresh, used))
+
+
+def _generic(shape: tuple[int, ...]) -> np.ndarray:
+    """Return numbers in place of traced ones; those of an array sum to one, as probabilities of a prior must."""
+    return np.full(shape, 1.0 / np.prod(shape) if shape else GENERIC_NUMBER)
 
 
 def _jumps(rows: Callable[[np.ndarray], np.ndarray]) -> bool:

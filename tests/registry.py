@@ -272,5 +272,6 @@ def default_rows() -> list[Row]:
 def all_rows() -> list[Row]:
     """Return every method with every law, the other tables rotating through them at speeds of their own."""
     pairs = itertools.product(enumerate(OPTIMIZERS), enumerate(LAWS))
-    rows = [_first_that_exists(m, law, (i + j // 2, i + 5 * j, i + j, i // 2 + j)) for (i, m), (j, law) in pairs]
+    turns = [((m, law), (i + j // 2, i + 5 * j + j // 4, i + 2 * j, i // 2 + j)) for (i, m), (j, law) in pairs]
+    rows = [_first_that_exists(*pair, turn) for pair, turn in turns]
     return [*rows, *_headless_rows()]

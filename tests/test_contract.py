@@ -7,12 +7,10 @@ keeps its type, and the results of the verbs have one structure.
 """
 
 import dataclasses
-import functools
 import itertools
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -33,7 +31,6 @@ NODES, NETS = 2**10, 8
 COARSEST = 0.3
 DEFAULT = default_rows()
 REST = [row for row in all_rows() if row not in DEFAULT]
-TABLES = ("method", "law", "start", "network", "perturbation", "loss")
 
 
 class Nodes(NamedTuple):
@@ -60,7 +57,7 @@ def _nodes(problem: PreparedProblem) -> Nodes:
     return Nodes(samples, test, _stacked(wanted, 0, 200))
 
 
-@functools.partial(jax.jit)
+@jax.jit
 def _core(problem: PreparedProblem, nodes: Nodes) -> dict[str, Any]:
     def one(given: Nodes) -> dict[str, Any]:
         law, method, heads, moment, _ = problem
@@ -122,7 +119,8 @@ def _check(row: Row) -> None:
     assert all(text.startswith("float64") for text in jax.tree.leaves(_shapes(theory)))
     programs: tuple[Any, ...] = (_core, run_batch._solve)
     before = [program._cache_size() for program in programs]
-    _predicted(row, 0.9), _simulated(row, 0.9)
+    for solve in (_predicted, _simulated):
+        solve(row, 0.9)
     assert [program._cache_size() for program in programs] == before
 
 
@@ -137,9 +135,8 @@ def test_the_cross_product_is_predicted_and_simulated(row: Row) -> None:
     _check(row)
 
 
-@pytest.mark.parametrize(
-    "row", [DEFAULT[0], *(pytest.param(row, marks=pytest.mark.full) for row in DEFAULT[1:])], ids=str
-)
+@pytest.mark.full
+@pytest.mark.parametrize("row", DEFAULT, ids=str)
 def test_the_verbs_return_one_structure(row: Row) -> None:
     method = row.make()
     theory = dt.predict(row.labelled.law, method, num_steps=STEPS, num_nodes=2**12, **_options(row, method))
