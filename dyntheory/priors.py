@@ -111,6 +111,7 @@ class GaussianMixture:
             return jnp.where(enough, ends[0], middle), jnp.where(enough, middle, ends[1])
 
         ends = jnp.full_like(levels, -reach), jnp.full_like(levels, reach)
+
         def snap(k: Any, found: Array) -> Array:
             above = self.cdf(m[k])
             jump = jnp.sum(jnp.where((s == 0) & (m == m[k]), p, 0.0))
