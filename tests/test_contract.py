@@ -89,9 +89,9 @@ def _predicted(row: Row, factor: float = 1.0) -> dt.Trajectory:
     return dt.Trajectory(steps, **mean, standard_error=dt.Trajectory(steps, **error), provenance={"kind": "prediction"})
 
 
-def _simulated(row: Row, factor: float = 1.0) -> dt.Trajectory:
+def _simulated(row: Row, factor: float = 1.0, *, num_runs: int = RUNS) -> dt.Trajectory:
     method = row.make(factor)
-    sizes = {"num_steps": STEPS, "num_features": FEATURES, "num_runs": RUNS, "num_test_nodes": 2**11}
+    sizes = {"num_steps": STEPS, "num_features": FEATURES, "num_runs": num_runs, "num_test_nodes": 2**11}
     return dt.simulate(_law(row, factor), method, **sizes, **_options(row, method))
 
 
@@ -100,8 +100,12 @@ def _shapes(result: Any) -> dict[str, Any]:
     return jax.tree.map(lambda leaf: f"{leaf.dtype} {leaf.shape}", fields)
 
 
-def _check_agreement(theory: dt.Trajectory, runs: dt.Trajectory) -> None:
+def _check_agreement(row: Row, theory: dt.Trajectory, runs: dt.Trajectory) -> None:
+    """Require z-scores below the threshold; where the runs spread too widely to tell, more of them are made."""
     report = dt.compare(theory, runs, level=LEVEL, metrics=CURVES)
+    if report.resolution >= COARSEST:
+        runs = _simulated(row, num_runs=10 * RUNS)
+        report = dt.compare(theory, runs, level=LEVEL, metrics=CURVES)
     assert len(report.steps) == STEPS + 1
     assert report.resolution < COARSEST, report.resolution
     assert report.verdict != "disagree", str(report)
@@ -114,7 +118,7 @@ def _check_agreement(theory: dt.Trajectory, runs: dt.Trajectory) -> None:
 
 def _check(row: Row) -> None:
     theory, runs = _predicted(row), _simulated(row)
-    _check_agreement(theory, runs)
+    _check_agreement(row, theory, runs)
     assert _shapes(theory) == _shapes(runs) == _shapes(theory.standard_error) == _shapes(runs.standard_error)
     assert all(text.startswith("float64") for text in jax.tree.leaves(_shapes(theory)))
     programs: tuple[Any, ...] = (_core, run_batch._solve)
@@ -141,7 +145,7 @@ def test_the_verbs_return_one_structure(row: Row) -> None:
     method = row.make()
     theory = dt.predict(row.labelled.law, method, num_steps=STEPS, num_nodes=2**12, **_options(row, method))
     runs = _simulated(row)
-    _check_agreement(theory, runs)
+    _check_agreement(row, theory, runs)
     assert _shapes(theory) == _shapes(runs) == _shapes(theory.standard_error) == _shapes(runs.standard_error)
 
 
