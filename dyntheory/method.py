@@ -26,7 +26,6 @@ from dyntheory._checks import check_count, is_concrete
 from dyntheory._precision import as_double, double_precision
 from dyntheory._typing import Array, Key, PyTree
 
-
 ARGUMENTS = {
     "init_head": ("key",),
     "init_shared": ("head", "samples_per_feature", "hyperparameters"),

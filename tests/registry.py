@@ -123,6 +123,7 @@ LOSSES = {
     "logistic": ("sign",),
     "squared_hinge": ("sign",),
     "cross_entropy": ("class",),
+    "squared_classification": ("sign", "class"),
 }
 Make = Callable[[float], dt.GeneralFirstOrderMethod]
 HEADLESS: dict[str, tuple[tuple[str, ...], Make]] = {  # kinds of labels that a method without a network accepts
@@ -259,7 +260,7 @@ def _headless_rows() -> list[Row]:
 def default_rows() -> list[Row]:
     """Return rows that have every entry of every table."""
     rows = [
-        _first_that_exists(method, list(LAWS)[i % len(LAWS)], (i, i, i, i // 2 + 3 * (i % 2)))
+        _first_that_exists(method, list(LAWS)[i % len(LAWS)], (i, i, i, 4 * i + 1))
         for i, method in enumerate(OPTIMIZERS)
     ]
     headless, seen = _headless_rows(), {row.method: 0 for row in _headless_rows()}
