@@ -8,6 +8,7 @@ keeps its type, and the results of the verbs have one structure.
 
 import dataclasses
 import itertools
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -15,9 +16,10 @@ import numpy as np
 import pytest
 
 import dyntheory as dt
-from dyntheory import run_batch
+from dyntheory import methods, run_batch
 from dyntheory._precision import double_precision
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
+from dyntheory.losses import LOSSES
 from dyntheory.matrix.limit import num_dimensions, num_feature_dimensions
 from dyntheory.method import feature_map_is_linear
 from dyntheory.population import num_test_dimensions
@@ -165,6 +167,14 @@ def test_the_default_run_has_every_entry_and_the_full_run_every_pair() -> None:
         found = {(getattr(row, one), getattr(row, other)) for row in every}
         missing = set(itertools.product(tables[one], tables[other])) - found
         assert not [pair for pair in missing if _some_row_exists(**dict(zip((one, other), pair, strict=True)))]
+
+
+def test_every_method_and_loss_of_the_library_has_a_row() -> None:
+    text = Path(registry.__file__).read_text()
+    assert [name for name in methods.__all__ if f"dt.{name}" not in text and "hyperparameters" not in name] == []
+    assert set(registry.LOSSES) == set(LOSSES)
+    networks = {type(make(1)) for make in registry.NETWORKS.values()}
+    assert networks == {dt.MLP, dt.LinearModel, dt.FlaxNetwork}
 
 
 def _some_row_exists(**parts: str) -> bool:
