@@ -7,6 +7,7 @@ keeps its type, and the results of the verbs have one structure.
 """
 
 import dataclasses
+import functools
 import itertools
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,7 +60,10 @@ def _nodes(problem: PreparedProblem) -> Nodes:
     return Nodes(samples, test, _stacked(wanted, 0, 200))
 
 
-@jax.jit
+# Compiling is nearly all of the time here, so the code need not be good.
+@functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False}
+)
 def _core(problem: PreparedProblem, nodes: Nodes) -> dict[str, Any]:
     def one(given: Nodes) -> dict[str, Any]:
         law, method, heads, moment, _ = problem
