@@ -27,9 +27,11 @@ demo: $(READY) ## predict and simulate a three-layer network, draw both on one f
 	$(VENV)/bin/dyntheory compare $(EXAMPLE) --plot $(FIGURE) --force
 	@echo "The figure is in $(FIGURE)."
 
-# Compiling is most of the time of the tests: the default run skips LLVM's optimisations, the full run has them.
+# Compiling is most of the time of the tests: the default run skips LLVM's optimisations and emits loops the plain way,
+# the full run does neither.
+COMPILE_FAST := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
 test: $(READY) ## run the default tests
-	XLA_FLAGS="$$XLA_FLAGS --xla_backend_optimization_level=0" $(RUN) -m pytest -n 2 --dist loadfile
+	XLA_FLAGS="$$XLA_FLAGS $(COMPILE_FAST)" $(RUN) -m pytest -n 2 --dist loadfile
 
 test-full: $(READY) ## run every test, the whole grid included
 	$(RUN) -m pytest -n 2 --dist loadfile -m ""

@@ -13,7 +13,7 @@ import numpy as np
 from dyntheory._typing import PyTree
 from dyntheory.running_moments import Moments, merged, moments_of
 from dyntheory.status import Status
-from dyntheory.trajectory import CURVES, OVERLAPS, Trajectory, has_diverged, reported_fields
+from dyntheory.trajectory import CURVES, OVERLAPS, Trajectory, has_diverged, has_estimation_error, reported_fields
 
 MOST_LISTED = 100
 
@@ -39,12 +39,16 @@ class Ensemble:
         head: one initial head, for its structure.
         num_heads: H.
         num_steps: T.
+        num_units: k.
         num_teacher_units: r.
         kept: what is kept beside means and variances.
     """
 
-    def __init__(self, head: PyTree, *, num_heads: int, num_steps: int, num_teacher_units: int, kept: Kept) -> None:
+    def __init__(
+        self, head: PyTree, *, num_heads: int, num_steps: int, num_units: int, num_teacher_units: int, kept: Kept
+    ) -> None:
         self.head, self.num_heads, self.num_teacher_units = head, num_heads, num_teacher_units
+        self.has_estimation_error = has_estimation_error(num_units, num_teacher_units)
         self.steps, self.kept = np.arange(num_steps + 1), kept
         self.survived: list[Moments] = []
         self.diverged: list[Moments] = []
@@ -85,6 +89,7 @@ class Ensemble:
     def structure(self) -> PyTree:
         """Return a tree with the structure of `state`."""
         fields: dict[str, Any] = {**dict.fromkeys((*CURVES, *OVERLAPS), 0), "head": self.head}
+        fields["estimation_error"] = 0 if self.has_estimation_error else None
         curves: dict[str, Any] = dict.fromkeys(CURVES if self.kept.covariance else (), 0)
         count: Any = 0
         return {

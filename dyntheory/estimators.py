@@ -34,7 +34,7 @@ except ModuleNotFoundError as error:
 STOPPING = ("theory", None)
 
 
-class _Network(BaseEstimator):
+class _Stopped(BaseEstimator):
     """What both share: a network trained by gradient descent and stopped by the estimate."""
 
     def __init__(
@@ -65,9 +65,10 @@ class _Network(BaseEstimator):
             raise ValueError("`X` must have a column that varies.")
         rows = inputs[:, self._kept]
         outputs = 1 if targets.ndim == 1 else targets.shape[1]
-        self._network = MLP(self.hidden, self.activation, num_outputs=outputs, use_bias=True)
+        self._num_outputs = outputs
+        network = self._network()
         rate = _safe_rate(rows) if self.learning_rate is None else self.learning_rate
-        method = gradient_descent(self._network, optax.sgd, learning_rate=rate, loss=loss)
+        method = gradient_descent(network, optax.sgd, learning_rate=rate, loss=loss)
         key = jax.random.key(0 if self.random_state is None else int(self.random_state))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DyntheoryWarning)  # said by `trajectory_.status`
@@ -83,11 +84,21 @@ class _Network(BaseEstimator):
         self.trajectory_ = found
         self.estimated_loss_ = float(found.test_loss[self.n_iter_])
 
+    def _network(self) -> MLP:
+        """Return the network, made anew: its functions cannot be pickled."""
+        return MLP(self.hidden, self.activation, num_outputs=self._num_outputs, use_bias=True)
+
     def _outputs(self, inputs: np.ndarray) -> np.ndarray:
         rows = (inputs[:, self._kept] - self._mean) / self._scale
         h = rows @ self._weights / np.sqrt(rows.shape[1])
         with double_precision():
-            return np.asarray(jax.vmap(self._network.apply_head, in_axes=(None, 0))(self._head, jnp.asarray(h)))
+            return np.asarray(jax.vmap(self._network().apply_head, in_axes=(None, 0))(self._head, jnp.asarray(h)))
+
+
+def _checked(model: Any, *data: Any, **options: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and labels as scikit-learn checks them; no labels where none are given."""
+    found = validate_data(model, *data, dtype=float, **options)
+    return found if isinstance(found, tuple) else (found, np.empty(0))  # pyright: ignore[reportReturnType]
 
 
 def _safe_rate(rows: np.ndarray) -> float:
@@ -97,7 +108,7 @@ def _safe_rate(rows: np.ndarray) -> float:
     return float(min(1.0, 2.0 / largest))
 
 
-class NetworkRegressor(RegressorMixin, _Network):
+class NetworkRegressor(RegressorMixin, _Stopped):
     """A network for numbers, squared loss on standardised labels.
 
     Args:
@@ -127,7 +138,7 @@ class NetworkRegressor(RegressorMixin, _Network):
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> NetworkRegressor:
         """Train on rows (n, d) and labels (n,)."""
-        inputs, labels = validate_data(self, X, y, y_numeric=True, dtype=float)
+        inputs, labels = _checked(self, X, y, y_numeric=True)
         mean, spread = float(labels.mean()), float(labels.std())
         self._label_mean, self._label_scale = mean, spread if spread > 0 else 1.0
         self._fit(inputs, (labels - self._label_mean) / self._label_scale, "squared")
@@ -136,11 +147,11 @@ class NetworkRegressor(RegressorMixin, _Network):
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return predictions (m,) for rows (m, d)."""
         check_is_fitted(self)
-        inputs = validate_data(self, X, reset=False, dtype=float)
+        inputs, _ = _checked(self, X, reset=False)
         return self._label_mean + self._label_scale * self._outputs(inputs)
 
 
-class NetworkClassifier(ClassifierMixin, _Network):
+class NetworkClassifier(ClassifierMixin, _Stopped):
     """A network for classes: logistic loss for two, cross-entropy for more.
 
     Args:
@@ -165,7 +176,7 @@ class NetworkClassifier(ClassifierMixin, _Network):
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> NetworkClassifier:
         """Train on rows (n, d) and class labels (n,)."""
-        inputs, labels = validate_data(self, X, y, dtype=float)
+        inputs, labels = _checked(self, X, y)
         check_classification_targets(labels)
         self.classes_, index = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
@@ -179,13 +190,14 @@ class NetworkClassifier(ClassifierMixin, _Network):
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Return probabilities of the classes, (m, classes)."""
         check_is_fitted(self)
-        outputs = self._outputs(validate_data(self, X, reset=False, dtype=float))
+        outputs = self._outputs(_checked(self, X, reset=False)[0])
         logits = np.stack([np.zeros_like(outputs), outputs], axis=1) if outputs.ndim == 1 else outputs
         shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
         return shifted / shifted.sum(axis=1, keepdims=True)
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable class of every row, (m,)."""
+        check_is_fitted(self)
         return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
 
 

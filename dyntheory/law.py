@@ -155,4 +155,6 @@ class TeacherStudent:
 
 def _is_prior(value: object) -> bool:
     # Leaves of a tree that JAX maps over take the place of a prior for a moment.
-    return isinstance(value, Prior) or not (isinstance(value, str) or hasattr(value, "__dict__"))
+    # Looked up on the type: an instance would compute its second moment to say that it has one.
+    has_members = all(hasattr(type(value), name) for name in ("second_moment", "quantile", "posterior_mean"))
+    return has_members or not (isinstance(value, str) or hasattr(value, "__dict__"))

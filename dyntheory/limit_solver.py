@@ -25,7 +25,7 @@ from dyntheory.population import num_test_dimensions
 from dyntheory.problem import PreparedProblem, provenance
 from dyntheory.randomness import seed
 from dyntheory.state_evolution import LimitCurves
-from dyntheory.trajectory import CURVES, PREACTIVATION_BYTES, Trajectory, reported_fields
+from dyntheory.trajectory import POSITIVE, PREACTIVATION_BYTES, Trajectory, reported_fields
 
 MIN_TEST_NODES = 2**14
 
@@ -235,7 +235,7 @@ def _assemble(
     if len(whole) > 1:
         values["head"] = blocks["head"] = None
     errors = {
-        name: jax.tree.map(functools.partial(standard_error, relative=name in CURVES), values[name], blocks[name])
+        name: jax.tree.map(functools.partial(standard_error, relative=name in POSITIVE), values[name], blocks[name])
         for name in values
     }
     num_states, records = len(values["train_error"]), whole[0].records

@@ -1,7 +1,8 @@
 """Losses by name: what is minimised (`*_loss`) and what is reported (`*_error`).
 
-"squared" ½ ‖F − y‖² and "huber" (quadratic up to 1) report the squared norm; "logistic" and "squared_hinge" (labels ±1)
-and "cross_entropy" (logits F, labels indicator vectors) report the misclassification rate.
+"squared" ½ ‖F − y‖² and "huber" (quadratic up to 1) report the squared norm. "logistic" and "squared_hinge" (labels
+±1), "cross_entropy" (logits F, labels indicator vectors) and "squared_classification" (½ ‖F − y‖² of either kind of
+label) report the misclassification rate.
 """
 
 from __future__ import annotations
@@ -82,11 +83,17 @@ def _wrong_class(prediction: Array, label: Array) -> Array:
     return 1.0 - label[jnp.argmax(prediction)]
 
 
+def _wrong_label(prediction: Array, label: Array) -> Array:
+    """Return whether a label ±1, or a class by its indicator vector, is missed."""
+    return _wrong_class(prediction, label) if jnp.ndim(label) else _wrong_sign(prediction, label)
+
+
 LOSSES = {
     "squared": Loss("squared", _half_squared_norm, _squared_norm, (0.5, 1.0), smooth=True),
     "huber": Loss("huber", _huber, _squared_norm, smooth=False, has_kink=False),
     "logistic": Loss("logistic", _logistic, _wrong_sign, smooth=True, has_kink=True),
     "squared_hinge": Loss("squared hinge", _squared_hinge, _wrong_sign, smooth=False, has_kink=True),
+    "squared_classification": Loss("squared", _half_squared_norm, _wrong_label, smooth=True, has_kink=True),
     "cross_entropy": Loss("cross-entropy", _cross_entropy, _wrong_class, smooth=True, has_kink=True),
 }
 

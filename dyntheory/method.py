@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -21,9 +22,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._checks import is_concrete
+from dyntheory._checks import check_count, is_concrete
 from dyntheory._precision import as_double, double_precision
 from dyntheory._typing import Array, Key, PyTree
+
+ARGUMENTS = {
+    "init_head": ("key",),
+    "init_shared": ("head", "samples_per_feature", "hyperparameters"),
+    "init_sample": ("label", "shared"),
+    "init_feature": ("row", "shared"),
+    "sample_map": ("state", "h", "label", "shared", "u"),
+    "feature_map": ("state", "p", "shared", "u"),
+    "output": ("head", "h"),
+    "loss": ("prediction", "label"),
+    "error": ("prediction", "label"),
+    "head_of": ("shared",),
+    "after_samples": ("shared", "mean_stats"),
+    "after_features": ("shared", "mean_stats"),
+}
 
 
 def _keep_shared(shared: PyTree, mean_stats: PyTree) -> PyTree:
@@ -62,6 +78,11 @@ class GeneralFirstOrderMethod:
         is_in_theorem: whether the published theorem is about this algorithm, given smooth maps.
         description: one line for provenance and tables.
         hyperparameters: numbers of the algorithm; new values do not recompile and can be differentiated.
+
+    Raises:
+        TypeError: a map that cannot be called with its arguments. What the maps return depends on the labels, so the
+            verbs check it, before anything is compiled.
+        ValueError: no units, or a negative number of uniforms.
     """
 
     name: str = dataclasses.field(metadata={"static": True})
@@ -91,6 +112,31 @@ class GeneralFirstOrderMethod:
     is_in_theorem: bool = dataclasses.field(default=False, metadata={"static": True})
     description: str = dataclasses.field(default="", metadata={"static": True})
     hyperparameters: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_count("num_units", self.num_units)
+        for name in ("sample_noise", "feature_noise"):
+            check_count(name, getattr(self, name), minimum=0)
+        for name, arguments in ARGUMENTS.items():
+            problem = _cannot_take(getattr(self, name), len(arguments))
+            if problem is not None:
+                raise TypeError(f"`{name}` of {self.name} is called as {name}({', '.join(arguments)}): {problem}.")
+
+
+@functools.lru_cache(maxsize=4096)
+def _cannot_take(function: Any, count: int) -> str | None:
+    """Return why a function cannot be called with that many arguments, None where it can or where nobody knows."""
+    if not callable(function):
+        return f"it must be a function, got {function!r}"
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        return None  # a built-in without a signature: the call itself will tell
+    try:
+        signature.bind(*[None] * count)
+    except TypeError as error:
+        return str(error)
+    return None
 
 
 PROBE_SCALES = (1.0, 1e4, 1e-3)
@@ -156,7 +202,7 @@ def feature_map_jumps(method: GeneralFirstOrderMethod) -> bool:
         method: the method.
     """
     with double_precision(), jax.ensure_compile_time_eval():
-        numbers = jax.tree.map(lambda x: x if is_concrete(x) else GENERIC_NUMBER, method.hyperparameters)
+        numbers = jax.tree.map(lambda x: x if is_concrete(x) else _generic(np.shape(x)), method.hyperparameters)
         shared = method.init_shared(as_double(method.init_head(jax.random.key(0))), jnp.asarray(1.7), numbers)
         random = np.random.default_rng(0)
         start, first, line = (jnp.asarray(random.standard_normal(method.num_units)) for _ in range(3))
@@ -169,6 +215,11 @@ def feature_map_jumps(method: GeneralFirstOrderMethod) -> bool:
             return np.asarray(moved)
 
         return any(_jumps(functools.partial(rows, state)) for state in (fresh, used))
+
+
+def _generic(shape: tuple[int, ...]) -> np.ndarray:
+    """Return numbers in place of traced ones; those of an array sum to one, as probabilities of a prior must."""
+    return np.full(shape, 1.0 / np.prod(shape) if shape else GENERIC_NUMBER)
 
 
 def _jumps(rows: Callable[[np.ndarray], np.ndarray]) -> bool:

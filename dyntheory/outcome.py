@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from dyntheory.status import Status
-from dyntheory.trajectory import CURVES, OVERLAPS, Trajectory, has_diverged
+from dyntheory.trajectory import OVERLAPS, POSITIVE, Trajectory, has_diverged
 
 FLOOR = 1e-3
 RELATIVE_ERROR_UNRESOLVED = 0.1
@@ -115,7 +115,7 @@ def _blank(result: Trajectory, where: np.ndarray) -> Trajectory:
     def blanked(trajectory: Trajectory | None) -> Trajectory | None:
         if trajectory is None:
             return None
-        fields = {name: jax.tree.map(blank, getattr(trajectory, name)) for name in (*CURVES, *OVERLAPS, "head")}
+        fields = {name: jax.tree.map(blank, getattr(trajectory, name)) for name in (*POSITIVE, *OVERLAPS, "head")}
         return dataclasses.replace(trajectory, **fields)
 
     return dataclasses.replace(blanked(result) or result, standard_error=blanked(result.standard_error))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -111,12 +111,14 @@ class GaussianMixture:
             return jnp.where(enough, ends[0], middle), jnp.where(enough, middle, ends[1])
 
         ends = jnp.full_like(levels, -reach), jnp.full_like(levels, reach)
-        found = jax.lax.fori_loop(0, NUM_BISECTIONS, halve, ends)[1]
-        for k in range(len(m)):
+
+        def snap(k: Any, found: Array) -> Array:
             above = self.cdf(m[k])
             jump = jnp.sum(jnp.where((s == 0) & (m == m[k]), p, 0.0))
-            found = jnp.where((levels <= above) & (levels > above - jump), m[k], found)
-        return found
+            return jnp.where((levels <= above) & (levels > above - jump), m[k], found)
+
+        found = jax.lax.fori_loop(0, NUM_BISECTIONS, halve, ends)[1]
+        return jax.lax.fori_loop(0, len(m), snap, found)
 
     def sample(self, key: Key, shape: tuple[int, ...]) -> Array:
         """Draw independent weights."""

@@ -134,7 +134,12 @@ def simulate(
         details = {"num_steps": num_steps, "num_heads": num_heads, "matrix": matrix, "inputs": name}
         record = provenance(problem, key, "simulation", **details, **sizes._asdict()) | {"dtype": plan.dtype}
         ensemble = Ensemble(
-            problem.heads[0], num_heads=num_heads, num_steps=num_steps, num_teacher_units=heavy, kept=kept
+            problem.heads[0],
+            num_heads=num_heads,
+            num_steps=num_steps,
+            num_units=method.num_units,
+            num_teacher_units=heavy,
+            kept=kept,
         )
         report = progress or (lambda fraction, text: None)
         with _folder(checkpoint, functools.partial(identity_of, shared, plan, target, kept), resume=resume) as folder:

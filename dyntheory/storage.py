@@ -21,7 +21,7 @@ import numpy as np
 from dyntheory._typing import PyTree
 from dyntheory.files import replacing
 from dyntheory.status import Status
-from dyntheory.trajectory import CURVES, Assumptions, Trajectory
+from dyntheory.trajectory import CURVES, POSITIVE, Assumptions, Trajectory
 
 if TYPE_CHECKING:
     import xarray
@@ -30,7 +30,7 @@ SCHEMA_VERSION = 1
 SCHEMA = "dyntheory_schema_version"
 PARTS = ("standard_error", "per_run")
 DIMENSIONS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys((*CURVES, "held_out_error"), ("step",)),
+    **dict.fromkeys((*POSITIVE, "held_out_error"), ("step",)),
     "teacher_overlap": ("step", "unit", "teacher"),
     "weight_overlap": ("step", "unit", "unit_"),
     "recorded_preactivations": ("step", "sample", "unit"),

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
 CURVES = ("train_loss", "test_loss", "train_error", "test_error")
 OVERLAPS = ("teacher_overlap", "weight_overlap")
+POSITIVE = (*CURVES, "estimation_error")  # their errors are relative
 PREACTIVATION_BYTES = 2**26
 DIVERGED_GROWTH = 1e10
 
 
 def reported_fields(solved: Any, num_teacher_units: int) -> dict[str, Any]:
-    """Return the reported fields of a solved loop (records and test metrics), whatever its leading axes."""
+    """Return the reported fields of a solved loop (records and test metrics), whatever its leading axes.
+
+    The estimation error takes the teacher's power of the same rows: of the nodes, or of the run.
+    """
     gram, r = solved.records.gram, num_teacher_units
     return {
         "train_loss": solved.records.train_loss,
@@ -35,8 +39,21 @@ def reported_fields(solved: Any, num_teacher_units: int) -> dict[str, Any]:
         "test_error": solved.test_error,
         "teacher_overlap": gram[..., r:, :r],
         "weight_overlap": gram[..., r:, r:],
+        "estimation_error": _squared_distance(gram, r) if has_estimation_error(gram.shape[-1] - r, r) else None,
         "head": solved.records.head,
     }
+
+
+def has_estimation_error(num_units: int, num_teacher_units: int) -> bool:
+    """Return whether w and w* can be subtracted: as many units as teacher directions."""
+    return num_units == num_teacher_units
+
+
+def _squared_distance(gram: Any, r: int) -> Any:
+    """Return tr E(w − w*)(w − w*)ᵀ from the second moments of (w*, w)."""
+    parts = (gram[..., r:, r:], gram[..., :r, :r], gram[..., r:, :r])
+    power, teacher, crossed = (part.trace(axis1=-2, axis2=-1) for part in parts)
+    return power + teacher - 2 * crossed
 
 
 def has_diverged(train_loss: np.ndarray) -> np.ndarray:
@@ -87,6 +104,8 @@ class Trajectory:
         held_out_error: (T+1,) mean error on rows that were held out for comparison with an estimate.
         teacher_overlap: (T+1, k, r) mean of w w*ᵀ over features.
         weight_overlap: (T+1, k, k) mean of w wᵀ over features.
+        estimation_error: (T+1,) mean of ‖w − w*‖² over features, for methods whose k units estimate the r = k teacher
+            directions; None where r ≠ k. With correlated features a mean of λ ‖w − w*‖², as the overlaps are.
         head: path of the trained head, leading axis T+1 on every leaf.
         standard_error: the same structure: numerical error of a prediction, sampling error of a mean over runs.
         status: how it ended.
@@ -111,6 +130,7 @@ class Trajectory:
     held_out_error: OptionalArray = None
     teacher_overlap: OptionalArray = None
     weight_overlap: OptionalArray = None
+    estimation_error: OptionalArray = None
     head: PyTree = None
     standard_error: Trajectory | None = None
     status: Status = dataclasses.field(default_factory=Status)
@@ -140,22 +160,6 @@ class Trajectory:
             raise ValueError("There is no test error to choose a step by.")
         return int(self.steps[np.nanargmin(self.test_error)])
 
-    @property
-    def estimation_error(self) -> OptionalArray:
-        """E‖w − w*‖² per feature at every step, for methods whose k units estimate the r = k teacher directions.
-
-        With the teacher's power of the law (of the draw, where one was given). None where r ≠ k.
-        """
-        if self.teacher_overlap is None or self.weight_overlap is None:
-            return None
-        units, directions = self.teacher_overlap.shape[-2:]
-        joint = self.provenance.get("joint_second_moment")
-        if units != directions or joint is None:
-            return None
-        teacher = np.trace(np.asarray(joint)[:directions, :directions])
-        crossed = np.trace(self.teacher_overlap, axis1=-2, axis2=-1)
-        return np.trace(self.weight_overlap, axis1=-2, axis2=-1) - 2 * crossed + teacher
-
     def at(self, step: int) -> dict[str, float]:
         """Return the numbers after `step` updates, standard errors beside them.
 
@@ -166,7 +170,7 @@ class Trajectory:
         """
         index = self._index(step)
         row: dict[str, float] = {"step": int(self.steps[index])}
-        for name in CURVES:
+        for name in POSITIVE:
             values = getattr(self, name)
             if values is None:
                 continue

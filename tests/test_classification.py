@@ -36,6 +36,14 @@ def test_cross_entropy_and_huber() -> None:
         np.testing.assert_allclose(LOSSES["huber"].value(jnp.asarray(size), jnp.asarray(0.0)), wanted, rtol=1e-6)
 
 
+def test_squared_loss_of_labels_reports_misclassification() -> None:
+    loss, squared = LOSSES["squared_classification"], LOSSES["squared"]
+    for prediction, label, wrong in ((0.3, 1.0, 0.0), (-2.0, 1.0, 1.0), ([0.3, 2.0], [1.0, 0.0], 1.0)):
+        given = jnp.asarray(prediction), jnp.asarray(label)
+        assert loss.error(*given) == wrong
+        assert loss.value(*given) == squared.value(*given)
+
+
 @pytest.mark.parametrize("noise", [pytest.param(0.0, marks=pytest.mark.full), 0.7])
 def test_one_step_of_logistic_regression_in_closed_form(noise: float, key: jax.Array) -> None:
     """From w⁰ = 0: g = −y/2, so w¹ = η (c w* + v/(2√α)), c = E[y z]/2, and the error is an angle with the teacher."""

@@ -26,11 +26,6 @@ def _random(state: Any, p: Any, shared: Any, u: Any) -> Any:
 
 
 CASES: list[tuple[dict[str, Any], type[Exception], str]] = [
-    (
-        {"sample_map": lambda s, h, y, shared: (s, h, ())},
-        TypeError,
-        "`sample_map` of .* called with 5",
-    ),
     ({"sample_map": lambda s, h, y, shared, u: (s, h)}, ValueError, r"must return \(state, row, statistics\)"),
     ({"sample_map": lambda s, h, y, shared, u: (s, h[:1], ())}, ValueError, r"a row of shape \(2,\)"),
     ({"sample_map": lambda s, h, y, shared, u: ((h,), h, ())}, ValueError, "`init_sample` gave it"),
@@ -43,6 +38,27 @@ CASES: list[tuple[dict[str, Any], type[Exception], str]] = [
         "`loss` .* one number",
     ),
 ]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (
+            {"sample_map": lambda s, h, y, shared: (s, h, ())},
+            TypeError,
+            r"`sample_map` of .* sample_map\(state, h, label",
+        ),
+        ({"after_features": lambda shared: shared}, TypeError, r"after_features\(shared, mean_stats\): too many"),
+        ({"loss": 0.5}, TypeError, "`loss` of .* must be a function"),
+        ({"num_units": 0}, ValueError, "`num_units` must be"),
+        ({"sample_noise": -1}, ValueError, "`sample_noise` must be"),
+    ],
+)
+def test_what_is_wrong_for_all_laws_is_refused_at_construction(
+    change: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        dataclasses.replace(METHOD, **change)
 
 
 @pytest.mark.parametrize(("change", "error", "message"), CASES)

@@ -101,7 +101,7 @@ def test_some_diverging_runs_are_counted_and_kept_apart() -> None:
     curve = np.arange(1.0, 13.0).reshape(4, 3)
     broken = curve.copy()
     broken[:2, 2] = np.inf
-    ensemble = Ensemble({}, num_heads=1, num_steps=2, num_teacher_units=1, kept=Kept(True, False, True))
+    ensemble = Ensemble({}, num_heads=1, num_steps=2, num_units=1, num_teacher_units=1, kept=Kept(True, False, True))
     for part in (slice(0, 1), slice(1, 4)):
         values, gram = broken[part], np.zeros((len(broken[part]), 3, 2, 2))
         records: Records = Records(values, values, gram, {}, values, None, None)  # pyright: ignore

@@ -15,7 +15,7 @@ import xarray
 
 from dyntheory.status import Status
 from dyntheory.storage import DIMENSIONS, PARTS, SCHEMA, TABLES, from_xarray, load, save, to_xarray
-from dyntheory.trajectory import CURVES, Assumptions, Trajectory
+from dyntheory.trajectory import CURVES, POSITIVE, Assumptions, Trajectory
 
 STATES, RUNS, ROWS, UNITS = 6, 5, 7, 3
 DESCRIPTION = {"steps", "head", "status", "assumptions", "provenance", "num_diverged"}
@@ -37,7 +37,7 @@ def _head(rng: np.random.Generator, *lead: int) -> dict[str, Any]:
 
 
 def _arrays(rng: np.random.Generator, *lead: int) -> dict[str, Any]:
-    curves: dict[str, Any] = {name: rng.normal(size=lead) for name in CURVES}
+    curves: dict[str, Any] = {name: rng.normal(size=lead) for name in POSITIVE}
     return {
         **curves,
         "teacher_overlap": rng.normal(size=(*lead, UNITS, 1)),

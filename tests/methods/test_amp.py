@@ -22,7 +22,7 @@ ALPHA, KAPPA, DENSITY, SIGMA = 0.6, 1.3, 0.1, 0.1
 SPARSE = dt.TeacherStudent(ALPHA, "linear", SIGMA, teacher_prior=bernoulli_gauss(DENSITY))
 
 
-def _lasso_state_evolution(num_steps: int) -> np.ndarray:
+def lasso_state_evolution(num_steps: int) -> np.ndarray:
     """Return E[(η(X₀ + τ Z; κτ) − X₀)²] step by step for Bernoulli–Gauss signals, by its closed form."""
     errors = [DENSITY]
     for _ in range(num_steps):
@@ -41,7 +41,7 @@ def _lasso_state_evolution(num_steps: int) -> np.ndarray:
 def test_lasso_amp_follows_its_state_evolution(key: jax.Array) -> None:
     theory = dt.predict(SPARSE, dt.lasso_amp(KAPPA), num_steps=12, key=key)
     assert theory.standard_error is not None
-    exact = _lasso_state_evolution(12) + SIGMA**2
+    exact = lasso_state_evolution(12) + SIGMA**2
     assert np.all(theory.standard_error.test_error < 0.01 * exact)
     difference = np.asarray(theory.estimation_error) - (theory.test_error - SIGMA**2)
     assert np.all(np.abs(difference) < 3 * theory.standard_error.test_error)  # the teacher's power on the nodes
@@ -68,7 +68,7 @@ def test_simulations_follow_it_too_and_not_without_the_onsager_term(key: jax.Arr
     run = functools.partial(
         dt.simulate, SPARSE, num_steps=12, num_features=3000, num_runs=8, matrix="revealed", key=key
     )
-    exact = _lasso_state_evolution(12) + SIGMA**2
+    exact = lasso_state_evolution(12) + SIGMA**2
     good, bad = run(dt.lasso_amp(KAPPA)), run(_without_onsager(dt.lasso_amp(KAPPA)))
     assert good.standard_error is not None
     assert bad.standard_error is not None
