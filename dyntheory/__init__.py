@@ -42,6 +42,7 @@ from dyntheory.sensitivity import Derivatives, sensitivity
 from dyntheory.simulate import simulate
 from dyntheory.state_evolution import state_evolution
 from dyntheory.status import DyntheoryWarning, Status
+from dyntheory.teacher_direction import TeacherDirection, teacher_direction
 from dyntheory.trajectory import Trajectory, load
 from dyntheory.tune import Tuned, tune
 
@@ -64,6 +65,7 @@ __all__ = [
     "LinearModel",
     "ResponseFunctions",
     "Status",
+    "TeacherDirection",
     "TeacherStudent",
     "Trajectory",
     "Tuned",
@@ -101,6 +103,7 @@ __all__ = [
     "simulate",
     "spectra",
     "state_evolution",
+    "teacher_direction",
     "tune",
 ]
 

@@ -97,7 +97,7 @@ def estimate(
     memory = available_memory() if max_memory is None else max_memory
     with double_precision():
         method, x = as_double(method), jnp.asarray(rows)
-        head, first = _start(method, rows, targets, key, head, weights, num_steps)
+        head, first = start_of_run(method, rows, targets, key, head, weights, num_steps)
         size = RunSize(len(rows), x.shape[1], method.num_units, num_steps, _count(head), method.has_kink is False)
         plan = plan_estimate(size, max_memory=memory)
         report(0.0, f"training; the estimate takes about {plan.ratio:.2g} times as much work")
@@ -151,7 +151,7 @@ def _test_rows(
     return rows, numbers
 
 
-def _start(
+def start_of_run(
     method: GeneralFirstOrderMethod,
     rows: np.ndarray,
     targets: np.ndarray,

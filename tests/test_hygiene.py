@@ -77,7 +77,7 @@ ROOMS = (
     ("estimation.head_influence", "estimation.response_noise"),
     ("estimation.fresh_rows", "estimation.__init__"),
     ("predict", "simulate", "sensitivity", "responses", "estimate", "applicability"),
-    ("tune",),
+    ("tune", "teacher_direction"),
     ("estimators",),
     ("agreement",),
     ("compare", "size_fits"),

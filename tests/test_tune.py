@@ -1,5 +1,6 @@
 """Choosing by the estimate, and the forms that scikit-learn knows."""
 
+import importlib
 from pathlib import Path
 
 import jax
@@ -82,6 +83,52 @@ def test_estimators_are_scikit_learns(name):
         results = check_estimator(getattr(dt.estimators, name)(num_steps=30), on_fail=None)
     assert len(results) > 40
     assert not [one["check_name"] for one in results if one["status"] == "failed"]
+
+
+def directions():
+    """Return z-scores of the coordinates of w* over four runs, and how many of them their intervals hold."""
+    method = dt.gradient_descent(dt.MLP((3,)), optax.sgd, learning_rate=0.3)
+    head = {"layer_2": {"weights": np.array([[0.8, -0.5, 0.6]])}}
+    scores, held = [], []
+    for seed in range(4):
+        random = np.random.default_rng(seed)
+        rows, teacher = random.standard_normal((400, 200)), random.standard_normal(200)
+        teacher /= np.sqrt(np.mean(teacher**2))
+        labels = np.tanh(rows @ teacher / 200**0.5) + 0.3 * random.standard_normal(400)
+        options = {"num_steps": 8, "key": jax.random.key(seed), "head": head}
+        found = dt.teacher_direction(rows, labels, method, **options)
+        scores.append((found.direction - teacher) / found.standard_error)
+        held.append((found.interval[:, 0] < teacher) & (teacher < found.interval[:, 1]))
+        assert found.overlap == pytest.approx(np.corrcoef(teacher, found.direction)[0, 1], abs=0.12)
+    return np.concatenate(scores), np.mean(held)
+
+
+def test_intervals_hold_the_teacher():
+    scores, held = directions()
+    assert abs(scores.mean()) < 4 / np.sqrt(scores.size)
+    assert scores.std() == pytest.approx(1.0, abs=0.1)
+    assert 0.92 < held < 0.97
+
+
+def test_without_the_network_s_own_part_they_do_not(monkeypatch):
+    module = importlib.import_module("dyntheory.teacher_direction")
+    honest = module.run_responses
+
+    def forgetful(*arguments):
+        found = honest(*arguments)
+        return found._replace(residual=0.0 * found.residual)
+
+    monkeypatch.setattr(module, "run_responses", forgetful)
+    scores, _ = directions()
+    assert abs(scores.std() - 1.0) > 0.15
+
+
+def test_an_even_link_shows_no_direction():
+    random = np.random.default_rng(0)
+    rows = random.standard_normal((200, 100))
+    labels = random.standard_normal(200)
+    with pytest.raises(ValueError, match="No direction is seen"):
+        dt.teacher_direction(rows, labels, linear(0.1), num_steps=1, key=KEY, weights=np.zeros((100, 1)))
 
 
 METHOD = "[network]\nhidden = [2]\n[method]\nlearning_rate = 0.1\n[run]\nnum_steps = 8\n"
