@@ -86,10 +86,10 @@ def test_estimators_are_scikit_learns(name):
 
 
 def directions():
-    """Return z-scores of the coordinates of w* over four runs, and how many of them their intervals hold."""
+    """Return z-scores of the coordinates of w* over four runs, how many their intervals hold, errors of the overlap."""
     method = dt.gradient_descent(dt.MLP((3,)), optax.sgd, learning_rate=0.3)
     head = {"layer_2": {"weights": np.array([[0.8, -0.5, 0.6]])}}
-    scores, held = [], []
+    scores, held, gaps = [], [], []
     for seed in range(4):
         random = np.random.default_rng(seed)
         rows, teacher = random.standard_normal((400, 200)), random.standard_normal(200)
@@ -99,12 +99,13 @@ def directions():
         found = dt.teacher_direction(rows, labels, method, **options)
         scores.append((found.direction - teacher) / found.standard_error)
         held.append((found.interval[:, 0] < teacher) & (teacher < found.interval[:, 1]))
-        assert found.overlap == pytest.approx(np.corrcoef(teacher, found.direction)[0, 1], abs=0.12)
-    return np.concatenate(scores), np.mean(held)
+        gaps.append(found.overlap - np.corrcoef(teacher, found.direction)[0, 1])
+    return np.concatenate(scores), np.mean(held), np.abs(gaps).max()
 
 
 def test_intervals_hold_the_teacher():
-    scores, held = directions()
+    scores, held, gap = directions()
+    assert gap < 0.12
     assert abs(scores.mean()) < 4 / np.sqrt(scores.size)
     assert scores.std() == pytest.approx(1.0, abs=0.1)
     assert 0.92 < held < 0.97
@@ -119,8 +120,8 @@ def test_without_the_network_s_own_part_they_do_not(monkeypatch):
         return found._replace(residual=0.0 * found.residual)
 
     monkeypatch.setattr(module, "run_responses", forgetful)
-    scores, _ = directions()
-    assert abs(scores.std() - 1.0) > 0.15
+    scores, held, gap = directions()
+    assert abs(scores.std() - 1.0) > 0.15 and gap > 0.12 and not 0.92 < held < 0.97
 
 
 def test_an_even_link_shows_no_direction():
