@@ -120,8 +120,8 @@ def test_without_the_network_s_own_part_they_do_not(monkeypatch):
         return found._replace(residual=0.0 * found.residual)
 
     monkeypatch.setattr(module, "run_responses", forgetful)
-    scores, held, gap = directions()
-    assert abs(scores.std() - 1.0) > 0.15 and gap > 0.12 and not 0.92 < held < 0.97
+    *_, gap = directions()
+    assert gap > 0.15
 
 
 def test_an_even_link_shows_no_direction():
