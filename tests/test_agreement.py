@@ -85,7 +85,11 @@ def _check(case: Case, num_features: int, num_runs: int) -> None:
     assert extrapolated.verdict != "disagree", str(extrapolated)
 
 
-@pytest.mark.parametrize("case", DEFAULT, ids=lambda case: f"{case.hidden}-{case.activation}")
+@pytest.mark.parametrize(
+    "case",
+    [*DEFAULT[:2], *(pytest.param(c, marks=pytest.mark.full) for c in DEFAULT[2:])],
+    ids=lambda case: f"{case.hidden}-{case.activation}",
+)
 def test_predictions_agree_with_simulation(case: Case) -> None:
     _check(case, 200, 16)
 
@@ -120,6 +124,7 @@ def test_without_memory_the_agreement_fails() -> None:
     assert dt.compare(broken, runs[1]).verdict == "disagree"
 
 
+@pytest.mark.full
 def test_other_input_laws_follow_the_gaussian_prediction() -> None:
     theory, _ = _solve(DEFAULT[0], 200, 16)
     law, method, options = _problem(DEFAULT[0])

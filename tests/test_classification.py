@@ -87,9 +87,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(
-    "case", ["softmax", *(pytest.param(name, marks=pytest.mark.full) for name in CASES if name != "softmax")]
-)
+@pytest.mark.parametrize("case", [pytest.param(name, marks=pytest.mark.full) for name in CASES])
 def test_training_is_predicted(case: str, key: jax.Array) -> None:
     law, method = CASES[case]
     theory = dt.predict(law, method, num_steps=5, num_nodes=2**13, key=key)

@@ -172,6 +172,7 @@ def test_references_name_no_machine() -> None:
         assert not any(word in path.read_text() for word in ("/home", "/root", "/tmp", "/work"))
 
 
+@pytest.mark.full
 def test_script_leaves_record_and_table(tmp_path: Path) -> None:
     settings = honesty.Settings(num_seeds=2, num_nodes=2**13)
     assert honesty.main(settings, quick=True, results=tmp_path) == 0

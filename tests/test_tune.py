@@ -62,15 +62,15 @@ def test_candidates_are_checked():
 
 def test_regressor_and_classifier_stop_by_the_estimate():
     rows, labels = data(150, 20, noise=0.5)
-    model = dt.estimators.NetworkRegressor(num_steps=40).fit(rows, labels)
-    assert 0 < model.n_iter_ <= 40 and model.score(*data(500, 20, noise=0.5, seed=0)) > 0.3
-    last = dt.estimators.NetworkRegressor(num_steps=40, early_stopping=None).fit(rows, labels)
-    assert last.n_iter_ == 40
+    model = dt.estimators.NetworkRegressor((2,), num_steps=12).fit(rows, labels)
+    assert 0 < model.n_iter_ <= 12 and model.score(*data(500, 20, noise=0.5, seed=0)) > 0.3
+    last = dt.estimators.NetworkRegressor((2,), num_steps=12, early_stopping=None).fit(rows, labels)
+    assert last.n_iter_ == 12
     words = np.where(labels > 0.5, "high", np.where(labels < -0.5, "low", "middle"))
-    classifier = dt.estimators.NetworkClassifier(num_steps=30).fit(rows, words)
+    classifier = dt.estimators.NetworkClassifier((2,), num_steps=12).fit(rows, words)
     chances = classifier.predict_proba(rows[:5])
     np.testing.assert_allclose(chances.sum(axis=1), 1.0)
-    assert classifier.score(rows, words) > 0.6
+    assert classifier.score(rows, words) > 0.5
 
 
 @pytest.mark.full

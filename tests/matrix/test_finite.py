@@ -60,7 +60,9 @@ def _smallest_p_value(sizes: str, matrix: str, adam: bool = False) -> float:
     return min(float(ks_2samp(dense[name], other[name])[1]) for name in dense)  # pyright: ignore
 
 
-@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize(
+    "sizes", [pytest.param(name, marks=[pytest.mark.full] * (name == "more samples")) for name in SIZES]
+)
 def test_distributions_are_those_of_the_dense_matrix(sizes: str) -> None:
     dense, revealed = _quantities(sizes, "dense"), _quantities(sizes, "revealed")
     for name in dense:

@@ -20,7 +20,14 @@ from .cases import (
 )
 
 
-@pytest.mark.parametrize(("kink", "use_dirac"), [(False, False), (False, True), (True, True)])
+@pytest.mark.parametrize(
+    ("kink", "use_dirac"),
+    [
+        (False, False),
+        pytest.param(False, True, marks=pytest.mark.full),
+        pytest.param(True, True, marks=pytest.mark.full),
+    ],
+)
 def test_two_time_matches_simulation(kink: bool, use_dirac: bool) -> None:
     """tanh and ReLU against dense runs, n = 1200, 32 runs; measured max |z| 1.6."""
     runs = simulated(kink=kink)
