@@ -14,7 +14,7 @@ from dyntheory._checks import check_count, check_key
 from dyntheory._precision import as_double, double_precision, to_numpy
 from dyntheory._typing import Array, ArrayLike, Key, Progress, PyTree
 from dyntheory.cost import available_memory
-from dyntheory.estimation.assumption_report import assumption_report
+from dyntheory.estimation.assumption_report import report_on
 from dyntheory.estimation.covariance import Covariance, feature_side
 from dyntheory.estimation.fresh_rows import FreshRows, fresh_rows, held_out_error, probes_of
 from dyntheory.estimation.plan import EstimatePlan, RunSize, plan_estimate
@@ -117,7 +117,7 @@ def estimate(
         )
         run = to_numpy(run)
     report(1.0, "done")
-    concerns = assumption_report(inputs, labels)
+    concerns = report_on(rows, targets)
     result = _trajectory(method, run, found, None if held_out is None else np.asarray(held_out))
     record = _provenance(method, key, plan, standardisation, chosen.name, targets) | {"num_steps": num_steps}
     record["assumption_report"] = [one.message for one in concerns.findings]

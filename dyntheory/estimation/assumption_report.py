@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial import KDTree
 
 from dyntheory._typing import ArrayLike
 from dyntheory.estimation.rows import checked_labels, standardised
@@ -20,6 +21,8 @@ WIDE_NORMS = 3.0
 TWIN_SHARE = 0.02
 SIGNIFICANT = 4.0
 MOST_PAIRS = 2000
+MOST_ROWS = 1000
+NUM_PROJECTIONS = 12
 
 
 class Finding(NamedTuple):
@@ -84,14 +87,18 @@ def assumption_report(inputs: ArrayLike, labels: ArrayLike | None = None) -> Ass
         (True, 'clustered rows')
     """
     rows, _ = standardised(inputs)
+    return report_on(rows, None if labels is None else checked_labels("labels", labels, len(rows)))
+
+
+def report_on(rows: Float[np.ndarray, "n d"], labels: np.ndarray | None) -> AssumptionReport:
+    """Return the report on standardised rows and checked labels."""
     n = len(rows)
-    beside = rows if labels is None else np.hstack([rows, _scaled(checked_labels("labels", labels, n))])
-    gram = rows @ rows.T
-    squares = np.sum(np.square(gram)) / n**2 - np.square(np.trace(gram)) / n**3  # Σ λ², without what sampling adds
-    directions = float(np.square(np.trace(gram) / n) / max(squares, 1e-300))
-    norms = np.diagonal(gram)
+    beside = rows if labels is None else np.hstack([rows, _scaled(labels)])
+    squares = _sum_of_squares(rows)
+    norms = np.einsum("nd,nd->n", rows, rows)
+    directions = float(np.square(norms.mean()) / max(squares, 1e-300))
     spread = float(norms.var() / max(2.0 * squares, 1e-300))
-    twins, serial = _twins(gram, norms), _serial(beside)
+    twins, serial = _twins(rows, norms), _serial(beside)
     found = (
         _few("few rows", float(n), FEW_ROWS, f"{n} rows are few: the estimate has a bias of order 1/n"),
         _few(
@@ -141,11 +148,27 @@ def _scaled(labels: np.ndarray) -> Float[np.ndarray, "n outputs"]:
     return (numbers - numbers.mean(axis=0))[:, spread > 0] / spread[spread > 0]
 
 
-def _twins(gram: Float[np.ndarray, "n n"], norms: Float[np.ndarray, " n"]) -> int:
-    """Return how many rows have an earlier row at less than a tenth of their norm."""
-    distances = norms[:, None] + norms[None, :] - 2.0 * gram
-    close = distances < 0.01 * np.minimum(norms[:, None], norms[None, :])
-    return int(np.any(np.tril(close, -1), axis=1).sum())
+def _sum_of_squares(rows: Float[np.ndarray, "n d"]) -> float:
+    """Return Σ λ² of the covariance without what sampling adds, from at most a thousand rows."""
+    some = rows if len(rows) <= MOST_ROWS else rows[np.random.default_rng(0).permutation(len(rows))[:MOST_ROWS]]
+    n = len(some)
+    gram = some @ some.T
+    return float(np.sum(np.square(gram)) / n**2 - np.square(np.trace(gram)) / n**3)
+
+
+def _twins(rows: Float[np.ndarray, "n d"], norms: Float[np.ndarray, " n"]) -> int:
+    """Return how many rows have an earlier row at less than a tenth of their norm.
+
+    Candidates are nearest neighbours in a few random directions, in which distances shrink alike.
+    """
+    directions = np.random.default_rng(0).standard_normal((rows.shape[1], NUM_PROJECTIONS)) / NUM_PROJECTIONS**0.5
+    seen = rows @ directions
+    nearest = np.asarray(KDTree(seen).query(seen, k=2)[1]).reshape(len(rows), 2)
+    nearest = np.where(nearest[:, 0] == np.arange(len(rows)), nearest[:, 1], nearest[:, 0])
+    distances = np.sum(np.square(rows - rows[nearest]), axis=1)
+    close = distances < 0.01 * np.minimum(norms, norms[nearest])
+    groups = np.minimum(np.arange(len(rows)), nearest)[close]
+    return int(close.sum() - len(np.unique(groups)))
 
 
 def _serial(rows: Float[np.ndarray, "n d"]) -> float:

@@ -18,6 +18,7 @@ from dyntheory.spectra import Spectrum
 COVARIANCES = ("sample", "isotropic", "shrinkage")
 Covariance: TypeAlias = str | ArrayLike | Spectrum
 MOST_MODES = 256
+NUM_CHAINS = 4
 ZERO = 1e-12
 
 
@@ -44,7 +45,8 @@ def feature_side(
             "sample".
         rows: the standardised rows.
         standardisation: of the rows, applied to unlabelled ones.
-        num_groups: with "sample", into how many groups of like leverage rows are put; n gives every row its own.
+        num_groups: with "sample", into how many groups of like leverage rows are put; n gives every row its own, 0
+            finds the spectrum by Lanczos' process and no leverages.
         num_steps: T; a spectrum with more eigenvalues is replaced by its Gauss rule, which is exact.
 
     Raises:
@@ -56,7 +58,7 @@ def feature_side(
     if covariance is None or isinstance(covariance, str):
         name = check_name("covariance", "sample" if covariance is None else covariance, COVARIANCES)
         if name == "sample":
-            return _sample_side(rows, num_groups)
+            return _sample_side(rows, num_groups) if num_groups else _pooled_side(rows, num_steps)
         values = np.ones(1) if name == "isotropic" else shrunk_eigenvalues(rows)
         return ChosenSide(_known(values, None, num_steps), one, name)
     if isinstance(covariance, Spectrum):
@@ -100,6 +102,43 @@ def _sample_side(rows: np.ndarray, num_groups: int) -> ChosenSide:
     side = SampleSpectrum(jnp.asarray(values), jnp.asarray(means), jnp.asarray([len(part) for part in parts]))
     name = "sample" if len(parts) == n else f"sample, rows in {len(parts)} groups"
     return ChosenSide(side, jnp.asarray(groups), name)
+
+
+def num_chains_modes(num_samples: int, num_features: int, num_steps: int) -> int:
+    """Return how many eigenvalues stand for the spectrum where it is found by Lanczos' process."""
+    return NUM_CHAINS * min(num_steps // 2 + 2, num_samples, num_features)
+
+
+def _pooled_side(rows: np.ndarray, num_steps: int) -> ChosenSide:
+    """Return one group for all rows: (1/n) tr f(XXᵀ/d) as a mean of vᵀ f v over random signs v, each a Gauss rule.
+
+    A rule of T/2 + 2 nodes is exact for the polynomials of T steps; the mean over signs has an error of order 1/√n.
+
+    Reference: `golub1969calculation` for the rule of a quadratic form.
+    """
+    n, d = rows.shape
+    count = num_chains_modes(n, d, num_steps) // NUM_CHAINS
+    start = np.random.default_rng(0).choice([-1.0, 1.0], (n, NUM_CHAINS)) / np.sqrt(n)
+    basis, diagonal, beside = [start], [], []
+    for _ in range(count):  # all chains at once: the rows are read once for all of them
+        image = rows @ (rows.T @ basis[-1]) / d
+        diagonal.append(np.sum(basis[-1] * image, axis=0))
+        known = np.stack(basis)
+        for _ in range(2):
+            image = image - np.einsum("jnc,jc->nc", known, np.einsum("jnc,nc->jc", known, image))
+        beside.append(np.linalg.norm(image, axis=0))
+        basis.append(image / np.maximum(beside[-1], ZERO * diagonal[0]))
+    values, weights = [], []
+    for chain in range(NUM_CHAINS):
+        inner, off = np.array(diagonal)[:, chain], np.array(beside)[:-1, chain]
+        off = np.where(np.minimum.accumulate(off) > ZERO * inner[0], off, 0.0)  # ended: what follows has no weight
+        nodes, vectors = np.linalg.eigh(np.diag(inner) + np.diag(off, 1) + np.diag(off, -1))
+        values.append(np.maximum(nodes, 0.0))
+        weights.append(np.square(vectors[0]) / NUM_CHAINS)
+    side = SampleSpectrum(
+        jnp.asarray(np.concatenate(values)), jnp.asarray(np.concatenate(weights))[None], jnp.asarray([n])
+    )
+    return ChosenSide(side, jnp.zeros(n, int), "sample, all rows together")
 
 
 def _merged(values: np.ndarray, leverages: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -64,7 +64,7 @@ def run_responses(
 
     def step(carry: _Carry, seen: tuple[Array, PyTree, Array, Array]) -> tuple[_Carry, tuple[Array, Array]]:
         t, rows, g, impulses = seen
-        of_followed = carry.memory[groups[probes.rows]]
+        of_followed = carry.memory if side.num_groups == 1 else carry.memory[groups[probes.rows]]
         replicas, answer = move_replicas(method, run, probes, carry.replicas, rows, t, of_followed, g)
         b = samples_per_feature * answer
         side_state, memory = side.next(carry.side, t, b, impulses, samples_per_feature)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from dyntheory.estimation.covariance import MOST_MODES
+from dyntheory.estimation.covariance import MOST_MODES, num_chains_modes
 
 DOUBLE = 8
 CHEAP = 3.0  # trainings: what remains cheaper than 5-fold cross-validation
-LITTLE_WORK = 1e10  # multiplications: seconds, whatever the training takes
+LITTLE_WORK = 1e9  # multiplications: about a second, whatever the training takes
 NUM_SIGNS = 4
 NUM_BLOCKS = 8
 ROWS_PER_PARAMETER = 100  # rows a head parameter beyond which what a row teaches the head is below 2 %
@@ -22,7 +22,8 @@ class EstimatePlan(NamedTuple):
     """How responses are measured, and what that costs.
 
     Args:
-        num_groups: groups of rows of like leverage, each with an A of its own.
+        num_groups: groups of rows of like leverage, each with an A of its own; 0 is one group whose spectrum is found
+            without a singular value decomposition.
         num_followed: rows that are moved to measure B.
         num_probes: moves of every such row; None moves it along every step and unit, without noise.
         num_signs: runs that measure what rows teach the head; none where n is large beside its parameters.
@@ -65,17 +66,18 @@ class RunSize(NamedTuple):
     def cost(
         self, num_groups: int, num_followed: int, num_probes: int | None, num_blocks: int = NUM_BLOCKS
     ) -> EstimatePlan:
-        """Return what these choices cost."""
+        """Return what these choices cost; no groups means that leverages are not computed."""
         n, d, k, steps, head, _ = self
-        size, modes = self.length, min(n, d, MOST_MODES)
+        chains = num_chains_modes(n, d, steps)
+        size, modes = self.length, min(n, d, MOST_MODES) if num_groups else chains
         probes = size if num_probes is None else num_probes
         ends = 1 if self.is_smooth else 2
-        replicas = num_followed * probes * ends * size * k * steps / 2
-        responses = (modes + 2 * num_groups) * k * size**2 * steps / 2 + num_groups * modes * k * size * steps
-        spectrum = 4.0 * n * d * min(n, d)
+        replicas = 1.0 * num_followed * probes * ends * size * k * steps
+        responses = (modes + 2.0 * num_groups) * k * size**2 * steps + num_groups * modes * k * size * steps
+        spectrum = 4.0 * n * d * min(n, d) if num_groups else 2.0 * n * d * chains
         signs = NUM_SIGNS if head * ROWS_PER_PARAMETER > n else 0
         influence = 2.0 * (1 + signs) * (self.training + n * size**2 * k) * bool(signs)
-        again = num_blocks * (replicas + (modes + 2) * k * size**2 * steps / 2)
+        again = num_blocks * (replicas + (modes + 2.0) * k * size**2 * steps)
         work = replicas + responses + spectrum + influence + again
         moves = 0 if num_probes is None else num_followed * probes * size
         replicated = num_followed * probes * ends * size + moves
@@ -93,9 +95,9 @@ class RunSize(NamedTuple):
 
 
 def plan_estimate(size: RunSize, *, max_memory: int, max_ratio: float = CHEAP) -> EstimatePlan:
-    """Return the most exact choice that fits the memory and costs less than `max_ratio` trainings or a few seconds.
+    """Return the most exact choice that fits the memory and costs less than `max_ratio` trainings or a second.
 
-    Tried in turn: derivatives along every step and unit; random probes; fewer rows; groups of rows.
+    Tried in turn: derivatives along every step and unit; random probes; fewer rows and groups of rows; one group.
 
     Raises:
         ValueError: even the cheapest does not fit the memory.
@@ -110,6 +112,9 @@ def plan_estimate(size: RunSize, *, max_memory: int, max_ratio: float = CHEAP) -
             break
         groups = max(groups // 2, min(FEWEST_GROUPS, n))
         followed = max(followed // 2, min(FEWEST_FOLLOWED, n))
+    for followed in (n, min(FEWEST_FOLLOWED, n)):
+        probes = max(2, math.ceil(FEWEST_PROBED / followed))
+        choices += [size.cost(0, followed, probes), size.cost(0, followed, probes, 0)]
     fitting = [choice for choice in choices if choice.memory <= max_memory]
     if not fitting:
         raise ValueError(

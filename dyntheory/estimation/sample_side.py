@@ -82,7 +82,7 @@ def move_replicas(
     replicas: Replicas,
     states: PyTree,
     step: Array,
-    memory: Float[Array, "rows units D"],
+    memory: Float[Array, "one_or_rows units D"],
     residual: Float[Array, "samples units"],
 ) -> tuple[Replicas, Float[Array, "units D"]]:
     """Send the replicas through the sample map of one step; return them and the mean over rows of dg^t/du.
@@ -94,7 +94,7 @@ def move_replicas(
         replicas: before this step.
         states: of all rows before this step.
         step: t.
-        memory: A_t of every followed row.
+        memory: A_t of every followed row, or the one of all.
         residual: g^t of all rows.
     """
     units = residual.shape[1]
@@ -103,9 +103,11 @@ def move_replicas(
     uniforms = run.uniforms[step][probes.rows]
     moves = probes.moves if probes.widths is None else probes.moves * probes.widths[None, None]
     now = jax.lax.dynamic_slice_in_dim(moves, step * units, units, axis=2)
-    felt = now[:, :, None] * probes.signs[None, None, :, None] + jnp.einsum(
-        "nab,npeb->npea", memory, replicas.residuals
-    )
+    if memory.shape[0] == 1:
+        recalled = jnp.einsum("ab,npeb->npea", memory[0], replicas.residuals)
+    else:
+        recalled = jnp.einsum("nab,npeb->npea", memory, replicas.residuals)
+    felt = now[:, :, None] * probes.signs[None, None, :, None] + recalled
 
     def sample_map(state: PyTree, h: Array, label: Array, u: Array) -> tuple[PyTree, Array]:
         return method.sample_map(state, h, label, shared, u)[:2]
