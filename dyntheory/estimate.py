@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._checks import check_count, check_key
+from dyntheory._checks import check_count, check_key, check_positive, check_scalar
 from dyntheory._precision import as_double, double_precision, to_numpy
 from dyntheory._typing import Array, ArrayLike, Key, Progress, PyTree
 from dyntheory.cost import available_memory
@@ -39,6 +39,7 @@ def estimate(
     head: PyTree = None,
     weights: ArrayLike | None = None,
     max_memory: int | None = None,
+    max_trainings: float | None = None,
     progress: Progress | None = None,
 ) -> Trajectory:
     """Train once on given data and say after every step what the error on fresh data is; no row is held out.
@@ -65,6 +66,8 @@ def estimate(
         weights: the initial first layer W⁰ (d, k); default independent standard normal entries, or zero where the
             method starts there.
         max_memory: bytes that may be used; default most of what is free.
+        max_trainings: how much work the estimate may take, in trainings, where a cheaper choice exists; default three
+            or about a second, whatever is more.
         progress: called with (fraction done, what is being done); the cost is told before it is spent.
 
     Returns:
@@ -92,6 +95,9 @@ def estimate(
     rows, standardisation = standardised(inputs)
     targets = checked_labels("labels", labels, len(rows))
     _check_method(method, num_steps, key)
+    if max_trainings is not None:
+        check_scalar("max_trainings", max_trainings)
+        check_positive("max_trainings", max_trainings)
     test = None if test_data is None else _test_rows(test_data, standardisation, targets)
     report = progress or (lambda fraction, text: None)
     memory = available_memory() if max_memory is None else max_memory
@@ -99,7 +105,7 @@ def estimate(
         method, x = as_double(method), jnp.asarray(rows)
         head, first = start_of_run(method, rows, targets, key, head, weights, num_steps)
         size = RunSize(len(rows), x.shape[1], method.num_units, num_steps, _count(head), method.has_kink is False)
-        plan = plan_estimate(size, max_memory=memory)
+        plan = plan_estimate(size, max_memory=memory, max_ratio=max_trainings)
         report(0.0, f"training; the estimate takes about {plan.ratio:.2g} times as much work")
         own = stream(key, "estimate")
         uniforms = jax.random.uniform(own, (num_steps, len(rows), method.sample_noise), float)

@@ -10,11 +10,11 @@ import pytest
 
 import dyntheory as dt
 from dyntheory._precision import double_precision
-from dyntheory.estimation.covariance import feature_side, shrunk_eigenvalues
+from dyntheory.estimation.covariance import feature_side
 from dyntheory.estimation.debias import debias, run_responses
 from dyntheory.estimation.feature_side import KnownSpectrum
 from dyntheory.estimation.fresh_rows import fresh_rows, held_out_error, probes_of
-from dyntheory.estimation.plan import RunSize, plan_estimate
+from dyntheory.estimation.plan import RunSize
 from dyntheory.estimation.rows import standardised
 from dyntheory.estimation.training_run import replay, train_on
 from dyntheory.two_time import impulse_response, residual_derivatives, two_time_responses
@@ -146,6 +146,30 @@ def test_the_mean_over_runs_is_the_error_on_fresh_rows(name, double):
     assert abs(found) < 3.5 * error + 0.02
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("momentum", [None, 0.6])
+def test_three_classes_are_estimated_too(momentum):
+    options = {} if momentum is None else {"momentum": momentum}
+    network = dt.MLP((3,), num_outputs=3)
+    method = dt.gradient_descent(network, optax.sgd, learning_rate=0.8, loss="cross_entropy", **options)
+    gaps = []
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        rows = random.standard_normal((1200, 60)) * np.linspace(0.4, 1.6, 60)
+        logits = rows @ random.standard_normal((60, 3)) / 60**0.5 + 0.5 * random.standard_normal((1200, 3))
+        classes = np.eye(3)[np.argmax(logits, axis=1)]
+        test_data = (rows[200:], classes[200:])
+        found = dt.estimate(
+            rows[:200], classes[:200], method, num_steps=10, key=jax.random.key(seed), test_data=test_data
+        )
+        assert found.held_out_error is not None
+        gaps.append((found.test_error[-1] - found.held_out_error[-1], found.train_error[-1] - found.held_out_error[-1]))
+    estimate, train = np.array(gaps).T
+    error = estimate.std() / np.sqrt(len(estimate))
+    assert abs(estimate.mean()) < 3.5 * error + 0.01 and error < 0.01
+    assert train.mean() < -5 * error
+
+
 def test_derivatives_miss_what_a_kink_adds(double):
     method, *_ = CASES["relu"]
     found, error = bias(method, runs=60, probes=None, is_smooth=True)
@@ -262,55 +286,3 @@ def test_other_ways_to_know_the_covariance_are_near(covariance):
     found = dt.estimate(rows, labels, network(), num_steps=8, key=KEY, covariance=given)
     sample = dt.estimate(rows, labels, network(), num_steps=8, key=KEY)
     np.testing.assert_allclose(found.test_error, sample.test_error, rtol=0.06)
-
-
-@pytest.mark.parametrize("shape", [(200, 100), (80, 160)])
-def test_shrinkage_brings_white_eigenvalues_together(shape):
-    rows, _ = standardised(np.random.default_rng(0).standard_normal(shape))
-    raw = np.linalg.svd(rows, compute_uv=False) ** 2 / shape[0]
-    raw = np.concatenate([raw, np.zeros(shape[1] - len(raw))])
-    found = shrunk_eigenvalues(rows)
-    assert found.mean() == pytest.approx(1.0) and (found > 0).all()
-    assert found.std() < 0.35 * raw.std()
-
-
-def test_cost_is_kept_below_a_few_trainings_and_the_memory():
-    small = plan_estimate(RunSize(200, 100, 3, 20, 12, True), max_memory=MEMORY)
-    assert small.num_probes is None and small.num_groups == 200
-    large = plan_estimate(RunSize(20_000, 4000, 4, 100, 4, True), max_memory=6 * MEMORY)
-    assert large.num_probes is not None and large.memory <= 6 * MEMORY
-    assert large.ratio < 3
-    slow = plan_estimate(RunSize(20_000, 400, 4, 100, 4, True), max_memory=6 * MEMORY)
-    assert slow.num_followed < 20_000
-    kinked = plan_estimate(RunSize(200, 100, 3, 20, 12, False), max_memory=MEMORY)
-    assert kinked.num_probes is not None
-    with pytest.raises(ValueError, match="lower `num_steps`"):
-        plan_estimate(RunSize(200, 100, 3, 20, 12, True), max_memory=10_000)
-
-
-def report_of(name):
-    random = np.random.default_rng(1)
-    rows = random.standard_normal((200, 40))
-    if name == "few rows":
-        return rows[:30]
-    if name == "few directions":
-        return random.standard_normal((200, 2)) @ random.standard_normal((2, 40)) + 0.1 * rows
-    if name == "heavy-tailed rows":
-        return rows * random.standard_t(3, (200, 1))
-    if name == "clustered rows":
-        return np.repeat(rows[:100], 2, axis=0) + 1e-3 * rows
-    drift = np.cumsum(rows, axis=0)
-    return drift - drift.mean(axis=0) if name == "dependent rows" else rows
-
-
-@pytest.mark.parametrize(
-    "name", ["few rows", "few directions", "heavy-tailed rows", "clustered rows", "dependent rows"]
-)
-def test_doubts_are_seen_in_the_rows(name):
-    assert name in [one.name for one in dt.assumption_report(report_of(name)).findings]
-
-
-def test_good_rows_raise_no_doubt():
-    rows, labels = data(200, 40, decay=0.5)
-    report = dt.assumption_report(rows, labels)
-    assert report.ok and "nothing" in str(report)

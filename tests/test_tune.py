@@ -1,6 +1,7 @@
 """Choosing by the estimate, and the forms that scikit-learn knows."""
 
 import importlib
+import re
 from pathlib import Path
 
 import jax
@@ -134,6 +135,16 @@ def test_an_even_link_shows_no_direction():
 
 
 METHOD = "[network]\nhidden = [2]\n[method]\nlearning_rate = 0.1\n[run]\nnum_steps = 8\n"
+
+
+@pytest.mark.full
+def test_the_documented_example_runs(tmp_path, monkeypatch):
+    code = re.findall(
+        r"```python\n(.*?)```", (Path(__file__).parent.parent / "docs/estimate.md").read_text(), flags=re.S
+    )
+    monkeypatch.chdir(tmp_path)
+    exec("\n".join(code), {})
+    assert (tmp_path / "live.png").exists()
 
 
 def write_csv(path: Path, *, missing=False):

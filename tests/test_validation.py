@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from validation import layers, preactivation_law, real_data, scaling_laws, scaling_width
+from validation import (
+    estimate_designs,
+    estimate_real,
+    estimate_series,
+    layers,
+    preactivation_law,
+    real_data,
+    scaling_laws,
+    scaling_width,
+)
 from validation.record import RESULTS, Outcome, joint_outcome
 
 
@@ -27,11 +36,12 @@ def test_layers_write_record_and_figure(tmp_path: Path) -> None:
     assert (tmp_path / "layers.png").exists()
 
 
+SMALL = (real_data, scaling_laws, scaling_width, estimate_series, estimate_real, estimate_designs)
+
+
 @pytest.mark.full
-@pytest.mark.parametrize(
-    "module", [real_data, scaling_laws, scaling_width], ids=["real_data", "scaling_laws", "scaling_width"]
-)
-def test_correlated_features_pass_at_small_size(module: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", SMALL, ids=lambda module: module.__name__.removeprefix("validation."))
+def test_claims_pass_at_small_size(module: Any, tmp_path: Path) -> None:
     assert module.main(module.QUICK, results=tmp_path) == 0
     assert (tmp_path / f"{module.__name__.removeprefix('validation.')}.png").stat().st_size > 10_000
 

@@ -59,7 +59,7 @@ class Settings:
     num_tested: int = 4000
 
 
-QUICK = Settings(designs=("power law",), ratios=(1.0,), num_features=80, num_runs=30, num_steps=24)
+QUICK = Settings(designs=("power law",), ratios=(1.0,), num_features=80, num_runs=80, num_steps=24)
 
 
 def root_of_covariance(design: str, d: int) -> np.ndarray:

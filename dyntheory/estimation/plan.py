@@ -94,10 +94,10 @@ class RunSize(NamedTuple):
         )
 
 
-def plan_estimate(size: RunSize, *, max_memory: int, max_ratio: float = CHEAP) -> EstimatePlan:
-    """Return the most exact choice that fits the memory and costs less than `max_ratio` trainings or a second.
+def plan_estimate(size: RunSize, *, max_memory: int, max_ratio: float | None = None) -> EstimatePlan:
+    """Return the most exact choice that fits the memory and costs at most `max_ratio` trainings.
 
-    Tried in turn: derivatives along every step and unit; random probes; fewer rows and groups of rows; one group.
+    The default is three, or about a second. Tried in turn: derivatives along every step and unit; random probes; fewer rows and groups of rows; one group.
 
     Raises:
         ValueError: even the cheapest does not fit the memory.
@@ -122,4 +122,5 @@ def plan_estimate(size: RunSize, *, max_memory: int, max_ratio: float = CHEAP) -
             f"{max_memory / 1e9:.3g} GB may be used: lower `num_steps` or the width of the first layer, or raise "
             "`max_memory`."
         )
-    return next((choice for choice in fitting if choice.ratio <= max_ratio or choice.work <= LITTLE_WORK), fitting[-1])
+    ratio = max(CHEAP, LITTLE_WORK / size.training) if max_ratio is None else max_ratio
+    return next((choice for choice in fitting if choice.ratio <= ratio), fitting[-1])
