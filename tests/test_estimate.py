@@ -264,6 +264,7 @@ BAD = {
     "pool": (dict(covariance=np.ones((4, 3))), "must have 5 columns"),
     "test": (dict(test_data=(ROWS[:, :4], LABELS)), "must have 5 columns"),
     "memory": (dict(max_memory=1000), "lower `num_steps`"),
+    "trainings": (dict(max_trainings=0.0), "max_trainings"),
     "weights": (dict(weights=np.ones((4, 3))), "`weights` must be finite with shape"),
     "steps": (dict(num_steps=-1), "num_steps"),
 }
