@@ -83,7 +83,7 @@ def _claim(folder: Path, identity: dict[str, Any], *, resume: bool) -> None:
 
 
 class CheckpointFolder:
-    """Where solutions are kept; see `dyntheory.limit_solver.Store`.
+    """Where solutions are kept; see `dyntheory.limit_jobs.Store`.
 
     Args:
         folder: a locked folder.

@@ -17,11 +17,12 @@ from dyntheory._typing import Key, Progress, PyTree
 from dyntheory._version import __version__
 from dyntheory.checkpoint import checkpoint_folder
 from dyntheory.cost import Cost, available_memory, prediction_cost
-from dyntheory.devices import node_sharding
+from dyntheory.devices import NETS, node_groups
 from dyntheory.fingerprint import fingerprint
 from dyntheory.first_layer import FirstLayer
 from dyntheory.law import TeacherStudent
-from dyntheory.limit_solver import Store, solve_on_nodes
+from dyntheory.limit_jobs import Store
+from dyntheory.limit_solver import solve_on_nodes
 from dyntheory.matrix.limit import num_columns
 from dyntheory.method import GeneralFirstOrderMethod, feature_map_is_linear
 from dyntheory.node_count import choose_num_nodes
@@ -77,7 +78,8 @@ def predict(
         drop_below: directions are dropped when the root mean square of what is new in them is below this (entries are
             O(1)); 1e-4 makes long runs several times cheaper, at an error that the bars do not contain: 4 % of the
             train error at T = 300 where it was measured. Zero drops what rounding drops.
-        mesh: devices to spread the nodes over, a `jax.sharding.Mesh` with an axis "nodes"; default one device.
+        mesh: devices, a `jax.sharding.Mesh`: along its axis "nodes" the nodes are cut, along "nets" the node set and
+            its sub-nets (and several heads) are solved beside each other; either or both; default one device.
         checkpoint: folder for the state of a long run, saved every two minutes; one process at a time.
         resume: go on from what the folder holds; the same computation to the last bit.
         progress: called with (fraction done, what is being done).
@@ -108,7 +110,9 @@ def predict(
     check_nonnegative("drop_below", drop_below)
     if resume and checkpoint is None:
         raise ValueError("`resume` needs `checkpoint`: the folder to go on from.")
-    report, sharding = progress or (lambda fraction, text: None), node_sharding(mesh)
+    if checkpoint is not None and mesh is not None and NETS in mesh.axis_names:
+        raise ValueError(f'`checkpoint` is for a mesh without the axis "{NETS}": leave one of them out.')
+    report, groups = progress or (lambda fraction, text: None), node_groups(mesh)
     with double_precision():
         problem = prepare(law, method, key, head=head, first_layer=first_layer, num_heads=num_heads)
         on_nodes = not feature_map_is_linear(problem.method, problem.heads[0], num_steps=num_steps)
@@ -130,7 +134,7 @@ def predict(
                     drop_below=drop_below,
                     has_feature_nodes=on_nodes,
                     store=store,
-                    sharding=sharding,
+                    groups=groups,
                 )
             larger = _next_size(size, float(relative_errors(result).max()), rtol, budget.largest())
             if larger is None:

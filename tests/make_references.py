@@ -3,15 +3,14 @@
 A reference is the mean over R independent scramblings of N nodes; the same on N/8 nodes shows what is left of the bias
 of a node set. Errors of node sets fall at least as N^0.6, so the bias of the mean is at most |difference|/(8^0.6 − 1) =
 |difference|/2.5; half the difference is taken. Its standard error is √((τ s/√R)² + (difference/2)²), s the spread over
-scramblings, τ = t_{.975,R−1}/1.96. R = 8 and N = 2^17; 4 and 2^16 for the problems tagged "long".
+scramblings, τ = t_{.975,R−1}/1.96. R = 8 and N = 2^17.
 
-    python -m tests.make_references             # all that are missing or whose problem has changed; half an hour
+    python -m tests.make_references             # all that are missing or whose problem has changed; an hour
     python -m tests.make_references cubic relu  # these, anew
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 import time
@@ -21,13 +20,14 @@ import jax
 import numpy as np
 from scipy.stats import t as student
 
-from dyntheory._precision import double_precision, to_numpy
+from dyntheory._precision import double_precision
 from dyntheory.files import replacing
 from dyntheory.gaussian.nodes import draw_nodes
-from dyntheory.matrix.limit import num_dimensions
+from dyntheory.limit_run import LimitProblem, nets_for
+from dyntheory.limit_run import solve as solve_limit
+from dyntheory.method import feature_map_is_linear
 from dyntheory.population import num_test_dimensions
 from dyntheory.problem import prepare
-from dyntheory.state_evolution import state_evolution
 from dyntheory.trajectory import reported_fields
 from tests.problems import BANK, NAMES, Problem
 from tests.truths import REFERENCES, fingerprint
@@ -35,41 +35,45 @@ from tests.truths import REFERENCES, fingerprint
 FIELDS = ("train_error", "test_error", "teacher_overlap", "weight_overlap", "head")
 FIRST_SEED = 7_000_000
 COARSER = 8
-
-
-@functools.cache
-def _solver(num_steps: int) -> Any:
-    return jax.jit(functools.partial(state_evolution, num_steps=num_steps))
+NUM_RUNS, NUM_NODES = 8, 2**17
 
 
 def solve(problem: Problem, num_nodes: int, seed: int) -> dict[str, np.ndarray]:
     """Return the fields of one run on `num_nodes` nodes of one scrambling."""
-    law, method, r = problem.law, problem.method, problem.law.num_teacher_units
+    law, method, num_steps = problem.law, problem.method, problem.num_steps
+    options: dict[str, Any] = {"head": problem.head or None, "first_layer": problem.first_layer, "num_heads": 1}
     with double_precision():
-        prepared = prepare(
-            law, method, jax.random.key(0), head=problem.head or None, first_layer=problem.first_layer, num_heads=1
+        prepared = prepare(law, method, jax.random.key(0), **options)
+        one = LimitProblem(prepared.law, prepared.method, prepared.heads[0], prepared.joint_second_moment)
+        has_feature_nodes = not feature_map_is_linear(prepared.method, prepared.heads[0], num_steps=num_steps)
+        nets = nets_for(
+            law,
+            method,
+            num_steps=num_steps,
+            num_nodes=num_nodes,
+            key=jax.random.key(seed),
+            has_feature_nodes=has_feature_nodes,
         )
-        dimensions = num_dimensions(problem.num_steps, method.num_units, r, law.num_outputs)
-        nodes = draw_nodes(num_nodes, dimensions, num_heavy=r, seed=2 * seed)
-        test_nodes = draw_nodes(num_nodes, num_test_dimensions(law, method), num_heavy=r, seed=2 * seed + 1)
-        arguments = (prepared.law, prepared.method, prepared.heads[0], prepared.joint_second_moment)
-        curves = to_numpy(_solver(problem.num_steps)(*arguments, nodes, test_nodes))
-    fields = reported_fields(curves, r)
+        size = num_test_dimensions(law, method)
+        test_nodes = draw_nodes(num_nodes, size, num_heavy=law.num_teacher_units, seed=2 * seed + 1)
+        curves = solve_limit(one, nets, test_nodes, num_steps=num_steps)
+    fields = reported_fields(curves, law.num_teacher_units)
     leaves = jax.tree.leaves(fields["head"])
-    fields["head"] = np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
-    return {name: fields[name][:: problem.thin] for name in FIELDS}
+    if leaves:
+        fields["head"] = np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
+    return {name: fields[name][:: problem.thin] for name in FIELDS if name != "head" or leaves}
 
 
 def make(problem: Problem) -> dict[str, Any]:
     """Return the stored form of one reference."""
-    num_runs, num_nodes = (4, 2**16) if "long" in problem.tags else (8, 2**17)
+    num_runs, num_nodes = NUM_RUNS, NUM_NODES
     fine, coarse = (
         [solve(problem, size, FIRST_SEED + offset + run) for run in range(num_runs)]
         for size, offset in ((num_nodes, 0), (num_nodes // COARSER, 1000))
     )
     factor = student.ppf(0.975, num_runs - 1) / 1.959963984540054
     fields = {}
-    for name in FIELDS:
+    for name in fine[0]:
         runs, coarse_runs = (np.stack([fields[name] for fields in solved]) for solved in (fine, coarse))
         spread = factor * runs.std(axis=0, ddof=1) / np.sqrt(num_runs)
         error = np.hypot(spread, (runs.mean(axis=0) - coarse_runs.mean(axis=0)) / 2)

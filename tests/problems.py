@@ -5,9 +5,8 @@ code with the package (`tests.truths`), or a *reference*, the mean of many-node 
 its own standard error (`tests/make_references.py`, `tests/references.json`).
 
 Tags: the link, "heavy" (a link that grows fast), "kink" (sign, |z|, ReLU), "two_teachers", "deep" (three layers and
-more), "linear", "optimizer" (more than plain descent), "long" (T ≥ 50), "quick" (the default run). A problem whose
-optimizer acts nonlinearly on the first layer (Adam, sign) belongs in `_nonlinear_feature_maps`, with the tag
-"nonlinear_map"; there is none while `predict` refuses such methods.
+more), "linear", "optimizer" (more than plain descent), "long" (T ≥ 50), "nonlinear_map" (the features' map is not
+linear: Adam, sign, thresholds), "quick" (the default run).
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from dyntheory._precision import as_double, double_precision
 from dyntheory._typing import PyTree
 from dyntheory.law import TeacherStudent
 from dyntheory.method import GeneralFirstOrderMethod
+from dyntheory.spectra import power_law
 from tests import truths
 from tests.truths import Truth
 
@@ -274,9 +274,42 @@ def _hard() -> list[Problem]:
     ]
 
 
-def _nonlinear_feature_maps() -> list[Problem]:
-    """Adam, sign descent, thresholds: none yet, `predict` refuses them."""
-    return []
+def _message_passing() -> list[Problem]:
+    """AMP on binary signals, whose curves a scalar recursion gives."""
+    law = TeacherStudent(1.2, "linear", 0.5, teacher_prior=dt.priors.rademacher())
+    bayes, lasso = dt.bayes_amp(dt.priors.rademacher()), dt.lasso_amp(1.3)
+    return [
+        _problem("amp_bayes", "nonlinear_map quick", law, bayes, 10, truths.bayes_amp),
+        _problem("amp_lasso", "nonlinear_map kink", law, lasso, 10, functools.partial(truths.lasso_amp, kappa=1.3)),
+    ]
+
+
+def _nonlinear_optimizers() -> list[Problem]:
+    """Adam, sign descent, clipping, soft thresholds, Adam on mini-batches and on features of a power law."""
+    law, smooth = TeacherStudent(2.0, "sin_mixture", 0.3), "smooth nonlinear_map optimizer"
+    sparse = TeacherStudent(0.8, "linear", 0.3, teacher_prior=dt.priors.bernoulli_gauss(0.3))
+    power = dataclasses.replace(law, features=power_law(0.5, num_modes=20, target_exponent=0.8))
+    clipped = optax.chain(optax.clip(0.5), optax.sgd(0.5))
+
+    def trained(optimizer: Any, hidden: tuple[int, ...] = (3,), **numbers: Any) -> GeneralFirstOrderMethod:
+        return dt.gradient_descent(dt.MLP(hidden, "tanh"), optimizer, **numbers)
+
+    adam = functools.partial(trained, optax.adam)
+    batches = dt.mini_batches(adam(learning_rate=0.05), 0.5)
+    return [
+        _problem("adam", f"{smooth} quick", law, adam(learning_rate=0.1), 12),
+        _problem("adam_deep", f"{smooth} deep", law, adam((2, 2), learning_rate=0.05), 20),
+        _problem(
+            "adam_heavy", "heavy nonlinear_map", dataclasses.replace(law, link="cubic"), adam(learning_rate=0.1), 12
+        ),
+        _problem("adam_batches", smooth, law, batches, 8),
+        _problem("adam_power_law", smooth, power, adam(learning_rate=0.05), 12),
+        _problem("sign_descent", "kink nonlinear_map optimizer", law, trained(optax.sign_sgd, learning_rate=0.05), 12),
+        _problem(
+            "clipped", "kink nonlinear_map optimizer", law, dt.gradient_descent(dt.MLP((3,), "tanh"), clipped), 12
+        ),
+        _problem("proximal", "kink nonlinear_map", sparse, dt.proximal_gradient(0.2, 0.1, ridge=0.1), 15),
+    ]
 
 
 BANK = (
@@ -286,7 +319,8 @@ BANK = (
     *_teachers_and_networks(),
     *_optimizers(),
     *_hard(),
-    *_nonlinear_feature_maps(),
+    *_message_passing(),
+    *_nonlinear_optimizers(),
 )
 NAMES = {problem.name: problem for problem in BANK}
 

@@ -19,7 +19,7 @@ from dyntheory.status import Status
 from tests.problems import BANK, NAMES, Problem, tagged
 from tests.truths import REFERENCES, Truth, exact, fingerprint, stored_references
 from validation import honesty
-from validation.honesty import BEYOND, COVERAGE, MAX_DOUBT, OTHERS, Measured
+from validation.honesty import BEYOND, COVERAGE, OTHERS, Measured
 from validation.record import RESULTS, Outcome
 
 SEEDS = (11, 12, 13, 14)
@@ -44,10 +44,12 @@ def test_quick_part_of_the_bank_is_honest() -> None:
     assert honesty.outcome_of(_quick()) is Outcome.PASSED, _worst(_quick())
 
 
-def test_overlaps_and_heads_of_the_quick_part_are_honest() -> None:
-    total = honesty.pooled(_quick(), OTHERS)
-    assert total["num_points"] > 500
-    assert total["coverage"] >= COVERAGE and total["num_beyond_5_with_status_ok"] == 0, _worst(_quick())
+def test_overlaps_and_heads_are_judged_too() -> None:
+    assert honesty.pooled(_quick(), OTHERS)["num_points"] > 1000
+    one = honesty.measure(NAMES["committee_tanh"], SEEDS[:1], **SMALL)
+    fields = {**one.fields, "head": dataclasses.replace(one.fields["head"], ratio=one.fields["head"].ratio + 6)}
+    assert honesty.outcome_of([one]) is Outcome.PASSED
+    assert honesty.outcome_of([dataclasses.replace(one, fields=fields)]) is Outcome.FAILED
 
 
 def test_losses_are_half_the_errors_bars_included() -> None:
@@ -106,6 +108,14 @@ def test_without_rounding_linear_networks_would_be_dishonest(monkeypatch: pytest
     assert total["coverage"] < COVERAGE and total["num_beyond_5_with_status_ok"] > 0
 
 
+def test_without_pooling_some_components_would_miss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a thousand overlaps some have eight sub-nets that agree by chance."""
+    assert honesty.pooled([one for one in _quick() if one.problem.name == "adam"], OTHERS)["largest_ratio"] < BEYOND
+    monkeypatch.setattr(error_bars, "pool", lambda errors: errors)
+    total = honesty.pooled([honesty.measure(NAMES["adam"], SEEDS, **SMALL)], OTHERS)
+    assert total["num_beyond_5_with_status_ok"] > 0
+
+
 def _assert_converged(problem: Problem, seed: int, rtol: float) -> None:
     """One standard error is at most `rtol`, so two cover 95 %; none is beyond five."""
     judged = honesty.measure(problem, [seed], rtol=rtol)
@@ -155,6 +165,7 @@ def test_bank_has_what_it_promises() -> None:
     assert len(NAMES) == len(BANK)
     tags = set().union(*(problem.tags for problem in BANK))
     assert {"linear", "one_step", "heavy", "kink", "exp", "two_teachers", "deep", "optimizer", "long", "hard"} <= tags
+    assert "nonlinear_map" in tags
     ratios = [float(problem.law.samples_per_feature) for problem in BANK]
     assert min(ratios) == 0.5 and max(ratios) == 4.0 and max(problem.num_steps for problem in BANK) == 100
     assert {problem.method.num_units for problem in BANK} >= {1, 2, 3, 4, 8}
@@ -177,7 +188,9 @@ def test_script_leaves_record_and_table(tmp_path: Path) -> None:
     settings = honesty.Settings(num_seeds=2, num_nodes=2**13)
     assert honesty.main(settings, quick=True, results=tmp_path) == 0
     lines = (tmp_path / "honesty.md").read_text().splitlines()
-    assert [line.split("|")[1].strip() for line in lines[2:-2]] == [problem.name for problem in tagged("quick")]
+    assert [line.split("|")[1].strip() for line in lines[2 : 2 + len(tagged("quick"))]] == [
+        problem.name for problem in tagged("quick")
+    ]
 
 
 @pytest.mark.full
@@ -185,9 +198,6 @@ def test_whole_bank_is_honest() -> None:
     """Other seeds than those of the record."""
     measured = [honesty.measure(p, (301,) if "long" in p.tags else (301, 302)) for p in BANK]
     assert honesty.outcome_of(measured) is Outcome.PASSED, _worst(measured)
-    total = honesty.pooled(measured, OTHERS)
-    assert total["coverage"] >= COVERAGE and total["num_beyond_5_with_status_ok"] == 0, _worst(measured)
-    assert total["largest_doubt"] <= MAX_DOUBT
 
 
 @pytest.mark.full

@@ -68,6 +68,8 @@ ROOMS = (
     ("devices",),
     ("limit_nets",),
     ("limit_run", "run_batch"),
+    ("limit_jobs",),
+    ("limit_groups",),
     ("limit_solver", "ensemble", "cost", "fingerprint"),
     ("checkpoint",),
     ("ensemble_loop",),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from tests.oracles import deep_linear, erf_committee, linear_curves, one_step
+from tests.oracles import deep_linear, erf_committee, linear_curves, one_step, scalar_amp
 
 if TYPE_CHECKING:
     import dyntheory as dt
@@ -80,6 +80,26 @@ def deep_linear_network(problem: Problem, *, momentum: float) -> Truth:
     if problem.head:
         fields["head"] = np.stack([np.concatenate([matrix.ravel() for matrix in head]) for head in solved.heads])
     return exact(fields)
+
+
+def bayes_amp(problem: Problem) -> Truth:
+    """Iterate the state evolution of AMP with the posterior mean of ±1."""
+    return _message_passing(problem, scalar_amp.posterior_mean)
+
+
+def lasso_amp(problem: Problem, *, kappa: float) -> Truth:
+    """Iterate the state evolution of AMP with the soft threshold at κ τ, on signals ±1."""
+    return _message_passing(problem, scalar_amp.soft_threshold(kappa))
+
+
+def _message_passing(problem: Problem, denoiser: scalar_amp.Denoiser) -> Truth:
+    curves = scalar_amp.solve(
+        denoiser,
+        alpha=float(problem.law.samples_per_feature),
+        noise_std=float(problem.law.noise_std),
+        num_steps=problem.num_steps,
+    )
+    return exact({"train_error": curves.train_error, "test_error": curves.test_error})
 
 
 def one_step_of_a_unit(problem: Problem, *, link: Callable[[np.ndarray], np.ndarray], overlap: float) -> Truth:
@@ -163,4 +183,8 @@ def fingerprint(problem: Problem) -> dict[str, Any]:
         "head_seed": problem.head_seed,
         "num_steps": problem.num_steps,
     }
+    if law.teacher_priors is not None:
+        numbers["priors"] = jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), jax.tree.leaves(law.teacher_priors))
+    if law.features is not None:
+        numbers["features"] = jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), jax.tree.leaves(law.features))
     return json.loads(json.dumps(numbers))

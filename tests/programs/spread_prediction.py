@@ -1,5 +1,6 @@
-"""Predict with the nodes spread over all devices and write the curves: `python spread_prediction.py OUT [PORT RANK]`.
+"""Predict on all devices and write the curves: `python spread_prediction.py OUT NETS [PORT RANK]`.
 
+NETS groups of devices solve the node set and its sub-nets beside each other, each with its nodes spread over the group.
 With PORT and RANK it is one of two processes of `jax.distributed` on this machine; rank 0 writes.
 """
 
@@ -9,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 import optax
+from jax.sharding import Mesh
 
 import dyntheory as dt
 from dyntheory import limit_run
@@ -28,10 +30,11 @@ def watched_piece(*arguments: Any) -> limit_run.State:
     return state
 
 
-def main(out: str, port: str = "", rank: str = "") -> None:
+def main(out: str, nets: str, port: str = "", rank: str = "") -> None:
     if port:
         jax.distributed.initialize(f"127.0.0.1:{port}", num_processes=2, process_id=int(rank))
-    mesh = jax.make_mesh((jax.device_count(),), ("nodes",)) if jax.device_count() > 1 else None
+    shape = int(nets), jax.device_count() // int(nets)
+    mesh = Mesh(np.reshape(jax.devices(), shape), ("nets", "nodes")) if jax.device_count() > 1 else None
     law = dt.TeacherStudent(samples_per_feature=2.0, link="sin_mixture", noise_std=0.3)
     method = dt.gradient_descent(dt.MLP(hidden=(2,)), optax.sgd, learning_rate=0.5)
     limit_run._next_piece = watched_piece
