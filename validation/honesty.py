@@ -41,8 +41,8 @@ from validation.record import RESULTS, Outcome, Record
 CLAIM = "Reported standard errors of errors, overlaps and heads cover the true errors over the problem bank."
 PASS_RULE = (
     "Over all problems, seeds, steps and both curves, and likewise over all overlaps and heads, at least 95 % of the "
-    "true errors are within 2 reported standard errors and none is beyond 5 with status ok; the truth's own error is at "
-    "most a third of the reported one."
+    "true errors are within 2 reported standard errors and none is beyond 5 with status ok; the truth's own error is "
+    "at most a third of the reported one."
 )
 CURVES = ("train_error", "test_error")
 OTHERS = ("teacher_overlap", "weight_overlap", "head")
