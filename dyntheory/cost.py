@@ -75,7 +75,7 @@ def prediction_cost(
         >>> dt.prediction_cost(dt.TeacherStudent(2.0), method, num_steps=100, num_nodes=2**15).num_columns
         807
     """
-    cut, k = plan(num_steps), method.num_units
+    cut, k = plan(num_steps, drops=drops), method.num_units
     columns = num_columns(cut.num_steps, k, law.num_teacher_units, law.num_outputs)
     if drops:
         columns = min(columns, num_nodes // NUM_BLOCKS // 2)

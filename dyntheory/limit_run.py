@@ -1,8 +1,8 @@
 """One solution of the limit, in pieces of a few steps that the host drives.
 
 Between two pieces the host makes the next noise coordinates, makes room in the basis, reports progress and may save.
-All pieces have the same length, so they share one program for each size of the basis; the basis grows a fixed number of
-times, so compiling does not take longer for longer runs.
+All pieces have the same length, so they share one program for each size of the basis. The basis grows a fixed number of
+times or, where directions are dropped, by multiples of a fixed size: compiling does not take longer for longer runs.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ class State(NamedTuple):
         return self.pieces_done / max(self.num_pieces, 1)
 
 
-def plan(num_steps: int) -> Plan:
-    """Return how a run of that many steps is cut."""
+def plan(num_steps: int, *, drops: bool = False) -> Plan:
+    """Return how a run of that many steps is cut; one that drops directions makes room for a single piece at a time."""
     count = math.ceil(num_steps / PIECE)
     length = math.ceil(num_steps / count) if count else 0
-    return Plan(count, length, math.ceil(count / MAX_GROWTHS) if count else 0)
+    return Plan(count, length, min(1, count) if drops else math.ceil(count / MAX_GROWTHS))
 
 
 def nets_for(
@@ -121,7 +121,8 @@ def solve(
         after_piece: called between pieces with the run so far; may raise to stop.
         take_up: given the first state, returns the one from which to go on.
     """
-    cut, keep = plan(num_steps), Keep(preactivations=keep_preactivations)
+    cut = plan(num_steps, drops=float(problem.drop_below) > 0)
+    keep = Keep(preactivations=keep_preactivations)
     state = take_up(_first_state(problem, nets, cut, keep, sharding))
     while state.pieces_done < cut.num_pieces:
         state = _next_piece(problem, nets, cut, keep, state, sharding)
