@@ -8,8 +8,10 @@ is on the devices at a time, and with `path` no more than one is in memory.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,12 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dyntheory._checks import check_positive
-from dyntheory._typing import Array, ArrayLike
+from dyntheory._typing import Array, ArrayLike, Progress
+from dyntheory._version import __version__
+from dyntheory.fingerprint import fingerprint
 from dyntheory.kernels.kernels import Kernels
 from dyntheory.kernels.layer import Layer, labelled_kernel, warn_left_out
+from dyntheory.kernels.stream import Stream, kernel_stream
 
 LIVE_ARRAYS = 8
 
@@ -83,10 +88,15 @@ def tiled_kernel(
     memory: float = 2**30,
     mesh: Mesh | None = None,
     path: str | Path | None = None,
+    resume: bool = False,
     from_differences: bool = False,
-    progress: bool = True,
+    progress: bool | Progress = True,
 ) -> Any:
     """Return both kernels of a network between many rows, computed in tiles.
+
+    With `path` every tile is saved before the next is begun. A run that is killed loses no more than the tile at hand;
+    the same call with `resume=True` goes on from there, to the same bits. Nothing larger than a tile is then held in
+    memory. The arrays are not compressed.
 
     Args:
         network: an architecture whose kernel is a matrix (it ends without positions).
@@ -94,18 +104,23 @@ def tiled_kernel(
         x2: (n2, d) or (n2, *S, d); default `x1` itself, of which one triangle is computed.
         memory: bytes that the arrays of one tile may take; default 1 GiB.
         mesh: devices with one named axis, over which the rows of a tile are spread; default one device.
-        path: a new directory for a Zarr group with the arrays "nngp" and "ntk", in chunks of a tile. Nothing larger
-            than a tile is then held in memory. Needs `pip install dyntheory[kernels]`.
+        path: a folder, new or empty, for "kernels.zarr", a Zarr group with the arrays "nngp" and "ntk", and what is
+            needed to go on. Needs `pip install dyntheory[kernels]`.
+        resume: go on from what `path` holds. It must come from the same rows, network, precision, tile size, devices
+            and versions.
         from_differences: see `Layer.kernel`.
-        progress: show a bar on a terminal.
+        progress: show a bar on a terminal, or a function called with (fraction done, what is being done) after each
+            tile.
 
     Returns:
         `Kernels` of NumPy arrays (n1, n2); with `path` the Zarr group.
 
     Raises:
-        ValueError: bad shapes, or a network that keeps positions.
-        FileExistsError: there is something at `path` already.
+        ValueError: bad shapes, a network that keeps positions, or `resume` without `path`.
+        CheckpointError: `path` holds something already and `resume` is False, holds another computation, or another
+            process writes into it.
         ImportError: Zarr is not installed.
+        OSError: the disk is too small.
 
     Example:
         >>> import numpy as np
@@ -114,20 +129,61 @@ def tiled_kernel(
         >>> tiled_kernel(network, np.eye(5), memory=300.0).ntk.shape
         (5, 5)
     """
+    first, second = _sets(network, x1, x2)
+    symmetric = second is first
+    devices = 1 if mesh is None else mesh.devices.size
+    sizes = {"symmetric": symmetric, "memory": memory, "itemsize": first.dtype.itemsize, "multiple": devices}
+    tiles = plan_tiles(first.shape[0], second.shape[0], **sizes)
+    compute = _compiled(network, mesh, symmetric, from_differences)
+    if path is None:
+        if resume:
+            raise ValueError("`resume` needs `path`, the folder to go on from.")
+        arrays = Arrays(tiles, first.dtype)
+        _fill(arrays, tiles, compute, (first, second), progress=progress)
+        return Kernels(**arrays.kernels)
+    identity = {
+        "network": fingerprint(network),
+        "x1": fingerprint(first),
+        "x2": "x1" if symmetric else fingerprint(second),
+        "dtype": str(first.dtype),
+        "rows_per_tile": tiles.size,
+        "from_differences": from_differences,
+        "num_devices": devices,
+        "device": jax.devices()[0].device_kind,
+        "dyntheory": __version__,
+        "jax": jax.__version__,
+    }
+    where = {"shape": (tiles.num1, tiles.num2), "chunk": tiles.size, "dtype": first.dtype}
+    with kernel_stream(path, identity, **where, resume=resume) as stream:
+        _fill(stream, tiles, compute, (first, second), progress=progress)
+    return stream.group
+
+
+def _sets(network: Layer, x1: ArrayLike, x2: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
+    """Check the rows and return them on the host, the second set as the same object when it is the first."""
     first = _on_host("x1", x1)
-    second = first if x2 is None else _on_host("x2", x2)
+    second = first if x2 is None or x2 is x1 else _on_host("x2", x2)
     if first.shape[1:] != second.shape[1:]:
         raise ValueError(f"`x1` and `x2` must hold inputs of one shape, got {first.shape[1:]}, {second.shape[1:]}.")
     if len(network.output_shape(first.shape[1:])) != 1:
         raise ValueError("The network keeps positions: end it with `flatten` or a global pool to get a matrix.")
-    symmetric = x2 is None or x2 is x1
-    devices = 1 if mesh is None else mesh.devices.size
-    sizes = {"symmetric": symmetric, "memory": memory, "itemsize": first.dtype.itemsize, "multiple": devices}
-    tiles = plan_tiles(first.shape[0], second.shape[0], **sizes)
-    target = _in_memory(tiles, first.dtype) if path is None else _on_disk(Path(path), tiles, first.dtype)
-    compute = _compiled(network, mesh, symmetric, from_differences)
-    _fill(target, tiles, compute, (first, second), progress=progress)
-    return Kernels(**target) if path is None else target
+    return first, second
+
+
+class Arrays:
+    """Both kernels in memory; the same face as `Stream`."""
+
+    def __init__(self, tiles: Tiles, dtype: np.dtype[Any]) -> None:
+        self.kernels: dict[str, Any] = {name: np.empty((tiles.num1, tiles.num2), dtype) for name in Kernels._fields}
+        self.done, self.left_out = 0, 0.0
+
+    def write(self, name: str, rows: slice, columns: slice, values: np.ndarray) -> None:
+        """Write a part of one kernel."""
+        self.kernels[name][rows, columns] = values
+
+    def count(self, left_out: float) -> None:
+        """Count one more tile."""
+        self.done, self.left_out = self.done + 1, left_out
 
 
 def _on_host(name: str, value: ArrayLike) -> np.ndarray:
@@ -172,24 +228,6 @@ def _agreed(found: tuple[Kernels, Array], axes: tuple[str, ...]) -> tuple[Kernel
     return found[0], jax.lax.pmax(found[1], axes)
 
 
-def _in_memory(tiles: Tiles, dtype: np.dtype[Any]) -> dict[str, Any]:
-    return {name: np.empty((tiles.num1, tiles.num2), dtype) for name in Kernels._fields}
-
-
-def _on_disk(path: Path, tiles: Tiles, dtype: np.dtype[Any]) -> Any:
-    try:
-        import zarr
-    except ImportError as error:
-        raise ImportError("Writing kernels to disk needs Zarr: `pip install dyntheory[kernels]`.") from error
-    if path.exists():
-        raise FileExistsError(f"There is something at {path.name!r} already: choose a new `path`, or remove it.")
-    group = zarr.open_group(str(path), mode="w")
-    chunk = (min(tiles.size, tiles.num1), min(tiles.size, tiles.num2))
-    for name in Kernels._fields:
-        group.create_array(name, shape=(tiles.num1, tiles.num2), chunks=chunk, dtype=dtype)
-    return group
-
-
 def _rows(x: np.ndarray, rows: slice, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return one tile's rows, the last repeated to fill it, with their labels (−1 for what fills)."""
     index = np.arange(rows.start, rows.start + size)
@@ -198,29 +236,33 @@ def _rows(x: np.ndarray, rows: slice, size: int) -> tuple[np.ndarray, np.ndarray
 
 
 def _fill(
-    target: Any, tiles: Tiles, compute: Callable[..., Any], sets: tuple[np.ndarray, np.ndarray], *, progress: bool
+    target: Arrays | Stream,
+    tiles: Tiles,
+    compute: Callable[..., Any],
+    sets: tuple[np.ndarray, np.ndarray],
+    *,
+    progress: bool | Progress,
 ) -> None:
-    """Compute every tile and write it where it belongs, and its transpose."""
-    worst = 0.0
-    with _bar(progress) as report:
-        for number, (first, second) in enumerate(tiles):
+    """Compute the tiles that are not there yet; write each where it belongs, and its transpose."""
+    with _reporter(progress) as report:
+        for first, second in itertools.islice(tiles, target.done, None):
             (x1, rows1), (x2, rows2) = (
                 _rows(x, rows, tiles.size) for x, rows in zip(sets, (first, second), strict=True)
             )
             found, left_out = compute(x1, x2, rows1, rows2)
-            worst = max(worst, float(left_out))
             for name, tile in zip(Kernels._fields, found, strict=True):
                 values = np.asarray(tile)[: first.stop - first.start, : second.stop - second.start]
-                target[name][first, second] = values
+                target.write(name, first, second, values)
                 if tiles.symmetric and first != second:
-                    target[name][second, first] = values.T
-            report((number + 1) / len(tiles), f"tile {number + 1} of {len(tiles)}")
-    warn_left_out(jnp.asarray(worst, sets[0].dtype))
+                    target.write(name, second, first, values.T)
+            target.count(max(target.left_out, float(left_out)))
+            report(target.done / len(tiles), f"tile {target.done} of {len(tiles)}")
+    warn_left_out(jnp.asarray(target.left_out, sets[0].dtype))
 
 
-def _bar(progress: bool) -> Any:
-    from contextlib import nullcontext
-
+def _reporter(progress: bool | Progress) -> AbstractContextManager[Progress]:
     from dyntheory.progress import progress_bar
 
-    return progress_bar("kernels") if progress else nullcontext(lambda fraction, text: None)
+    if progress is True:
+        return progress_bar("kernels")
+    return nullcontext(progress or (lambda fraction, text: None))

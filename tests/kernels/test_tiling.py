@@ -1,4 +1,4 @@
-"""Tiles, devices and disk change nothing but the memory."""
+"""Tiles and devices change nothing but the memory."""
 
 import os
 import subprocess
@@ -43,15 +43,6 @@ def test_the_diagonal_of_tiles_is_exact() -> None:
     np.testing.assert_allclose(np.diag(found.ntk), exact, rtol=1e-6)
     unlabelled = np.diag(np.asarray(NETWORK.kernel(shifted, shifted.copy()).ntk))
     assert np.max(np.abs(unlabelled / exact - 1)) > 1e-5  # negative control: two sets, angles from inner products
-
-
-def test_streams_to_zarr(tmp_path: Path) -> None:
-    pytest.importorskip("zarr", reason="writing to disk needs the extra `kernels`")
-    group = k.tiled_kernel(NETWORK, X, memory=8 * 4 * 5**2, path=tmp_path / "kernels.zarr")
-    np.testing.assert_allclose(group["ntk"][:], NETWORK.kernel(X).ntk, rtol=1e-5)
-    assert group["nngp"].chunks == (5, 5)
-    with pytest.raises(FileExistsError, match="already"):
-        k.tiled_kernel(NETWORK, X, path=tmp_path / "kernels.zarr")
 
 
 def test_rows_are_spread_over_devices() -> None:
