@@ -12,6 +12,7 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from dyntheory.files import replacing, sync_directory, sync_file
 from dyntheory.kernels.kernels import Kernels
 
 GROUP, COUNT = "kernels.zarr", "tiles.json"
+SYNCED_AT_ONCE = 8
 
 
 class Stream:
@@ -52,8 +54,8 @@ class Stream:
     def count(self, left_out: float) -> None:
         """Count one more tile, after it has reached the disk."""
         written = [path for path in self._unsynced if path.exists()]  # Zarr leaves out chunks of zeros
-        for path in written:
-            sync_file(path)
+        with ThreadPoolExecutor(SYNCED_AT_ONCE) as pool:
+            list(pool.map(sync_file, written))
         for directory in {path.parent for path in written}:
             sync_directory(directory)
         self._unsynced = []

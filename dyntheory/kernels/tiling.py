@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,9 @@ from dyntheory.kernels.layer import Layer, labelled_kernel, warn_left_out
 from dyntheory.kernels.stream import Stream, kernel_stream
 
 LIVE_ARRAYS = 8
+ROWS_OF_A_CHUNK = 1024  # 4 MiB in single precision
+
+Rows: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +43,14 @@ class Tiles:
         num2: rows of the second.
         size: of a tile.
         symmetric: only tiles on and above the diagonal.
+        chunk: of what is on disk, a divisor of `size`.
     """
 
     num1: int
     num2: int
     size: int
     symmetric: bool
+    chunk: int
 
     def __iter__(self) -> Iterator[tuple[slice, slice]]:
         """Yield the rows and columns of every tile to compute."""
@@ -59,7 +64,7 @@ class Tiles:
 
 
 def plan_tiles(num1: int, num2: int, *, symmetric: bool, memory: float, itemsize: int, multiple: int = 1) -> Tiles:
-    """Choose the largest tiles within a memory budget.
+    """Choose tiles, all of one size and as few as a memory budget permits, and the chunks they consist of.
 
     Args:
         num1: rows of the first set.
@@ -73,11 +78,16 @@ def plan_tiles(num1: int, num2: int, *, symmetric: bool, memory: float, itemsize
         ValueError: not even one row by one row fits.
     """
     check_positive("memory", memory)
-    side = math.isqrt(int(memory // (LIVE_ARRAYS * itemsize)))
-    largest = side // multiple * multiple
+    largest = math.isqrt(int(memory // (LIVE_ARRAYS * itemsize))) // multiple  # from here in units of `multiple` rows
     if largest < 1:
         raise ValueError(f"`memory` must hold {LIVE_ARRAYS} numbers for each of {multiple} rows, got {memory} bytes.")
-    return Tiles(num1, num2, min(largest, math.ceil(max(num1, num2) / multiple) * multiple), symmetric)
+    most = max(ROWS_OF_A_CHUNK // multiple, 1)
+    largest -= largest % math.ceil(largest / most)
+    total = math.ceil(max(num1, num2) / multiple)
+    even = math.ceil(total / math.ceil(total / largest))
+    pieces = math.ceil(even / most)
+    chunk = math.ceil(even / pieces)
+    return Tiles(num1, num2, chunk * pieces * multiple, symmetric, chunk * multiple)
 
 
 def tiled_kernel(
@@ -153,7 +163,7 @@ def tiled_kernel(
         "dyntheory": __version__,
         "jax": jax.__version__,
     }
-    where = {"shape": (tiles.num1, tiles.num2), "chunk": tiles.size, "dtype": first.dtype}
+    where = {"shape": (tiles.num1, tiles.num2), "chunk": tiles.chunk, "dtype": first.dtype}
     with kernel_stream(path, identity, **where, resume=resume) as stream:
         _fill(stream, tiles, compute, (first, second), progress=progress)
     return stream.group
@@ -196,16 +206,23 @@ def _on_host(name: str, value: ArrayLike) -> np.ndarray:
 
 
 def _compiled(network: Layer, mesh: Mesh | None, symmetric: bool, from_differences: bool) -> Callable[..., Any]:
-    """Return the kernel of one tile; rows carry labels, so that tiles on the diagonal know which are the same."""
+    """Return the kernel of one tile; rows carry labels, so that tiles on the diagonal know which are the same.
 
-    def tile(x1: Array, x2: Array, rows1: Array, rows2: Array) -> tuple[Kernels, Array]:
+    On one device those on the diagonal compute one triangle, too.
+    """
+
+    def tile(x1: Array, rows1: Array, x2: Array, rows2: Array) -> tuple[Kernels, Array]:
         rows = (rows1, rows2) if symmetric else None
         return labelled_kernel(network, x1, x2, rows, from_differences=from_differences)
 
+    def diagonal(x: Array, rows: Array) -> tuple[Kernels, Array]:
+        return labelled_kernel(network, x, x, (rows, rows), symmetric=True, from_differences=from_differences)
+
     if mesh is None:
-        return jax.jit(tile)
+        across, within = jax.jit(tile), jax.jit(diagonal)
+        return lambda first, second: within(*first) if second is first else across(*first, *second)
     spread = PartitionSpec(mesh.axis_names)
-    specs = (spread, PartitionSpec(), spread, PartitionSpec())
+    specs = (spread, spread, PartitionSpec(), PartitionSpec())
     local = jax.jit(
         jax.shard_map(
             lambda *arguments: _agreed(tile(*arguments), mesh.axis_names),
@@ -216,8 +233,9 @@ def _compiled(network: Layer, mesh: Mesh | None, symmetric: bool, from_differenc
         )
     )
 
-    def spread_out(*arguments: np.ndarray) -> tuple[Kernels, Array]:
-        placed = [jax.device_put(a, NamedSharding(mesh, spec)) for a, spec in zip(arguments, specs, strict=True)]
+    def spread_out(first: Rows, second: Rows) -> tuple[Kernels, Array]:
+        arguments = zip((*first, *second), specs, strict=True)
+        placed = [jax.device_put(array, NamedSharding(mesh, spec)) for array, spec in arguments]
         return local(*placed)
 
     return spread_out
@@ -228,7 +246,7 @@ def _agreed(found: tuple[Kernels, Array], axes: tuple[str, ...]) -> tuple[Kernel
     return found[0], jax.lax.pmax(found[1], axes)
 
 
-def _rows(x: np.ndarray, rows: slice, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _rows(x: np.ndarray, rows: slice, size: int) -> Rows:
     """Return one tile's rows, the last repeated to fill it, with their labels (−1 for what fills)."""
     index = np.arange(rows.start, rows.start + size)
     inside = index < rows.stop
@@ -246,14 +264,13 @@ def _fill(
     """Compute the tiles that are not there yet; write each where it belongs, and its transpose."""
     with _reporter(progress) as report:
         for first, second in itertools.islice(tiles, target.done, None):
-            (x1, rows1), (x2, rows2) = (
-                _rows(x, rows, tiles.size) for x, rows in zip(sets, (first, second), strict=True)
-            )
-            found, left_out = compute(x1, x2, rows1, rows2)
+            on_diagonal = tiles.symmetric and first == second
+            left = _rows(sets[0], first, tiles.size)
+            found, left_out = compute(left, left if on_diagonal else _rows(sets[1], second, tiles.size))
             for name, tile in zip(Kernels._fields, found, strict=True):
                 values = np.asarray(tile)[: first.stop - first.start, : second.stop - second.start]
                 target.write(name, first, second, values)
-                if tiles.symmetric and first != second:
+                if tiles.symmetric and not on_diagonal:
                     target.write(name, second, first, values.T)
             target.count(max(target.left_out, float(left_out)))
             report(target.done / len(tiles), f"tile {target.done} of {len(tiles)}")

@@ -52,11 +52,12 @@ def _assert_same_bits(group: Any, other: Any) -> None:
         np.testing.assert_array_equal(group[name][:], other[name][:])
 
 
-def test_a_stream_holds_the_kernels_in_chunks_of_a_tile(tmp_path: Path) -> None:
-    group = _stream(tmp_path / "run")
+def test_a_stream_holds_the_kernels_in_whole_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiling, "ROWS_OF_A_CHUNK", 4)
+    group = _stream(tmp_path / "run", memory=8 * 4 * 8**2)
     for name, exact in NETWORK.kernel(X)._asdict().items():
         np.testing.assert_allclose(group[name][:], exact, rtol=1e-5)
-    assert group["nngp"].chunks == (5, 5) and group["ntk"].dtype == np.float32
+    assert group["nngp"].chunks == (4, 4) and group["ntk"].dtype == np.float32
     _assert_same_bits(group, zarr.open_group(str(tmp_path / "run" / "kernels.zarr"), mode="r"))
 
 
