@@ -1,13 +1,12 @@
 """Checkpoints of a long computation: one folder, one file per solution, each written whole or not at all.
 
-The folder belongs to one computation, whose fingerprint it keeps, and to one process at a time, by a lock. A run that
-is killed loses what it did since its last file; taken up again it makes the same numbers, bit by bit.
+The folder belongs to one computation and one process at a time (`claimed_folder`). A run that is killed loses what it
+did since its last file; taken up again it makes the same numbers, bit by bit.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 import warnings
 from collections.abc import Iterator
@@ -18,68 +17,20 @@ import jax
 import numpy as np
 
 from dyntheory._typing import PyTree
+from dyntheory.claimed_folder import claimed_folder
 from dyntheory.files import replacing
 from dyntheory.limit_run import State
 from dyntheory.state_evolution import LimitCurves
 from dyntheory.status import DyntheoryWarning
 
 INTERVAL = 120.0
-IDENTITY, LOCK = "computation.json", "lock"
-
-
-class CheckpointError(ValueError):
-    """A checkpoint belongs to another computation, is in use, or would be overwritten."""
 
 
 @contextlib.contextmanager
 def checkpoint_folder(path: str | Path, identity: dict[str, Any], *, resume: bool) -> Iterator[CheckpointFolder]:
-    """Yield the folder of one computation, locked while the block runs.
-
-    Args:
-        path: made if it is not there.
-        identity: what the computation is, JSON values; compared field by field.
-        resume: whether to go on from what the folder holds.
-
-    Raises:
-        CheckpointError: the folder is in use, holds another computation, or holds one and `resume` is False.
-    """
-    from filelock import FileLock, Timeout
-
-    folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(str(folder / LOCK), timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise CheckpointError(
-            f"Another process writes into '{folder}': wait for it, or choose another folder."
-        ) from None
-    try:
-        _claim(folder, identity, resume=resume)
+    """Yield what keeps solutions in the folder of one computation; see `claimed_folder`."""
+    with claimed_folder(path, identity, resume=resume) as folder:
         yield CheckpointFolder(folder, INTERVAL)
-    finally:
-        lock.release()
-
-
-def _claim(folder: Path, identity: dict[str, Any], *, resume: bool) -> None:
-    file = folder / IDENTITY
-    if file.exists():
-        if not resume:
-            raise CheckpointError(
-                f"'{folder}' holds a checkpoint: pass resume=True (--resume) to go on, or choose another folder."
-            )
-        before = json.loads(file.read_text())
-        changed = sorted(name for name in {*before, *identity} if before.get(name) != identity.get(name))
-        if changed:
-            raise CheckpointError(
-                f"'{folder}' was written by another computation: {', '.join(changed)} changed. Go back to what it was, "
-                "or choose another folder."
-            )
-        return
-    if any(entry.name != LOCK for entry in folder.iterdir()):
-        raise CheckpointError(f"'{folder}' holds other files: choose an empty or a new folder for the checkpoint.")
-    with replacing(file) as beside:
-        beside.write_text(json.dumps(identity, indent=1))
 
 
 class CheckpointFolder:

@@ -61,12 +61,12 @@ def replacing(path: str | Path, *, force: bool = False) -> Iterator[Path]:
     try:
         beside.touch(exist_ok=False)
         yield beside
-        _sync(beside)
+        sync_file(beside)
         if force:
             _replace(beside, target)
         else:
             _rename_to_new(beside, target, path)
-        _sync_directory(target.parent)
+        sync_directory(target.parent)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -93,12 +93,13 @@ def _rename_to_new(beside: Path, target: Path, shown: Path) -> None:
         os.replace(beside, target)
 
 
-def _sync(path: Path) -> None:
+def sync_file(path: Path) -> None:
+    """Wait until a file is on the disk."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
     """Make the rename itself durable, where directories can be synced."""
     if os.name != "posix":
         return

@@ -12,7 +12,8 @@ import pytest
 import dyntheory as dt
 from dyntheory import checkpoint as checkpoint_module
 from dyntheory import limit_run
-from dyntheory.checkpoint import CheckpointError, checkpoint_folder
+from dyntheory.checkpoint import checkpoint_folder
+from dyntheory.claimed_folder import CheckpointError
 from dyntheory.fingerprint import fingerprint
 
 NETWORK = dt.MLP(hidden=(2,))

@@ -16,7 +16,7 @@ import pytest
 import dyntheory as dt
 from dyntheory import checkpoint as checkpoint_module
 from dyntheory import ensemble_loop, run_batch
-from dyntheory.checkpoint import CheckpointError
+from dyntheory.claimed_folder import CheckpointError
 from dyntheory.devices import run_mesh
 from dyntheory.finite_run import Sizes
 from dyntheory.matrix_choice import Choice, RunShape, choose_matrix

@@ -38,7 +38,8 @@ class Elementwise(Layer):
         Reference: `jacot2018neural`, theorem 1; `lee2018deep`, eq. 5.
         """
         need_gaussian(state, self.dual.name)
-        return state.map(self._block, gaussian=False, fresh=False)
+        centred = state.layout.centred if state.layout.centred and self.dual.is_odd else 0
+        return state.map(self._block, gaussian=False, centred=centred)
 
     def _block(self, block: Block) -> Block:
         image = self.dual.image(block)

@@ -105,7 +105,7 @@ class Attention(Layer):
             shifted = (None if a is None else (a + self.bias_std**2).reshape(one.cov.shape) for a in mixed)
             return one._replace(**dict(zip(("cov", "ntk"), shifted, strict=True)))
 
-        return from_covariances(state, block, channels=self.width, gaussian=True, fresh=True)
+        return from_covariances(state, block, channels=self.width, gaussian=True, centred=layout.forks)
 
     def _sqrt(self, cov: Array, ntk: Array | None) -> tuple[Array, Array | None]:
         """K_aa′ Σ_b K_bb′² for all b, b′, and what its four sets of weights and three inputs pass on."""

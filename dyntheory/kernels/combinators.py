@@ -139,30 +139,37 @@ class Parallel(Layer):
         Raises:
             ValueError: the outputs are correlated, or do not fit together.
         """
-        shared = dataclasses.replace(state, layout=dataclasses.replace(state.layout, fresh=False))
-        states = [branch.propagate(shared) for branch in self.branches]  # what all branches read is fresh to none
+        forks = state.layout.forks + 1
+        inside = dataclasses.replace(state, layout=dataclasses.replace(state.layout, forks=forks))
+        states = [branch.propagate(inside) for branch in self.branches]
         layouts = [one.layout for one in states]
         forbid(
             len({one.cross.cov.shape for one in states}) > 1 or len({one.num_spatial for one in layouts}) > 1,
             "The branches must keep the same positions.",
         )
+        widths = [layout.channels for layout in layouts]
+        centred = min(*(layout.centred for layout in layouts), forks - 1)
         if self.combine == "concat":
-            widths = [layout.channels for layout in layouts]
-            weights = [width / sum(widths) for width in widths]
-            return _combine(states, weights, sum(widths), gaussian=False, fresh=all(one.fresh for one in layouts))
-        forbid(len({layout.channels for layout in layouts}) > 1, "The branches of a sum must have one width.")
-        forbid(
-            sum(not layout.fresh for layout in layouts) > 1,
-            "A sum needs uncorrelated branches: at most one may be without random weights after its last nonlinearity; "
-            "end the others with `dense` or `conv`.",
-        )
-        gaussian = all(layout.gaussian for layout in layouts)
-        fresh = all(layout.fresh for layout in layouts)
-        return _combine(states, [1.0] * len(states), layouts[0].channels, gaussian=gaussian, fresh=fresh)
+            weights, after = [width / sum(widths) for width in widths], {"channels": sum(widths), "gaussian": False}
+        else:
+            forbid(len(set(widths)) > 1, "The branches of a sum must have one width.")
+            _forbid_correlated([number for number, layout in enumerate(layouts) if layout.centred < forks])
+            weights, after = [1.0] * len(states), {"gaussian": all(layout.gaussian for layout in layouts)}
+        return _combine(states, weights, forks=forks - 1, centred=centred, **after)
 
 
-def _combine(states: list[State], weights: list[float], channels: int, *, gaussian: bool, fresh: bool) -> State:
-    """Return the weighted sum of all moments."""
+def _forbid_correlated(uncentred: list[int]) -> None:
+    """Require that at most one branch has a mean when the input of the sum is held fixed."""
+    forbid(
+        len(uncentred) > 1,
+        f"A sum needs uncorrelated branches, but those at the places {uncentred}, from zero, are not: at a given input "
+        "none of them has mean zero over weights of its own (it has no weights, or a function that is not odd comes "
+        "after them), so their kernels do not add. End all but one of them with `dense` or `conv`.",
+    )
+
+
+def _combine(states: list[State], weights: list[float], **after: int) -> State:
+    """Return the weighted sum of all moments, with these changes to the layout."""
 
     def total(*blocks: Block) -> Block:
         weighted = [scale_moments(block, weight) for block, weight in zip(blocks, weights, strict=True)]
@@ -170,7 +177,7 @@ def _combine(states: list[State], weights: list[float], channels: int, *, gaussi
 
     within1 = [one.within1 for one in states if one.within1 is not None]
     within2 = [one.within2 for one in states if one.within2 is not None]
-    layout = dataclasses.replace(states[0].layout, channels=channels, gaussian=gaussian, fresh=fresh)
+    layout = dataclasses.replace(states[0].layout, **after)
     first = total(*within1) if within1 else None
     shared = all(one.within1 is one.within2 for one in states)
     second = first if shared else (total(*within2) if within2 else None)
@@ -180,8 +187,27 @@ def _combine(states: list[State], weights: list[float], channels: int, *, gaussi
 def add(*branches: Layer) -> Parallel:
     """Add the outputs of branches on one input.
 
-    All but one must be linear in random weights of their own (end with `dense` or `conv`), so that they are
-    uncorrelated and their kernels add.
+    Their kernels add when they are uncorrelated. With the input held fixed, all but one must have mean zero over random
+    weights of their own: after `dense`, `conv` or `attention`, after an odd function of these (`erf`, `sin`, `sign`,
+    tanh), and after sums, concatenations, pools, normalisation and dropout of such signals.
+
+    Args:
+        branches: layers from the same input to outputs of one shape.
+
+    Raises:
+        TypeError: something that is not a layer.
+        ValueError: no layer; from `kernel`, branches that are correlated or do not fit together.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from dyntheory import kernels as k
+        >>> block = k.serial(k.dense(8), k.residual(k.relu(), k.dense(8)))
+        >>> k.add(block, k.serial(k.dense(8), k.erf())).kernel(jnp.ones((2, 4))).nngp.shape
+        (2, 2)
+        >>> k.add(k.identity(), k.identity()).kernel(jnp.ones((2, 4)))  # 2x has four times the kernel, not twice
+        Traceback (most recent call last):
+        ...
+        ValueError: A sum needs uncorrelated branches, ...
     """
     return Parallel(_layers("add", branches), "sum")
 
@@ -198,7 +224,7 @@ def residual(*layers: Layer, combine: str = "sum") -> Parallel:
     """Put layers in a row beside a shortcut: x + f(x), or (x, f(x)) with `combine="concat"`.
 
     Args:
-        layers: f, ending with `dense` or `conv` for a sum, of the width of its input.
+        layers: f; for a sum of the width of its input, and of mean zero over its weights (see `add`), as after `dense`.
         combine: "sum" or "concat".
 
     Example:

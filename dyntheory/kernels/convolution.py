@@ -71,7 +71,7 @@ class Conv(Layer):
             mean = scale_moments(sum_together(self.window, one, layout), 1.0 / self.window.size)
             return settle(self.affine.block(mean, fan_in)._replace(same=same_after(one, layout, shape)))
 
-        return state.map(block, channels=self.width, gaussian=True, fresh=True)
+        return state.map(block, channels=self.width, gaussian=True, centred=layout.forks)
 
 
 def conv(

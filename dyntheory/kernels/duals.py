@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from dyntheory._checks import is_concrete
 from dyntheory._typing import Array
 from dyntheory.kernels.moments import Block, Scalar, deviations, root
 
@@ -44,12 +46,24 @@ class Dual:
         function: φ, applied to every entry.
         second_moment: E φ(u)² from the variance of u.
         image: the moments of φ(u), φ(v) from those of u, v.
+        odd: whether φ(−x) = −φ(x); None to ask φ.
     """
 
     name: str
     function: Callable[[Array], Array]
     second_moment: Callable[[Array], Array]
     image: Callable[[Block], Image]
+    odd: bool | None = None
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether φ(−x) = −φ(x), so that its mean is zero: to the last bit at 501 points between 10⁻³ and 10³."""
+        if self.odd is not None:
+            return self.odd
+        points = np.geomspace(1e-3, 1e3, 501)
+        with jax.ensure_compile_time_eval():
+            there, opposite = self.function(jnp.asarray(points)), self.function(jnp.asarray(-points))
+        return is_concrete(there) and bool(np.all(np.asarray(there) == -np.asarray(opposite)))
 
 
 def _sides(block: Block) -> tuple[Array, Array]:
@@ -130,7 +144,8 @@ def error_function(scale: Scalar = 1.0, *, height: Scalar = 1.0, shift: Scalar =
         cov = shift * shift + square * jnp.arctan(twice * block.cov * inverse_root)
         return Image(cov, square * twice * inverse_root)
 
-    return Dual(name, lambda x: shift + height * jax.scipy.special.erf(scale * x), second_moment, image)
+    odd = is_concrete(shift) and bool(shift == 0)
+    return Dual(name, lambda x: shift + height * jax.scipy.special.erf(scale * x), second_moment, image, odd)
 
 
 def gelu() -> Dual:
@@ -182,7 +197,7 @@ def sinusoid(amplitude: Scalar, frequency: Scalar, phase: float, name: str = "si
         slope = power * square * (2.0 - constant + near + sway * far)
         return Image(cov, slope, -power * near if sway == 0.0 else None)
 
-    return Dual(name, lambda x: amplitude * jnp.sin(frequency * x + phase), second_moment, image)
+    return Dual(name, lambda x: amplitude * jnp.sin(frequency * x + phase), second_moment, image, phase == 0)
 
 
 def gaussian(rate: Scalar = 1.0) -> Dual:

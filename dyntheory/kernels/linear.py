@@ -116,7 +116,8 @@ class Dense(Layer):
         Reference: `lee2018deep`, eq. 4; `jacot2018neural`, theorem 1.
         """
         fan_in = state.layout.channels
-        return state.map(lambda block: self.affine.block(block, fan_in), channels=self.width, gaussian=True, fresh=True)
+        after = {"channels": self.width, "gaussian": True, "centred": state.layout.forks}
+        return state.map(lambda block: self.affine.block(block, fan_in), **after)
 
 
 def dense(

@@ -55,15 +55,17 @@ class Layout:
         num_spatial: number of spatial axes.
         pairs: whether positions come in pairs.
         gaussian: whether the units are independent copies of one centred Gaussian process.
-        fresh: whether the signal is linear in centred weights which stand nowhere else, so that it is uncorrelated with
-            any other signal.
+        forks: number of `add` and `concatenate` around this place, from the outermost.
+        centred: the innermost of these forks whose input, held fixed, leaves a signal of mean zero; zero for none. The
+            weights that make it so stand in one branch only, so the signal is uncorrelated with the other branches.
     """
 
     channels: int
     num_spatial: int = 0
     pairs: bool = False
     gaussian: bool = False
-    fresh: bool = False
+    forks: int = 0
+    centred: int = 0
 
     def left_axes(self, rank: int) -> tuple[int, ...]:
         """Return the axes of the positions of the first input in a block array of that rank."""

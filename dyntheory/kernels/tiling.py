@@ -8,10 +8,12 @@ is on the devices at a time, and with `path` no more than one is in memory.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +21,17 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dyntheory._checks import check_positive
-from dyntheory._typing import Array, ArrayLike
+from dyntheory._typing import Array, ArrayLike, Progress
+from dyntheory._version import __version__
+from dyntheory.fingerprint import fingerprint
 from dyntheory.kernels.kernels import Kernels
 from dyntheory.kernels.layer import Layer, labelled_kernel, warn_left_out
+from dyntheory.kernels.stream import Stream, kernel_stream
 
 LIVE_ARRAYS = 8
+ROWS_OF_A_CHUNK = 1024  # 4 MiB in single precision
+
+Rows: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +43,14 @@ class Tiles:
         num2: rows of the second.
         size: of a tile.
         symmetric: only tiles on and above the diagonal.
+        chunk: of what is on disk, a divisor of `size`.
     """
 
     num1: int
     num2: int
     size: int
     symmetric: bool
+    chunk: int
 
     def __iter__(self) -> Iterator[tuple[slice, slice]]:
         """Yield the rows and columns of every tile to compute."""
@@ -54,7 +64,7 @@ class Tiles:
 
 
 def plan_tiles(num1: int, num2: int, *, symmetric: bool, memory: float, itemsize: int, multiple: int = 1) -> Tiles:
-    """Choose the largest tiles within a memory budget.
+    """Choose tiles, all of one size and as few as a memory budget permits, and the chunks they consist of.
 
     Args:
         num1: rows of the first set.
@@ -68,11 +78,16 @@ def plan_tiles(num1: int, num2: int, *, symmetric: bool, memory: float, itemsize
         ValueError: not even one row by one row fits.
     """
     check_positive("memory", memory)
-    side = math.isqrt(int(memory // (LIVE_ARRAYS * itemsize)))
-    largest = side // multiple * multiple
+    largest = math.isqrt(int(memory // (LIVE_ARRAYS * itemsize))) // multiple  # from here in units of `multiple` rows
     if largest < 1:
         raise ValueError(f"`memory` must hold {LIVE_ARRAYS} numbers for each of {multiple} rows, got {memory} bytes.")
-    return Tiles(num1, num2, min(largest, math.ceil(max(num1, num2) / multiple) * multiple), symmetric)
+    most = max(ROWS_OF_A_CHUNK // multiple, 1)
+    largest -= largest % math.ceil(largest / most)
+    total = math.ceil(max(num1, num2) / multiple)
+    even = math.ceil(total / math.ceil(total / largest))
+    pieces = math.ceil(even / most)
+    chunk = math.ceil(even / pieces)
+    return Tiles(num1, num2, chunk * pieces * multiple, symmetric, chunk * multiple)
 
 
 def tiled_kernel(
@@ -83,10 +98,15 @@ def tiled_kernel(
     memory: float = 2**30,
     mesh: Mesh | None = None,
     path: str | Path | None = None,
+    resume: bool = False,
     from_differences: bool = False,
-    progress: bool = True,
+    progress: bool | Progress = True,
 ) -> Any:
     """Return both kernels of a network between many rows, computed in tiles.
+
+    With `path` every tile is saved before the next is begun. A run that is killed loses no more than the tile at hand;
+    the same call with `resume=True` goes on from there, to the same bits. Nothing larger than a tile is then held in
+    memory. The arrays are not compressed.
 
     Args:
         network: an architecture whose kernel is a matrix (it ends without positions).
@@ -94,18 +114,23 @@ def tiled_kernel(
         x2: (n2, d) or (n2, *S, d); default `x1` itself, of which one triangle is computed.
         memory: bytes that the arrays of one tile may take; default 1 GiB.
         mesh: devices with one named axis, over which the rows of a tile are spread; default one device.
-        path: a new directory for a Zarr group with the arrays "nngp" and "ntk", in chunks of a tile. Nothing larger
-            than a tile is then held in memory. Needs `pip install dyntheory[kernels]`.
+        path: a folder, new or empty, for "kernels.zarr", a Zarr group with the arrays "nngp" and "ntk", and what is
+            needed to go on. Needs `pip install dyntheory[kernels]`.
+        resume: go on from what `path` holds. It must come from the same rows, network, precision, tile size, devices
+            and versions.
         from_differences: see `Layer.kernel`.
-        progress: show a bar on a terminal.
+        progress: show a bar on a terminal, or a function called with (fraction done, what is being done) after each
+            tile.
 
     Returns:
         `Kernels` of NumPy arrays (n1, n2); with `path` the Zarr group.
 
     Raises:
-        ValueError: bad shapes, or a network that keeps positions.
-        FileExistsError: there is something at `path` already.
+        ValueError: bad shapes, a network that keeps positions, or `resume` without `path`.
+        CheckpointError: `path` holds something already and `resume` is False, holds another computation, or another
+            process writes into it.
         ImportError: Zarr is not installed.
+        OSError: the disk is too small.
 
     Example:
         >>> import numpy as np
@@ -114,20 +139,61 @@ def tiled_kernel(
         >>> tiled_kernel(network, np.eye(5), memory=300.0).ntk.shape
         (5, 5)
     """
+    first, second = _sets(network, x1, x2)
+    symmetric = second is first
+    devices = 1 if mesh is None else mesh.devices.size
+    sizes = {"symmetric": symmetric, "memory": memory, "itemsize": first.dtype.itemsize, "multiple": devices}
+    tiles = plan_tiles(first.shape[0], second.shape[0], **sizes)
+    compute = _compiled(network, mesh, symmetric, from_differences)
+    if path is None:
+        if resume:
+            raise ValueError("`resume` needs `path`, the folder to go on from.")
+        arrays = Arrays(tiles, first.dtype)
+        _fill(arrays, tiles, compute, (first, second), progress=progress)
+        return Kernels(**arrays.kernels)
+    identity = {
+        "network": fingerprint(network),
+        "x1": fingerprint(first),
+        "x2": "x1" if symmetric else fingerprint(second),
+        "dtype": str(first.dtype),
+        "rows_per_tile": tiles.size,
+        "from_differences": from_differences,
+        "num_devices": devices,
+        "device": jax.devices()[0].device_kind,
+        "dyntheory": __version__,
+        "jax": jax.__version__,
+    }
+    where = {"shape": (tiles.num1, tiles.num2), "chunk": tiles.chunk, "dtype": first.dtype}
+    with kernel_stream(path, identity, **where, resume=resume) as stream:
+        _fill(stream, tiles, compute, (first, second), progress=progress)
+    return stream.group
+
+
+def _sets(network: Layer, x1: ArrayLike, x2: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
+    """Check the rows and return them on the host, the second set as the same object when it is the first."""
     first = _on_host("x1", x1)
-    second = first if x2 is None else _on_host("x2", x2)
+    second = first if x2 is None or x2 is x1 else _on_host("x2", x2)
     if first.shape[1:] != second.shape[1:]:
         raise ValueError(f"`x1` and `x2` must hold inputs of one shape, got {first.shape[1:]}, {second.shape[1:]}.")
     if len(network.output_shape(first.shape[1:])) != 1:
         raise ValueError("The network keeps positions: end it with `flatten` or a global pool to get a matrix.")
-    symmetric = x2 is None or x2 is x1
-    devices = 1 if mesh is None else mesh.devices.size
-    sizes = {"symmetric": symmetric, "memory": memory, "itemsize": first.dtype.itemsize, "multiple": devices}
-    tiles = plan_tiles(first.shape[0], second.shape[0], **sizes)
-    target = _in_memory(tiles, first.dtype) if path is None else _on_disk(Path(path), tiles, first.dtype)
-    compute = _compiled(network, mesh, symmetric, from_differences)
-    _fill(target, tiles, compute, (first, second), progress=progress)
-    return Kernels(**target) if path is None else target
+    return first, second
+
+
+class Arrays:
+    """Both kernels in memory; the same face as `Stream`."""
+
+    def __init__(self, tiles: Tiles, dtype: np.dtype[Any]) -> None:
+        self.kernels: dict[str, Any] = {name: np.empty((tiles.num1, tiles.num2), dtype) for name in Kernels._fields}
+        self.done, self.left_out = 0, 0.0
+
+    def write(self, name: str, rows: slice, columns: slice, values: np.ndarray) -> None:
+        """Write a part of one kernel."""
+        self.kernels[name][rows, columns] = values
+
+    def count(self, left_out: float) -> None:
+        """Count one more tile."""
+        self.done, self.left_out = self.done + 1, left_out
 
 
 def _on_host(name: str, value: ArrayLike) -> np.ndarray:
@@ -140,16 +206,23 @@ def _on_host(name: str, value: ArrayLike) -> np.ndarray:
 
 
 def _compiled(network: Layer, mesh: Mesh | None, symmetric: bool, from_differences: bool) -> Callable[..., Any]:
-    """Return the kernel of one tile; rows carry labels, so that tiles on the diagonal know which are the same."""
+    """Return the kernel of one tile; rows carry labels, so that tiles on the diagonal know which are the same.
 
-    def tile(x1: Array, x2: Array, rows1: Array, rows2: Array) -> tuple[Kernels, Array]:
+    On one device those on the diagonal compute one triangle, too.
+    """
+
+    def tile(x1: Array, rows1: Array, x2: Array, rows2: Array) -> tuple[Kernels, Array]:
         rows = (rows1, rows2) if symmetric else None
         return labelled_kernel(network, x1, x2, rows, from_differences=from_differences)
 
+    def diagonal(x: Array, rows: Array) -> tuple[Kernels, Array]:
+        return labelled_kernel(network, x, x, (rows, rows), symmetric=True, from_differences=from_differences)
+
     if mesh is None:
-        return jax.jit(tile)
+        across, within = jax.jit(tile), jax.jit(diagonal)
+        return lambda first, second: within(*first) if second is first else across(*first, *second)
     spread = PartitionSpec(mesh.axis_names)
-    specs = (spread, PartitionSpec(), spread, PartitionSpec())
+    specs = (spread, spread, PartitionSpec(), PartitionSpec())
     local = jax.jit(
         jax.shard_map(
             lambda *arguments: _agreed(tile(*arguments), mesh.axis_names),
@@ -160,8 +233,9 @@ def _compiled(network: Layer, mesh: Mesh | None, symmetric: bool, from_differenc
         )
     )
 
-    def spread_out(*arguments: np.ndarray) -> tuple[Kernels, Array]:
-        placed = [jax.device_put(a, NamedSharding(mesh, spec)) for a, spec in zip(arguments, specs, strict=True)]
+    def spread_out(first: Rows, second: Rows) -> tuple[Kernels, Array]:
+        arguments = zip((*first, *second), specs, strict=True)
+        placed = [jax.device_put(array, NamedSharding(mesh, spec)) for array, spec in arguments]
         return local(*placed)
 
     return spread_out
@@ -172,25 +246,7 @@ def _agreed(found: tuple[Kernels, Array], axes: tuple[str, ...]) -> tuple[Kernel
     return found[0], jax.lax.pmax(found[1], axes)
 
 
-def _in_memory(tiles: Tiles, dtype: np.dtype[Any]) -> dict[str, Any]:
-    return {name: np.empty((tiles.num1, tiles.num2), dtype) for name in Kernels._fields}
-
-
-def _on_disk(path: Path, tiles: Tiles, dtype: np.dtype[Any]) -> Any:
-    try:
-        import zarr
-    except ImportError as error:
-        raise ImportError("Writing kernels to disk needs Zarr: `pip install dyntheory[kernels]`.") from error
-    if path.exists():
-        raise FileExistsError(f"There is something at {path.name!r} already: choose a new `path`, or remove it.")
-    group = zarr.open_group(str(path), mode="w")
-    chunk = (min(tiles.size, tiles.num1), min(tiles.size, tiles.num2))
-    for name in Kernels._fields:
-        group.create_array(name, shape=(tiles.num1, tiles.num2), chunks=chunk, dtype=dtype)
-    return group
-
-
-def _rows(x: np.ndarray, rows: slice, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _rows(x: np.ndarray, rows: slice, size: int) -> Rows:
     """Return one tile's rows, the last repeated to fill it, with their labels (−1 for what fills)."""
     index = np.arange(rows.start, rows.start + size)
     inside = index < rows.stop
@@ -198,29 +254,32 @@ def _rows(x: np.ndarray, rows: slice, size: int) -> tuple[np.ndarray, np.ndarray
 
 
 def _fill(
-    target: Any, tiles: Tiles, compute: Callable[..., Any], sets: tuple[np.ndarray, np.ndarray], *, progress: bool
+    target: Arrays | Stream,
+    tiles: Tiles,
+    compute: Callable[..., Any],
+    sets: tuple[np.ndarray, np.ndarray],
+    *,
+    progress: bool | Progress,
 ) -> None:
-    """Compute every tile and write it where it belongs, and its transpose."""
-    worst = 0.0
-    with _bar(progress) as report:
-        for number, (first, second) in enumerate(tiles):
-            (x1, rows1), (x2, rows2) = (
-                _rows(x, rows, tiles.size) for x, rows in zip(sets, (first, second), strict=True)
-            )
-            found, left_out = compute(x1, x2, rows1, rows2)
-            worst = max(worst, float(left_out))
+    """Compute the tiles that are not there yet; write each where it belongs, and its transpose."""
+    with _reporter(progress) as report:
+        for first, second in itertools.islice(tiles, target.done, None):
+            on_diagonal = tiles.symmetric and first == second
+            left = _rows(sets[0], first, tiles.size)
+            found, left_out = compute(left, left if on_diagonal else _rows(sets[1], second, tiles.size))
             for name, tile in zip(Kernels._fields, found, strict=True):
                 values = np.asarray(tile)[: first.stop - first.start, : second.stop - second.start]
-                target[name][first, second] = values
-                if tiles.symmetric and first != second:
-                    target[name][second, first] = values.T
-            report((number + 1) / len(tiles), f"tile {number + 1} of {len(tiles)}")
-    warn_left_out(jnp.asarray(worst, sets[0].dtype))
+                target.write(name, first, second, values)
+                if tiles.symmetric and not on_diagonal:
+                    target.write(name, second, first, values.T)
+            target.count(max(target.left_out, float(left_out)))
+            report(target.done / len(tiles), f"tile {target.done} of {len(tiles)}")
+    warn_left_out(jnp.asarray(target.left_out, sets[0].dtype))
 
 
-def _bar(progress: bool) -> Any:
-    from contextlib import nullcontext
-
+def _reporter(progress: bool | Progress) -> AbstractContextManager[Progress]:
     from dyntheory.progress import progress_bar
 
-    return progress_bar("kernels") if progress else nullcontext(lambda fraction, text: None)
+    if progress is True:
+        return progress_bar("kernels")
+    return nullcontext(progress or (lambda fraction, text: None))

@@ -48,6 +48,33 @@ CASES = {
         ),
         (5,),
     ),
+    "sum of residuals": Case(
+        k.serial(
+            k.add(
+                k.serial(dense(9), k.residual(k.abs(), dense(9))), k.serial(dense(9), k.residual(k.relu(), dense(9)))
+            ),
+            out,
+        ),
+        (5,),
+    ),
+    "residual in residual": Case(k.serial(k.residual(dense(5), k.residual(k.relu(), dense(5))), out), (5,)),
+    "sum of odd functions": Case(
+        k.serial(k.add(k.serial(dense(9), k.erf()), k.serial(dense(9), k.sin(1.5)), k.serial(dense(9), k.relu())), out),
+        (5,),
+    ),
+    "odd beside the input": Case(k.serial(k.residual(dense(5), k.elementwise(jnp.tanh)), out), (5,)),
+    "sum of odd conv": Case(
+        k.serial(
+            k.add(
+                k.serial(conv(WIDTH, 3), k.erf(), k.average_pool(2)),
+                k.serial(conv(WIDTH, 3), k.sin(), k.sum_pool(2)),
+                k.average_pool(2),
+            ),
+            k.global_average_pool(),
+            out,
+        ),
+        (4, WIDTH),
+    ),
     "dropout": Case(k.serial(dense(WIDTH), k.relu(), k.dropout(0.3), out), (5,), True),
     "conv same": Case(k.serial(conv(WIDTH, 3), k.relu(), k.flatten(), out), (6, 2)),
     "conv valid strided": Case(k.serial(conv(WIDTH, 3, strides=2, padding="VALID"), k.erf(), k.flatten(), out), (7, 2)),
@@ -96,6 +123,8 @@ DEFAULT = (
     "dropout",
     "residual concat",
     "residual sum",
+    "sum of odd functions",
+    "sum of residuals",
 )
 NAMES = [name if name in DEFAULT else pytest.param(name, marks=pytest.mark.full) for name in sorted(CASES)]
 
@@ -133,10 +162,25 @@ def linear_attention(width: int) -> k.Layer:
     return k.serial(layer, k.global_average_pool(), k.dense(OUTPUTS))
 
 
+def odd_of_a_sum(width: int) -> k.Layer:
+    first = k.serial(dense(width), k.residual(k.relu(), dense(width)), k.erf())
+    return k.serial(dense(width), k.add(first, k.serial(dense(width), k.sin()), k.identity()), out)
+
+
+def odd_after_shared_weights(width: int) -> k.Layer:
+    return k.serial(dense(width), k.relu(), k.residual(dense(width), k.erf()), out)
+
+
 @pytest.mark.parametrize(
     ("make", "shape"),
-    [pytest.param(deep_relu, (5,), marks=pytest.mark.full), (normalized, (5,)), (linear_attention, (3, 3))],
-    ids=["deep", "layer norm", "attention"],
+    [
+        pytest.param(deep_relu, (5,), marks=pytest.mark.full),
+        pytest.param(odd_after_shared_weights, (5,), marks=pytest.mark.full),
+        (odd_of_a_sum, (5,)),
+        (normalized, (5,)),
+        (linear_attention, (3, 3)),
+    ],
+    ids=["deep", "odd after shared weights", "odd of a sum", "layer norm", "attention"],
 )
 def test_deep_kernels_are_limits_of_finite_networks(make: functools.partial[k.Layer], shape: tuple[int, ...]) -> None:
     x = inputs(shape)

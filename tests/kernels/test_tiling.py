@@ -1,15 +1,19 @@
-"""Tiles, devices and disk change nothing but the memory."""
+"""Tiles and devices change nothing but the memory."""
 
+import math
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from dyntheory import kernels as k
-from dyntheory.kernels.tiling import plan_tiles
+from dyntheory.kernels import tiling
+from dyntheory.kernels.layer import labelled_kernel
+from dyntheory.kernels.tiling import LIVE_ARRAYS, ROWS_OF_A_CHUNK, plan_tiles
 
 NETWORK = k.serial(k.dense(1, weight_std=1.4, bias_std=0.2), k.relu(), k.dense(1))
 X = np.random.default_rng(0).standard_normal((13, 4)).astype(np.float32)
@@ -35,6 +39,41 @@ def test_a_triangle_is_computed_and_every_entry_is_covered_once() -> None:
     assert plan_tiles(13, 7, symmetric=False, memory=1e9, itemsize=4, multiple=4).size == 16
 
 
+@pytest.mark.parametrize("num_rows", [1, 13, 1025, 5793, 50_000, 9 * 5792])
+@pytest.mark.parametrize("multiple", [1, 3, 8])
+@pytest.mark.parametrize("side", [64, 1025, 5792])
+def test_tiles_are_even_and_of_whole_chunks(num_rows: int, multiple: int, side: int) -> None:
+    """No more tiles than the budget asks for, hardly any row that only fills up, and chunks that can be read alone."""
+    memory = LIVE_ARRAYS * 4 * side**2
+    tiles = plan_tiles(num_rows, num_rows, symmetric=False, memory=memory, itemsize=4, multiple=multiple)
+    assert tiles.size <= side and tiles.size % tiles.chunk == 0 and tiles.chunk % multiple == 0
+    assert tiles.chunk <= ROWS_OF_A_CHUNK
+    per_side, pieces = math.isqrt(len(tiles)), tiles.size // tiles.chunk
+    assert per_side == math.ceil(num_rows / tiles.size)
+    assert per_side <= math.ceil(num_rows / (side - multiple * (pieces + 1)))
+    assert per_side * tiles.size - num_rows < (per_side * (pieces + 1)) * multiple
+
+
+def test_tiles_on_the_diagonal_compute_one_triangle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two programs are traced, the one for the diagonal with one set of rows; the values are those of the other."""
+    seen: list[bool] = []
+
+    def spy(*arguments: Any, symmetric: bool = False, **more: Any) -> Any:
+        seen.append(symmetric)
+        return labelled_kernel(*arguments, symmetric=symmetric, **more)
+
+    monkeypatch.setattr(tiling, "labelled_kernel", spy)
+    monkeypatch.setattr("dyntheory.kernels.blocks.NUMBERS_IN_A_BLOCK", 2)
+    found = k.tiled_kernel(NETWORK, X, memory=8 * 4 * 5**2)
+    assert sorted(seen) == [False, True]
+    assert np.array_equal(found.ntk, found.ntk.T)
+    seen.clear()
+    other = k.tiled_kernel(NETWORK, X, X.copy(), memory=8 * 4 * 5**2)
+    assert seen == [False]
+    off = ~np.eye(13, dtype=bool)
+    np.testing.assert_allclose(found.ntk[off], other.ntk[off], rtol=1e-5)
+
+
 def test_the_diagonal_of_tiles_is_exact() -> None:
     """Rows carry labels: a tile on the diagonal knows that they are the same, so no angle is 3e-4."""
     shifted = X + np.float32(10.0)
@@ -43,15 +82,6 @@ def test_the_diagonal_of_tiles_is_exact() -> None:
     np.testing.assert_allclose(np.diag(found.ntk), exact, rtol=1e-6)
     unlabelled = np.diag(np.asarray(NETWORK.kernel(shifted, shifted.copy()).ntk))
     assert np.max(np.abs(unlabelled / exact - 1)) > 1e-5  # negative control: two sets, angles from inner products
-
-
-def test_streams_to_zarr(tmp_path: Path) -> None:
-    pytest.importorskip("zarr", reason="writing to disk needs the extra `kernels`")
-    group = k.tiled_kernel(NETWORK, X, memory=8 * 4 * 5**2, path=tmp_path / "kernels.zarr")
-    np.testing.assert_allclose(group["ntk"][:], NETWORK.kernel(X).ntk, rtol=1e-5)
-    assert group["nngp"].chunks == (5, 5)
-    with pytest.raises(FileExistsError, match="already"):
-        k.tiled_kernel(NETWORK, X, path=tmp_path / "kernels.zarr")
 
 
 def test_rows_are_spread_over_devices() -> None:
