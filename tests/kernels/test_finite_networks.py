@@ -5,7 +5,7 @@ extrapolated from two widths.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,11 @@ class Case(NamedTuple):
 
 def standard(width: int) -> k.Layer:
     return dense(width, parameterization="standard")
+
+
+def standard_attention(bias_std: float | None) -> k.Layer:
+    layer = functools.partial(k.attention, WIDTH, num_heads=6, head_width=4, score_std=0.5, value_std=1.2)
+    return layer(weight_std=0.9, bias_std=bias_std, parameterization="standard")
 
 
 CASES = {
@@ -100,6 +105,7 @@ CASES = {
         k.serial(conv(WIDTH, 3), k.residual(k.relu(), conv(WIDTH, 3)), k.global_average_pool(), out), (4, 2)
     ),
     "attention": Case(k.serial(attention, k.global_average_pool(), k.dense(OUTPUTS)), (4, 3)),
+    "attention standard": Case(k.serial(standard_attention(0.0), k.global_average_pool(), standard(OUTPUTS)), (4, 3)),
     "attention 2-d": Case(k.serial(attention, k.flatten(), k.dense(OUTPUTS)), (2, 2, 3)),
 }
 
@@ -117,6 +123,7 @@ def check(found: Estimate, exact: jax.Array) -> None:
 
 DEFAULT = (
     "attention",
+    "attention standard",
     "average pool",
     "conv 2-d",
     "dense",
@@ -157,9 +164,21 @@ def normalized(width: int) -> k.Layer:
     return k.serial(dense(width), k.layer_norm(), k.relu(), out)
 
 
-def linear_attention(width: int) -> k.Layer:
-    layer = k.attention(8, num_heads=2, head_width=4 * width, scaling="linear", normalization="softmax", score_std=0.6)
+def linear_attention(width: int, **changes: Any) -> k.Layer:
+    arguments = {"scaling": "linear", "normalization": "softmax", "score_std": 0.6, **changes}
+    layer = k.attention(8, num_heads=2, head_width=4 * width, **arguments)
     return k.serial(layer, k.global_average_pool(), k.dense(OUTPUTS))
+
+
+def standard_linear_attention(width: int) -> k.Layer:
+    """Few channels and small values, so that both the values and the output have a share in the tangent kernel."""
+    return linear_attention(width, value_std=0.3, bias_std=0.2, parameterization="standard")
+
+
+def attention_after(width: int, below: str, here: str) -> k.Layer:
+    """What attention passes on from the parameters below it, with a bias that tames its heavy tails."""
+    layer = k.attention(8, num_heads=6, head_width=4, score_std=0.5, value_std=0.6, bias_std=0.7, parameterization=here)
+    return k.serial(k.conv(width, 2, parameterization=below), layer, k.global_average_pool(), k.dense(OUTPUTS))
 
 
 def odd_of_a_sum(width: int) -> k.Layer:
@@ -176,23 +195,58 @@ def odd_after_shared_weights(width: int) -> k.Layer:
     [
         pytest.param(deep_relu, (5,), marks=pytest.mark.full),
         pytest.param(odd_after_shared_weights, (5,), marks=pytest.mark.full),
+        pytest.param(standard_linear_attention, (3, 3), marks=pytest.mark.full),
+        pytest.param(functools.partial(attention_after, below="standard", here="ntk"), (3, 3), marks=pytest.mark.full),
+        pytest.param(functools.partial(attention_after, below="ntk", here="standard"), (3, 3), marks=pytest.mark.full),
         (odd_of_a_sum, (5,)),
         (normalized, (5,)),
         (linear_attention, (3, 3)),
     ],
-    ids=["deep", "odd after shared weights", "odd of a sum", "layer norm", "attention"],
+    ids=[
+        "deep",
+        "odd after shared weights",
+        "standard attention",
+        "attention after standard",
+        "standard attention after",
+        "odd of a sum",
+        "layer norm",
+        "attention",
+    ],
 )
 def test_deep_kernels_are_limits_of_finite_networks(make: functools.partial[k.Layer], shape: tuple[int, ...]) -> None:
+    """Kernels of the "standard" parameterisation grow with the width: theirs are extrapolated like the networks'."""
     x = inputs(shape)
-    for one, exact in zip(extrapolated(make, x, 4 * DRAWS), make(width=24).kernel(x), strict=True):
-        check(one, exact)
+    exact = [2 * large - small for large, small in zip(make(width=48).kernel(x), make(width=24).kernel(x), strict=True)]
+    for one, other in zip(extrapolated(make, x, 4 * DRAWS), exact, strict=True):
+        check(one, other)
+
+
+@pytest.mark.parametrize("scaling", ["sqrt", "linear"])
+def test_both_parameterizations_of_attention_start_as_one_function(scaling: str) -> None:
+    """The standard weights of one key are the others times σ/√fan_in, so squared gradients grow by fan_in/σ²."""
+    make = functools.partial(
+        k.attention, WIDTH, num_heads=2, head_width=3, scaling=scaling, score_std=0.5, value_std=1.2, weight_std=0.9
+    )
+    x, key = inputs((4, 5)), jax.random.key(3)
+    found = []
+    for parameterization in ("ntk", "standard"):
+        layer = make(bias_std=0.3, parameterization=parameterization)
+        params = layer.init(key, x.shape[1:])
+        gradients = jax.jacrev(lambda p, layer=layer: layer.apply(p, x)[:, 0, 0])(params)
+        found.append((layer.apply(params, x), {name: jnp.sum(g**2) for name, g in gradients.items()}))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-4, atol=1e-5)
+    gains = {"queries": 5 / 0.5, "keys": 5 / 0.5, "values": 5 / 1.2**2, "output": 6 / 0.9**2, "bias": 1 / 0.3**2}
+    assert found[0][1].keys() == gains.keys() - ({"keys"} if scaling == "linear" else set())
+    for name, square in found[0][1].items():
+        np.testing.assert_allclose(found[1][1][name], gains[name] * square, rtol=1e-4)
 
 
 def test_the_comparison_sees_a_wrong_kernel() -> None:
-    """Negative controls: a missing σ_w, a mask that is not there."""
+    """Negative controls: a missing σ_w, a mask that is not there, a bias that starts at zero and does not train."""
     for name, wrong in (
         ("dense", k.serial(dense(WIDTH), k.relu(), k.dense(OUTPUTS, bias_std=0.4))),
         ("dropout", k.serial(dense(WIDTH), k.relu(), out)),
+        ("attention standard", k.serial(standard_attention(None), k.global_average_pool(), standard(OUTPUTS))),
     ):
         case = CASES[name]
         x = inputs(case.shape)

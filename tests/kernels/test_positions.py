@@ -116,6 +116,7 @@ def test_the_diagonal_does_not_depend_on_the_other_rows(end: k.Layer) -> None:
         (lambda: k.add(k.conv(3, 3), k.conv(3, 3, strides=2)).kernel(jnp.ones((2, 4, 1))), "same positions"),
         (lambda: k.dropout(1.0), "below one"),
         (lambda: k.attention(3, num_heads=2, head_width=2, normalization="softmax"), "no closed kernel"),
+        (lambda: k.attention(3, num_heads=2, head_width=2, parameterization="mup"), "parameterization"),
         (lambda: k.attention(3, num_heads=2, head_width=2).kernel(jnp.ones((2, 4))), "positions"),
     ],
 )
