@@ -28,6 +28,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import tyro
 
@@ -219,6 +220,7 @@ def main(settings: Settings | None = None, *, quick: bool = False, results: Path
         seeds = range(settings.first_seed, settings.first_seed + count)
         measured.append(measure(problem, seeds, num_nodes=settings.num_nodes))
         print(row(measured[-1]), flush=True)
+        jax.clear_caches()  # the programs of fifty problems need more memory maps than a process may have
     outcome, directory = outcome_of(measured), results or (None if quick else RESULTS)
     print(f"{outcome.value}: {CLAIM} {pooled(measured)} {pooled(measured, OTHERS)}")
     if directory is not None:
