@@ -5,6 +5,10 @@ PROTOCOL. Two layers, tanh, k units, n/d = 2, link sin_mixture, noise 0.3, learn
 * bandwidth: `jnp.sum` over an array of the size of the final basis, all threads of JAX's CPU client (as many as cores),
   best of `repeats`: bytes over seconds.
 * floor: the bytes of the orthonormal basis as it stands at each step, read once per step, over that bandwidth.
+* arithmetic: the multiplications that a step needs with the basis as it stands then, over the rate of a square matrix
+  product of `side` rows, same type and threads, best of `repeats`. Per unit there are seven products with a basis row:
+  a change, a noise vector and the two rows found last are projected; one preactivation and the parts of two new rows
+  inside the basis are expanded. Where this exceeds the floor, no order of reading can come down to it.
 * solver: one solution on `num_nodes` nodes, making the nodes, the loop and the test metrics included, warm, median and
   range of `repeats`; and the verb, which solves the sub-nets as well (floor twice).
 * compile: first call of each length minus the warm one.
@@ -51,6 +55,7 @@ class Settings:
     num_units: int = 4
     num_nodes: int = 2**15
     repeats: int = 5
+    side: int = 3000
     seed: int = 0
 
 
@@ -90,6 +95,15 @@ def floor_bytes(num_units: int, num_steps: int, num_nodes: int) -> float:
     return 8.0 * num_nodes * sum(num_columns(step, num_units, 1, 1) for step in range(1, num_steps + 1))
 
 
+PRODUCTS = 7
+
+
+def multiplications(num_units: int, num_steps: int, num_nodes: int) -> float:
+    """Return how many a run needs with its basis."""
+    columns = sum(num_columns(step, num_units, 1, 1) for step in range(1, num_steps + 1))
+    return float(PRODUCTS * num_units * num_nodes * columns)
+
+
 def main(settings: Settings, *, results: Path = RESULTS) -> None:
     """Run the protocol, print a table, write the record."""
     law = dt.TeacherStudent(2.0, "sin_mixture", 0.3)
@@ -98,6 +112,8 @@ def main(settings: Settings, *, results: Path = RESULTS) -> None:
         array = jnp.ones((num_columns(steps, units, 1, 1), nodes))
         reading = seconds_of(summing(array), 4 * settings.repeats)
         bandwidth = array.nbytes / reading["min"]
+        square = jnp.ones((settings.side, settings.side))
+        rate = settings.side**3 / seconds_of(multiplying(square), settings.repeats)["min"]
         one = seconds_of(solver(law, units, steps, nodes), settings.repeats)
         lengths = {
             t: seconds_of(solver(law, units, t, nodes // 4), 3) for t in (steps // 4, steps // 2, steps, 2 * steps)
@@ -123,10 +139,13 @@ def main(settings: Settings, *, results: Path = RESULTS) -> None:
     floor = floor_bytes(units, steps, nodes) / bandwidth
     numbers = {
         "bandwidth_bytes_per_second": bandwidth,
+        "multiplications_per_second": rate,
         "floor_seconds": floor,
+        "arithmetic_seconds": multiplications(units, steps, nodes) / rate,
         "solver_seconds": one,
         "predict_seconds": verb,
         "ratio_solver": one["median"] / floor,
+        "ratio_arithmetic": multiplications(units, steps, nodes) / rate / floor,
         "ratio_predict_to_two_floors": verb["median"] / (2 * floor),
         "largest_relative_error_reported": float(np.max(errors.test_error / result.test_error)) if errors else None,
         "seconds_by_steps": {str(t): value for t, value in lengths.items()},
@@ -146,6 +165,12 @@ def summing(array: jax.Array) -> Callable[[], jax.Array]:
     """Return the jitted sum of one array."""
     total = jax.jit(jnp.sum)
     return lambda: total(array)
+
+
+def multiplying(array: jax.Array) -> Callable[[], jax.Array]:
+    """Return the jitted square of a matrix."""
+    product = jax.jit(lambda a: a @ a)
+    return lambda: product(array)
 
 
 def slope(seconds: dict[int, dict[str, float]]) -> float:

@@ -76,8 +76,8 @@ def predict(
         max_memory: bytes that may be used, over all devices of `mesh`; default most of what is free. A prediction that
             needs more is refused before it starts; `dt.prediction_cost` tells what it takes.
         drop_below: directions are dropped when the root mean square of what is new in them is below this (entries are
-            O(1)); 1e-4 makes long runs several times cheaper, at an error that the bars do not contain: 4 % of the
-            train error at T = 300 where it was measured. Zero drops what rounding drops.
+            O(1)); 1e-4 makes long runs several times cheaper. The sub-nets drop ten times larger ones, so the bars
+            contain what dropping costs. Zero drops what rounding drops.
         mesh: devices, a `jax.sharding.Mesh`: along its axis "nodes" the nodes are cut, along "nets" the node set and
             its sub-nets (and several heads) are solved beside each other; either or both; default one device.
         checkpoint: folder for the state of a long run, saved every two minutes; one process at a time.

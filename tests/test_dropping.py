@@ -1,5 +1,6 @@
 """Small directions may be dropped: the run keeps fewer, moves little, and says when they do not fit."""
 
+import warnings
 from typing import Any
 
 import jax
@@ -8,7 +9,7 @@ import optax
 import pytest
 
 import dyntheory as dt
-from dyntheory import limit_run
+from dyntheory import limit_run, limit_solver
 
 METHOD = dt.gradient_descent(dt.MLP(hidden=(2,)), optax.sgd, learning_rate=0.2)
 
@@ -35,6 +36,26 @@ def test_dropping_keeps_fewer_directions_and_moves_little(
     assert max(sizes) < rows_of_all
     np.testing.assert_allclose(dropped.test_error, full.test_error, rtol=1e-2)
     assert not np.array_equal(dropped.test_error, full.test_error)
+
+
+def test_bars_contain_what_dropping_costs(
+    law: dt.TeacherStudent, key: jax.Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: sub-nets that drop no more than all nodes share the error, and the bars miss it."""
+    monkeypatch.setattr(limit_run, "PIECE", 4)
+    options: dict[str, Any] = {"num_steps": 24, "num_nodes": 2**13, "key": key}
+    full = dt.predict(law, METHOD, **options)
+
+    def largest_ratio() -> float:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dt.DyntheoryWarning)
+            coarse = dt.predict(law, METHOD, **options, drop_below=0.05)
+        assert coarse.standard_error is not None and coarse.standard_error.train_error is not None
+        return float(np.max(np.abs(coarse.train_error - full.train_error) / coarse.standard_error.train_error))
+
+    assert largest_ratio() < 2
+    monkeypatch.setattr(limit_solver, "SUB_NET_DROPPING", 1.0)
+    assert largest_ratio() > 4
 
 
 def test_directions_that_do_not_fit_are_said(

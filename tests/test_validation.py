@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from validation import (
@@ -11,6 +12,7 @@ from validation import (
     estimate_real,
     estimate_series,
     layers,
+    long_horizon,
     preactivation_law,
     real_data,
     scaling_laws,
@@ -36,7 +38,7 @@ def test_layers_write_record_and_figure(tmp_path: Path) -> None:
     assert (tmp_path / "layers.png").exists()
 
 
-SMALL = (real_data, scaling_laws, scaling_width, estimate_series, estimate_real, estimate_designs)
+SMALL = (long_horizon, real_data, scaling_laws, scaling_width, estimate_series, estimate_real, estimate_designs)
 
 
 @pytest.mark.full
@@ -52,6 +54,17 @@ def test_committed_records_have_provenance_and_passed(path: Path) -> None:
     assert record["outcome"] == "passed"
     assert {"versions", "revision", "device", "dtype"} == set(record["provenance"])
     assert not any(word in path.read_text() for word in ("/home", "/root", "/tmp", "/work"))
+
+
+def test_long_horizons_fail_where_bars_are_too_small_or_the_cost_too_high() -> None:
+    curve = {"truth": np.ones(3), "reported": np.full(3, 0.01), "true": np.full(3, 0.01), "doubt": np.zeros(3)}
+    good = {name: {**curve, "ratio": np.ones(3)} for name in long_horizon.FIELDS}
+    assert long_horizon.outcome_of(good, 1.0, 1) is Outcome.PASSED
+    assert long_horizon.outcome_of(good, 1201.0, 1) is Outcome.FAILED
+    assert long_horizon.outcome_of(good, 1.0, 5 * 10**9) is Outcome.FAILED
+    for changed in ({"ratio": np.full(3, 6.0)}, {"reported": np.full(3, 0.03)}, {"true": np.full(3, 0.03)}):
+        bad = {**good, "test_error": {**good["test_error"], **changed}}
+        assert long_horizon.outcome_of(bad, 1.0, 1) is Outcome.FAILED
 
 
 def test_outcomes_join_to_the_worst() -> None:
