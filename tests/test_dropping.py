@@ -38,11 +38,9 @@ def test_dropping_keeps_fewer_directions_and_moves_little(
     assert not np.array_equal(dropped.test_error, full.test_error)
 
 
-def test_bars_contain_what_dropping_costs(
-    law: dt.TeacherStudent, key: jax.Array, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bars_contain_what_dropping_costs(law: dt.TeacherStudent, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: sub-nets that drop no more than all nodes share the error, and the bars miss it."""
-    options: dict[str, Any] = {"num_steps": 24, "num_nodes": 2**14, "key": key}
+    options: dict[str, Any] = {"num_steps": 24, "num_nodes": 2**14, "key": jax.random.key(0)}
     full = dt.predict(law, METHOD, **options)
 
     def largest_ratio() -> float:
