@@ -2,7 +2,7 @@
 
 The output of a network is multiplied by A and the learning rate divided by A². As A grows parameters move by 1/A and
 the network becomes its linearisation around the start; at A = 1 it is the network itself. A start that vanishes, two
-copies of the units with opposite outputs, makes the limit exist: f_A = A (u(θ₁) − u(θ₂)), θ₁ = θ₂ at the start.
+copies of the network with opposite outputs, makes the limit exist: f_A = A (u(θ₁) − u(θ₂)), θ₁ = θ₂ at the start.
 
     network = ScaledNetwork(MLP((2 * k,)), scale=A)
     head, first_layer = mirrored_start(network, key)
@@ -77,26 +77,28 @@ class TangentRuns(NamedTuple):
 
 
 def mirrored_start(network: MLP, key: Key) -> tuple[PyTree, FirstLayer]:
-    """Return head and first layer of a two-layer network that vanishes at the start.
+    """Return head and first layer of a network that vanishes at the start, for any input.
 
-    The second half of the units copies the first and has opposite output weights.
+    It consists of two copies of a network of half the width with opposite outputs: rows of the first layer come twice,
+    weights between hidden layers are block diagonal. The zeros beside the blocks are trained as well.
 
     Raises:
-        ValueError: more than two layers, several outputs, or an odd number of units.
+        ValueError: a linear model, or a hidden layer with an odd number of units.
     """
-    if network.num_layers != 2 or network.num_units % 2 or network.num_outputs != 1:
+    if not network.hidden or any(width % 2 for width in network.hidden):
         raise ValueError(
-            f"A mirrored start needs two layers, one output and an even number of units, got {network.num_layers} "
-            f"layers, {network.num_outputs} outputs and {network.num_units} units."
+            f"A mirrored start needs hidden layers, each with an even number of units, got {list(network.hidden)}."
         )
     with double_precision():
-        half = network.num_units // 2
-        head = dict(network.init_head(key))
-        weights = jnp.asarray(head["layer_2"]["weights"], float)
-        mirrored = jnp.concatenate([weights[:, :half], -weights[:, :half]], axis=1)
-        head["layer_2"] = {**head["layer_2"], "weights": mirrored}
+        head = {name: dict(layer) for name, layer in network.init_head(key).items()}
+        for index in range(2, network.num_layers + 1):
+            weights, is_last = jnp.asarray(head[f"layer_{index}"]["weights"], float), index == network.num_layers
+            num_out, num_in = weights.shape if is_last else (weights.shape[0] // 2, weights.shape[1])
+            block = weights[:num_out, : num_in // 2]
+            doubled = jnp.concatenate([block, -block], axis=1) if is_last else jnp.kron(jnp.eye(2), block)
+            head[f"layer_{index}"]["weights"] = doubled
         head = to_numpy(head)
-    return head, FirstLayer(second_moment=np.kron(np.ones((2, 2)), np.eye(half)))
+    return head, FirstLayer(second_moment=np.kron(np.ones((2, 2)), np.eye(network.num_units // 2)))
 
 
 def tangent_prediction(

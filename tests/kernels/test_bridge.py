@@ -12,16 +12,18 @@ LAW = dt.TeacherStudent(1.5, "sin_mixture", 0.3)
 STEPS, RATE = 8, 0.5
 
 
-def _method(scale: float) -> dt.GeneralFirstOrderMethod:
-    return dt.gradient_descent(ScaledNetwork(NETWORK, scale), learning_rate=RATE / scale**2)
+def _method(network: dt.MLP, scale: float) -> dt.GeneralFirstOrderMethod:
+    return dt.gradient_descent(ScaledNetwork(network, scale), learning_rate=RATE / scale**2)
 
 
 @pytest.mark.full
-def test_a_large_scale_is_the_tangent_kernel_and_scale_one_is_not(key: jax.Array) -> None:
-    head, first_layer = mirrored_start(NETWORK, key)
+@pytest.mark.parametrize("hidden", [(4,), (4, 4)])
+def test_a_large_scale_is_the_tangent_kernel_and_scale_one_is_not(key: jax.Array, hidden: tuple[int, ...]) -> None:
+    network = dt.MLP(hidden, "tanh")
+    head, first_layer = mirrored_start(network, key)
     tangent = tangent_prediction(
         LAW,
-        NETWORK,
+        network,
         head,
         learning_rate=RATE,
         num_steps=STEPS,
@@ -34,22 +36,27 @@ def test_a_large_scale_is_the_tangent_kernel_and_scale_one_is_not(key: jax.Array
     error = tangent.test_error.std(axis=0, ddof=1) / np.sqrt(8)
     assert error[-1] < 0.05
     for scale, agrees in ((100.0, True), (0.5, False)):
-        theory = dt.predict(LAW, _method(scale), num_steps=STEPS, key=key, head=head, first_layer=first_layer)
+        theory = dt.predict(LAW, _method(network, scale), num_steps=STEPS, key=key, head=head, first_layer=first_layer)
         gap = np.abs(tangent.test_error.mean(axis=0) - np.asarray(theory.test_error))
         allowed = 4 * error + 2 / 120 * np.asarray(theory.test_error)
         assert bool((gap < allowed).all()) == agrees
 
 
-def test_the_mirrored_start_vanishes(key: jax.Array) -> None:
-    head, first_layer = mirrored_start(NETWORK, key)
-    row = np.concatenate([np.array([0.3, -1.2])] * 2)
-    assert abs(float(NETWORK.apply_head(head, jax.numpy.asarray(row)))) < 1e-7
-    np.testing.assert_array_equal(np.asarray(first_layer.second_moment), np.kron(np.ones((2, 2)), np.eye(2)))
+@pytest.mark.parametrize("use_bias", [False, True])
+@pytest.mark.parametrize(("hidden", "num_outputs"), [((4,), 1), ((4, 4), 1), ((2, 4, 6), 2)])
+def test_the_mirrored_start_vanishes(key: jax.Array, hidden: tuple[int, ...], num_outputs: int, use_bias: bool) -> None:
+    network = dt.MLP(hidden, "tanh", num_outputs=num_outputs, use_bias=use_bias)
+    head, first_layer = mirrored_start(network, key)
+    half = np.linspace(0.3, -1.2, hidden[0] // 2)
+    np.testing.assert_array_equal(np.asarray(first_layer.second_moment), np.kron(np.ones((2, 2)), np.eye(len(half))))
+    row = np.concatenate([half, half])
+    assert np.abs(network.apply_head(head, jax.numpy.asarray(row))).max() < 1e-7
+    assert np.abs(network.apply_head(network.init_head(key), jax.numpy.asarray(row))).max() > 1e-2
 
 
 def test_bad_input_says_what_was_wrong(key: jax.Array) -> None:
     with pytest.raises(ValueError, match="even"):
-        mirrored_start(dt.MLP((3,)), key)
+        mirrored_start(dt.MLP((4, 3)), key)
     with pytest.raises(ValueError, match="scale"):
         ScaledNetwork(NETWORK, 0.0)
     with pytest.raises(ValueError, match="num_runs"):
