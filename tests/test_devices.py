@@ -18,14 +18,14 @@ from dyntheory.limit_groups import share_out
 PROGRAM = Path(__file__).parent / "programs" / "spread_prediction.py"
 
 
-def _start(out: Path, num_devices: int, num_nets: int, *more: str) -> subprocess.Popen[str]:
+def _start(out: Path, num_devices: int, num_nets: int, *more: str, num_steps: int = 12) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
         "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={num_devices}",
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": str(PROGRAM.parents[2]),
     }
-    command = [sys.executable, str(PROGRAM), str(out), str(num_nets), *more]
+    command = [sys.executable, str(PROGRAM), str(out), str(num_nets), str(num_steps), *more]
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
@@ -61,6 +61,17 @@ def test_four_devices_are_one(one_device: dict[str, np.ndarray], tmp_path: Path,
     out = tmp_path / "curves"
     _finish(_start(out, 4, num_nets))
     _check(out, one_device, 4 // num_nets)
+
+
+@pytest.mark.full
+def test_long_runs_stay_within_a_hundredth_of_their_error(tmp_path: Path) -> None:
+    """Beyond some twenty steps a direction may be dropped on one layout and kept on another."""
+    curves = []
+    for num_devices in (1, 4):
+        _finish(_start(tmp_path / str(num_devices), num_devices, 1, num_steps=80))
+        curves.append(_curves(tmp_path / str(num_devices)))
+    one, four = curves
+    assert np.all(np.abs(four["test"] - one["test"]) <= 0.01 * one["error"])
 
 
 @pytest.mark.parametrize("num_nets", [1, 2])

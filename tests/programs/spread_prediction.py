@@ -1,4 +1,4 @@
-"""Predict on all devices and write the curves: `python spread_prediction.py OUT NETS [PORT RANK]`.
+"""Predict on all devices and write the curves: `python spread_prediction.py OUT NETS STEPS [PORT RANK]`.
 
 NETS groups of devices solve the node set and its sub-nets beside each other, each with its nodes spread over the group.
 With PORT and RANK it is one of two processes of `jax.distributed` on this machine; rank 0 writes.
@@ -15,9 +15,6 @@ from jax.sharding import Mesh
 import dyntheory as dt
 from dyntheory import limit_run
 
-SIZES: dict[str, Any] = {"num_steps": 12, "num_nodes": 2**12}
-
-
 SHARES: list[float] = []
 next_piece = limit_run._next_piece
 
@@ -30,7 +27,7 @@ def watched_piece(*arguments: Any) -> limit_run.State:
     return state
 
 
-def main(out: str, nets: str, port: str = "", rank: str = "") -> None:
+def main(out: str, nets: str, steps: str, port: str = "", rank: str = "") -> None:
     if port:
         jax.distributed.initialize(f"127.0.0.1:{port}", num_processes=2, process_id=int(rank))
     shape = int(nets), jax.device_count() // int(nets)
@@ -38,7 +35,8 @@ def main(out: str, nets: str, port: str = "", rank: str = "") -> None:
     law = dt.TeacherStudent(samples_per_feature=2.0, link="sin_mixture", noise_std=0.3)
     method = dt.gradient_descent(dt.MLP(hidden=(2,)), optax.sgd, learning_rate=0.5)
     limit_run._next_piece = watched_piece
-    result = dt.predict(law, method, key=jax.random.key(0), mesh=mesh, keep_preactivations=False, **SIZES)
+    sizes: dict[str, Any] = {"num_steps": int(steps), "num_nodes": 2**13}
+    result = dt.predict(law, method, key=jax.random.key(0), mesh=mesh, keep_preactivations=False, **sizes)
     if jax.process_index() == 0:
         errors = result.standard_error
         assert errors is not None
