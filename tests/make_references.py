@@ -36,6 +36,7 @@ FIELDS = ("train_error", "test_error", "teacher_overlap", "weight_overlap", "hea
 FIRST_SEED = 7_000_000
 COARSER = 8
 NUM_RUNS, NUM_NODES = 8, 2**17
+DIGITS = 12
 
 
 def solve(problem: Problem, num_nodes: int, seed: int) -> dict[str, np.ndarray]:
@@ -77,9 +78,9 @@ def make(problem: Problem) -> dict[str, Any]:
         runs, coarse_runs = (np.stack([fields[name] for fields in solved]) for solved in (fine, coarse))
         spread = factor * runs.std(axis=0, ddof=1) / np.sqrt(num_runs)
         error = np.hypot(spread, (runs.mean(axis=0) - coarse_runs.mean(axis=0)) / 2)
-        fields[name] = {"value": _rounded(runs.mean(axis=0), 12), "standard_error": _rounded(error, 3)}
+        fields[name] = {"value": _rounded(runs.mean(axis=0), DIGITS), "standard_error": _rounded(error, 3)}
     steps = list(range(0, problem.num_steps + 1, problem.thin))
-    protocol = {"num_nodes": num_nodes, "num_scramblings": num_runs, "first_seed": FIRST_SEED}
+    protocol = {"num_nodes": num_nodes, "num_scramblings": num_runs, "first_seed": FIRST_SEED, "digits": DIGITS}
     return {"problem": fingerprint(problem), **protocol, "steps": steps, "fields": fields}
 
 

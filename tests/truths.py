@@ -163,8 +163,9 @@ def reference(name: str) -> Truth:
     """
     stored = stored_references()[name]
     values = {field: np.asarray(pair["value"]) for field, pair in stored["fields"].items()}
-    errors = {  # stored with eight digits
-        field: np.hypot(np.asarray(pair["standard_error"]), 5e-8 * np.abs(values[field]))
+    rounding = 0.5 * 10.0 ** (1 - stored.get("digits", 8))
+    errors = {
+        field: np.hypot(np.asarray(pair["standard_error"]), rounding * np.abs(values[field]))
         for field, pair in stored["fields"].items()
     }
     return Truth(np.asarray(stored["steps"]), values, errors)

@@ -19,6 +19,8 @@ from dyntheory._checks import is_concrete
 from dyntheory._typing import Array
 from dyntheory.kernels.moments import Block, Scalar, deviations, root
 
+OPPOSITE = 4
+
 
 class Image(NamedTuple):
     """What a scalar function makes of a Gaussian pair.
@@ -79,9 +81,13 @@ def _determinant(block: Block) -> Array:
 
 
 def _angle(block: Block) -> tuple[Array, Array]:
-    """Return the angle θ between u and v, and s₁s₂ sin θ; zero beside a signal that is zero."""
+    """Return the angle θ between u and v, and s₁s₂ sin θ; zero beside a signal that is zero.
+
+    Opposite units, c = −s₁s₂, are told from the rounding of their moments: closer to π than that θ is π.
+    """
     below, above = _sides(block)
     numbers = jnp.finfo(below.dtype)
+    above = jnp.where(above > OPPOSITE * numbers.eps * below, above, 0.0)
     tangent = root(below / (jnp.maximum(above, numbers.eps**2 * below) + numbers.tiny**0.5))
     theta = jax.lax.optimization_barrier(2.0 * jnp.arctan(tangent))  # three results use the angle: compute it once
     return theta, tangent * above

@@ -9,6 +9,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+from dyntheory.kernels import duals
 from dyntheory.kernels.activations import Elementwise
 from dyntheory.kernels.moments import Block
 from tests.kernels.oracle_duals import CASES, slope
@@ -71,6 +72,19 @@ def test_excess_keeps_its_relative_accuracy_near_coincidence(name: str) -> None:
         exact = case.cov(point[0], point[1], mp.mpf(1)) - case.cov(*point)
         angle = mp.sqrt(2 * (1 - point[2]))
         assert abs(float(excess) / exact - 1) < 1e-12 + 4e-16 / angle, point
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "abs", "sign"])
+def test_opposite_units_are_told_from_rounding(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """√v₁√v₂ + c is a rounding of zero there, whose square root would be the angle's error (control)."""
+    variances = tuple(str(variance) for variance in np.geomspace(1e-3, 1e3, 13))
+    grid = [(mp.mpf(v1), mp.mpf(v2), mp.mpf(-1)) for v1 in variances for v2 in variances]
+    exact = np.array([float(slope(CASES[name], *point)) for point in grid])
+    np.testing.assert_allclose(CASES[name].layer._block(block_of(grid)).ntk, exact, atol=1e-15)
+    monkeypatch.setattr(duals, "OPPOSITE", 0)
+    rounded = CASES[name].layer._block(block_of(grid)).ntk
+    assert name == "sign" or np.abs(rounded - exact).max() > 1e-9
 
 
 def test_the_textbook_form_would_fail() -> None:
