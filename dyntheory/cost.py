@@ -65,7 +65,8 @@ def prediction_cost(
         num_steps: T.
         num_nodes: N.
         num_heads: draws of the head.
-        drops: directions are dropped (`drop_below`); a run then ends when they do not fit half of a sub-net.
+        drops: directions are dropped (`drop_below`); a run then ends when they do not fit half of a sub-net, and all
+            nodes, which drop less, are taken to keep twice as many.
         has_feature_nodes: whether the feature side takes nodes too, as `predict` does for optimizers that are not
             linear in gradients and weights; None finds out by probing.
 
@@ -78,7 +79,7 @@ def prediction_cost(
     cut, k = plan(num_steps, drops=drops), method.num_units
     columns = num_columns(cut.num_steps, k, law.num_teacher_units, law.num_outputs)
     if drops:
-        columns = min(columns, num_nodes // NUM_BLOCKS // 2)
+        columns = min(columns, num_nodes // NUM_BLOCKS)
     if has_feature_nodes is None:
         head = method.init_head(jax.random.key(0))
         has_feature_nodes = not feature_map_is_linear(method, head, num_steps=num_steps)

@@ -117,9 +117,9 @@ def predict(
         problem = prepare(law, method, key, head=head, first_layer=first_layer, num_heads=num_heads)
         on_nodes = not feature_map_is_linear(problem.method, problem.heads[0], num_steps=num_steps)
         dropping = drop_below > 0
-        budget = _Budget(
-            problem, num_steps, dropping, on_nodes, max_nodes, available_memory() if max_memory is None else max_memory
-        )
+        memory = available_memory() if max_memory is None else max_memory
+        beside = 1 if groups is None else min(len(groups), num_heads)
+        budget = _Budget(problem, num_steps, dropping, on_nodes, max_nodes, memory // beside)
         size = _first_size(problem, num_steps, num_nodes, dropping=dropping)
         budget.check(size)
         while True:

@@ -56,7 +56,7 @@ def _check(path: Path, one_device: dict[str, np.ndarray], group_size: int) -> No
         np.testing.assert_allclose(values, one_device[name], rtol=1e-10 if name != "error" else 1e-6)
 
 
-@pytest.mark.parametrize("num_nets", [1, 2])
+@pytest.mark.parametrize("num_nets", [pytest.param(1, marks=pytest.mark.full), 2])
 def test_four_devices_are_one(one_device: dict[str, np.ndarray], tmp_path: Path, num_nets: int) -> None:
     out = tmp_path / "curves"
     _finish(_start(out, 4, num_nets))

@@ -228,6 +228,7 @@ print(peaks[1] - peaks[0], peaks[2] - peaks[1])
 """
 
 
+@pytest.mark.full
 @pytest.mark.skipif(os.name != "posix", reason="the peak of memory is read by a POSIX call")
 def test_memory_does_not_grow_with_the_matrix(tmp_path: Path) -> None:
     """A stream of 25 times as many entries (128 MB) adds less than a fifth of them; in memory it adds all."""
