@@ -1,6 +1,7 @@
 """What a prediction costs, before it is spent: memory from the arrays it keeps, time from how often they are read.
 
-Every step reads the orthonormal basis twice on all nodes and twice on the sub-nets; the rest is small. For correlated
+Every step reads the orthonormal basis twice on all nodes and twice on the sub-nets, each time for products with 3.5
+columns a unit; the rest is small. Beyond some five units the multiplications take longer than the reading. For correlated
 features it also passes nine times over the feature-side directions, which have a coordinate for every spectral node and
 are as large on a sub-net as on all nodes.
 """
@@ -28,6 +29,8 @@ READINGS = 4
 FRAME_READINGS = 9  # bytes of a compiled step over those of the directions, measured: 8.9 to 9.3
 SHARE_OF_AVAILABLE = 0.8
 PROBE_SHAPE = (64, 2**15)
+PROBE_COLUMNS = 16
+COLUMNS_PER_UNIT = 3.5  # of one reading of the basis; seven for two
 
 
 class Cost(NamedTuple):
@@ -92,7 +95,8 @@ def prediction_cost(
     small = sides * (2 * columns**2 + k * cut.num_steps * (columns + k * cut.num_steps))
     frame = 0 if has_feature_nodes else _frame_size(law, k, cut.num_steps)
     memory = DOUBLE * (rows * (copies * columns + noise + 20 * k) + copies * (small + 2 * frame))
-    read = READINGS * sides * num_nodes * columns + FRAME_READINGS * (1 + NUM_BLOCKS) * frame
+    products = max(1.0, COLUMNS_PER_UNIT * k / PROBE_COLUMNS)
+    read = READINGS * products * sides * num_nodes * columns + FRAME_READINGS * (1 + NUM_BLOCKS) * frame
     return Cost(num_nodes, columns, int(memory), DOUBLE * num_heads * read * num_steps / 2 / _bandwidth())
 
 
@@ -113,7 +117,7 @@ def available_memory() -> int:
 def _bandwidth() -> float:
     """Return bytes per second of a product with a few columns, measured once."""
     with double_precision():
-        basis, few = jnp.ones(PROBE_SHAPE), jnp.ones((16, PROBE_SHAPE[0]))
+        basis, few = jnp.ones(PROBE_SHAPE), jnp.ones((PROBE_COLUMNS, PROBE_SHAPE[0]))
         product = jax.jit(lambda a, b: a @ b)
         product(few, basis).block_until_ready()
         begin = time.perf_counter()
