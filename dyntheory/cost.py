@@ -1,9 +1,9 @@
 """What a prediction costs, before it is spent: memory from the arrays it keeps, time from how often they are read.
 
 Every step reads the orthonormal basis twice on all nodes and twice on the sub-nets, each time for products with 3.5
-columns a unit; the rest is small. Beyond some five units the multiplications take longer than the reading. For correlated
-features it also passes nine times over the feature-side directions, which have a coordinate for every spectral node and
-are as large on a sub-net as on all nodes.
+columns a unit; the rest is small. Beyond some five units the multiplications take longer than the reading. Correlated
+features cost nine passes more over the feature-side directions, which have a coordinate for every spectral node and are
+as large on a sub-net as on all nodes.
 """
 
 from __future__ import annotations
