@@ -65,6 +65,8 @@ def _claim(folder: Path, identity: dict[str, Any], *, resume: bool) -> None:
                 "or choose another folder."
             )
         return
+    for leftover in folder.glob(f".{IDENTITY}.*.tmp"):  # of a process killed just here
+        leftover.unlink()
     if any(entry.name != LOCK for entry in folder.iterdir()):
         raise CheckpointError(f"'{folder}' holds other files: choose an empty or a new folder for the checkpoint.")
     with replacing(file) as beside:

@@ -41,7 +41,9 @@ def rounding_floor(values: np.ndarray) -> np.ndarray:
 def pool(errors: np.ndarray) -> np.ndarray:
     """Raise each component's error (T+1, …) to √((eᵢ² + mean e²)/2) where that is larger."""
     squared = np.square(errors)
-    mean = squared.mean(axis=tuple(range(1, errors.ndim)), keepdims=True)
+    finite = np.isfinite(squared)
+    axes, total = tuple(range(1, errors.ndim)), np.where(finite, squared, 0.0)
+    mean = total.sum(axis=axes, keepdims=True) / np.maximum(finite.sum(axis=axes, keepdims=True), 1)
     return np.sqrt(np.maximum(squared, (squared + mean) / 2))
 
 
@@ -59,6 +61,8 @@ def smooth(errors: np.ndarray, scale: np.ndarray) -> np.ndarray:
 def standard_error(values: np.ndarray, blocks: np.ndarray, *, relative: bool) -> np.ndarray:
     """Return the one-sigma numerical error of `values` (T+1, …) given `blocks` (B, T+1, …).
 
+    It is infinite where a value, or that of a sub-net, is not finite.
+
     Args:
         values: the quantity on all nodes.
         blocks: the same on each sub-net.
@@ -71,4 +75,5 @@ def standard_error(values: np.ndarray, blocks: np.ndarray, *, relative: bool) ->
             smooth(error if relative else pool(error), scale)
             for error in (sub_net_spread(blocks), sub_net_shift(values, blocks))
         )
-        return np.hypot(np.hypot(spread, shift / 2), rounding_floor(values))
+        error = np.hypot(np.hypot(spread, shift / 2), rounding_floor(values))
+    return np.where(np.isfinite(values) & np.isfinite(blocks).all(axis=0), error, np.inf)

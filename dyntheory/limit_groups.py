@@ -20,12 +20,21 @@ def run_on_groups(
     for job, group in zip(jobs, share_out([job.nets.num_nodes for job in jobs], len(groups)), strict=True):
         lanes[group].append(job._replace(sharding=groups[group]))
     mine = [lane for group, lane in zip(groups, lanes, strict=True) if lane and group.is_local]
-    solved = run_in_lanes(mine, num_steps, report) if mine else {}
     if jax.process_count() == 1:
-        return solved
+        return run_in_lanes(mine, num_steps, report)
+    solved, failure = {}, None
+    try:
+        solved = run_in_lanes(mine, num_steps, report) if mine else {}
+    except Exception as error:  # the other processes wait for an exchange: it tells them
+        failure = error
     first = [lane for group, lane in zip(groups, lanes, strict=True) if group.first_process == jax.process_index()]
-    leaves = {job.name: jax.tree.leaves(solved[job.name]) for lane in first for job in lane}
+    leaves = {job.name: jax.tree.leaves(solved[job.name]) for lane in first for job in lane if job.name in solved}
     found = exchanged(leaves)
+    if failure is not None:
+        raise failure
+    missing = [job.name for job in jobs if job.name not in found]
+    if missing:
+        raise RuntimeError(f"Another process failed and says why: {', '.join(missing)} were not solved.")
     return {job.name: jax.tree.unflatten(structure_of(job), found[job.name]) for job in jobs}
 
 

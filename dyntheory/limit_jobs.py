@@ -149,8 +149,12 @@ def run_in_lanes(lanes: Sequence[Sequence[Job]], num_steps: int, report: Progres
         except BaseException:
             stopped.set()
             raise
-        for lane in sorted(waiting, key=lambda future: isinstance(future.exception(), Stopped)):
-            solved |= lane.result()
+        try:
+            for lane in sorted(waiting, key=lambda future: isinstance(future.exception(), Stopped)):
+                solved |= lane.result()
+        except BaseException:
+            stopped.set()
+            raise
     return solved
 
 

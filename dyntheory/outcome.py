@@ -95,13 +95,16 @@ def _status(result: Trajectory, relative: np.ndarray, finite: np.ndarray, rtol: 
         cause = "the training loss blew up" if blown[step] else "the numerical error exceeds half the value"
         return Status("diverged", f"{cause} from step {step} on: lower the learning rate or raise `num_nodes`", step)
     reached, step = float(relative.max()), int(relative.max(axis=0).argmax())
+    drops = bool(result.provenance.get("drop_below"))
+    advice = "raise `num_nodes`" + " or lower `drop_below`" * drops
     if rtol is not None and reached > rtol:
         told = (
             f"rtol={rtol:g} was asked for and {reached:.2g} reached (step {step}) within the budget: raise `max_nodes`"
+            + " or lower `drop_below`, whose error more nodes do not mend" * drops
         )
         return Status("unresolved", told if result.status.ok else f"{told}; {result.status.message}", step)
     if result.status.ok and reached > RELATIVE_ERROR_UNRESOLVED:
-        return Status("unresolved", f"the numerical error is {reached:.0%} at step {step}: raise `num_nodes`", step)
+        return Status("unresolved", f"the numerical error is {reached:.0%} at step {step}: {advice}", step)
     return result.status
 
 

@@ -17,12 +17,13 @@ from dyntheory._typing import Key, Progress, PyTree
 from dyntheory._version import __version__
 from dyntheory.checkpoint import checkpoint_folder
 from dyntheory.cost import Cost, available_memory, prediction_cost
-from dyntheory.devices import NETS, node_groups
+from dyntheory.devices import NETS, NodeSharding, node_groups
 from dyntheory.fingerprint import fingerprint
 from dyntheory.first_layer import FirstLayer
+from dyntheory.gaussian.nodes import NUM_BLOCKS
 from dyntheory.law import TeacherStudent
 from dyntheory.limit_jobs import Store
-from dyntheory.limit_solver import solve_on_nodes
+from dyntheory.limit_solver import SUB_NET_DROPPING, solve_on_nodes
 from dyntheory.matrix.limit import num_columns
 from dyntheory.method import GeneralFirstOrderMethod, feature_map_is_linear
 from dyntheory.node_count import choose_num_nodes
@@ -68,7 +69,8 @@ def predict(
         head: the initial head; default one draw from `key`, the same in `simulate`.
         first_layer: moments of the initial first layer, or a given draw; default independent standard entries.
         rtol: accuracy wanted for train and test error at every step, relative to the larger of the value and 1e-3 of
-            its initial value; nodes are doubled until the reported error meets it or `max_nodes` is reached.
+            its initial value; nodes are doubled until the reported error meets it or `max_nodes` is reached. More
+            nodes do not mend what `drop_below` costs.
         num_nodes: N, a power of two; default 2^14 or what the number of steps and units asks for.
         num_heads: average the curves over that many draws of the head.
         keep_preactivations: keep samples of the limit law of preactivations; default while they are below 64 MB.
@@ -118,12 +120,13 @@ def predict(
         on_nodes = not feature_map_is_linear(problem.method, problem.heads[0], num_steps=num_steps)
         dropping = drop_below > 0
         memory = available_memory() if max_memory is None else max_memory
-        beside = 1 if groups is None else min(len(groups), num_heads)
-        budget = _Budget(problem, num_steps, dropping, on_nodes, max_nodes, memory // beside)
+        budget = _Budget(problem, num_steps, dropping, on_nodes, max_nodes, int(memory / _beside(groups, num_heads)))
         size = _first_size(problem, num_steps, num_nodes, dropping=dropping)
         budget.check(size)
         while True:
-            with _store(checkpoint, problem, key, num_steps, size, drop_below, resume=resume) as store:
+            with _store(
+                checkpoint, problem, key, num_steps, size, drop_below, keep_preactivations, resume=resume
+            ) as store:
                 result = solve_on_nodes(
                     problem,
                     key,
@@ -186,6 +189,12 @@ class _Budget(NamedTuple):
         return size
 
 
+def _beside(groups: list[NodeSharding] | None, num_heads: int) -> float:
+    """Return how many solutions, in units of all nodes and one sub-net, are there at the same time."""
+    count = 1 if groups is None else len(groups)
+    return min(count, num_heads) + max(0, count - num_heads) / NUM_BLOCKS
+
+
 def _store(
     folder: str | Path | None,
     problem: PreparedProblem,
@@ -193,6 +202,7 @@ def _store(
     num_steps: int,
     num_nodes: int,
     drop_below: float,
+    keep_preactivations: bool | None,
     *,
     resume: bool,
 ) -> AbstractContextManager[Store | None]:
@@ -205,6 +215,8 @@ def _store(
         "num_steps": num_steps,
         "num_nodes": num_nodes,
         "drop_below": drop_below,
+        "sub_nets_drop": SUB_NET_DROPPING * drop_below,
+        "keep_preactivations": keep_preactivations,
         "dyntheory": __version__,
         "jax": jax.__version__,
         "dtype": "float64",

@@ -55,3 +55,24 @@ def test_agreeing_sub_nets_still_leave_rounding() -> None:
     values = np.array([[3.0, -4.0], [1.0, 0.0]])
     errors = error_bars.standard_error(values, np.stack([values] * 8), relative=False)
     np.testing.assert_allclose(errors, 4e-10)
+
+
+def test_a_sub_net_that_is_not_finite_leaves_no_bar() -> None:
+    """It would otherwise leave the rounding floor alone, and status ok."""
+    blocks = BLOCKS.copy()
+    blocks[3, 2] = np.nan
+    errors = error_bars.standard_error(VALUES, blocks, relative=True)
+    assert np.isinf(errors[2]) and np.all(np.isfinite(np.delete(errors, 2)))
+    np.testing.assert_array_less(0.0, error_bars.standard_error(VALUES, blocks, relative=True))
+
+
+def test_a_component_that_is_not_finite_does_not_take_the_others_bars() -> None:
+    rng = np.random.default_rng(0)
+    blocks = rng.standard_normal((8, 4, 2, 2))
+    values, whole = np.zeros((4, 2, 2)), error_bars.standard_error(np.zeros((4, 2, 2)), blocks, relative=False)
+    blocks[:, :, 0, 0] = np.nan
+    errors = error_bars.standard_error(values, blocks, relative=False)
+    assert np.all(np.isinf(errors[:, 0, 0]))
+    others = np.ones((2, 2), bool)
+    others[0, 0] = False
+    np.testing.assert_allclose(errors[:, others], whole[:, others], rtol=0.5)

@@ -80,7 +80,8 @@ def mirrored_start(network: MLP, key: Key) -> tuple[PyTree, FirstLayer]:
     """Return head and first layer of a network that vanishes at the start, for any input.
 
     It consists of two copies of a network of half the width with opposite outputs: rows of the first layer come twice,
-    weights between hidden layers are block diagonal. The zeros beside the blocks are trained as well.
+    weights between hidden layers are block diagonal, and the output is divided by √2. The zeros beside the blocks are
+    trained as well.
 
     Raises:
         ValueError: a linear model, or a hidden layer with an odd number of units.
@@ -95,7 +96,8 @@ def mirrored_start(network: MLP, key: Key) -> tuple[PyTree, FirstLayer]:
             weights, is_last = jnp.asarray(head[f"layer_{index}"]["weights"], float), index == network.num_layers
             num_out, num_in = weights.shape if is_last else (weights.shape[0] // 2, weights.shape[1])
             block = weights[:num_out, : num_in // 2]
-            doubled = jnp.concatenate([block, -block], axis=1) if is_last else jnp.kron(jnp.eye(2), block)
+            # Weights were drawn for twice as many inputs as a block has.
+            doubled = jnp.concatenate([block, -block], axis=1) if is_last else jnp.kron(2**0.5 * jnp.eye(2), block)
             head[f"layer_{index}"]["weights"] = doubled
         head = to_numpy(head)
     return head, FirstLayer(second_moment=np.kron(np.ones((2, 2)), np.eye(network.num_units // 2)))

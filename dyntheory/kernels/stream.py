@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from dyntheory.claimed_folder import claimed_folder
+from dyntheory.claimed_folder import IDENTITY, claimed_folder
 from dyntheory.files import replacing, sync_directory, sync_file
 from dyntheory.kernels.kernels import Kernels
 
@@ -101,7 +101,11 @@ def kernel_stream(
                 leftover.unlink()
             yield Stream(folder, zarr.open_group(str(place), mode="r+"), before["tiles"], before["left_out"])
             return
-        _check_space(folder, len(Kernels._fields) * math.prod(shape) * dtype.itemsize)
+        try:
+            _check_space(folder, len(Kernels._fields) * math.prod(shape) * dtype.itemsize)
+        except OSError:
+            (folder / IDENTITY).unlink()  # nothing was begun: fewer rows may have the folder
+            raise
         group = zarr.open_group(str(place), mode="w")
         for name in Kernels._fields:  # not compressed: the last digits of a kernel are noise
             group.create_array(

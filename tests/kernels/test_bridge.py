@@ -54,6 +54,14 @@ def test_the_mirrored_start_vanishes(key: jax.Array, hidden: tuple[int, ...], nu
     assert np.abs(network.apply_head(network.init_head(key), jax.numpy.asarray(row))).max() > 1e-2
 
 
+def test_blocks_of_the_mirrored_start_are_of_the_size_of_half_the_width(key: jax.Array) -> None:
+    head, _ = mirrored_start(dt.MLP((200, 200), "tanh"), key)
+    weights = np.asarray(head["layer_2"]["weights"])
+    expected = float(np.std(dt.MLP((100, 100), "tanh").init_head(key)["layer_2"]["weights"]))
+    np.testing.assert_allclose(weights[:100, :100].std(), expected, rtol=0.05)
+    np.testing.assert_array_equal(weights[:100, 100:], 0.0)
+
+
 def test_bad_input_says_what_was_wrong(key: jax.Array) -> None:
     with pytest.raises(ValueError, match="even"):
         mirrored_start(dt.MLP((4, 3)), key)
