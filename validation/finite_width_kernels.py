@@ -114,7 +114,7 @@ def measure(settings: Settings) -> dict[str, Any]:
     for width in settings.widths:
         keys = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), width), settings.num_draws)
         draws = jax.lax.map(lambda key, m=width: one_draw(key, jnp.asarray(x), labels, m, settings), keys)
-        distance = jnp.linalg.norm(draws["kernel"] - kernels.ntk, axis=(1, 2)) / jnp.linalg.norm(kernels.ntk)
+        distance = jnp.linalg.norm(draws["kernel"] - kernels.ntk[None], axis=(1, 2)) / jnp.linalg.norm(kernels.ntk)
         values = (distance, draws["change"], draws["difference"])
         for name, value in zip(SLOPES, values, strict=True):
             found[name].append(float(jnp.sqrt(jnp.mean(value**2))))
