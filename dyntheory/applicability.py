@@ -15,7 +15,8 @@ from dyntheory._checks import check_count, check_finite
 from dyntheory._precision import double_precision
 from dyntheory._typing import ArrayLike
 from dyntheory.assumptions import assess
-from dyntheory.cost import Cost, available_memory, prediction_cost
+from dyntheory.cost import Cost, prediction_cost
+from dyntheory.memory import available_memory
 from dyntheory.law import TeacherStudent
 from dyntheory.matrix.limit import num_columns
 from dyntheory.method import GeneralFirstOrderMethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dyntheory.law import TeacherStudent
 from dyntheory.links import resolve_link
 from dyntheory.method import GeneralFirstOrderMethod
-from dyntheory.trajectory import Assumptions
+from dyntheory.status import Assumptions
 
 
 def assess(law: TeacherStudent, method: GeneralFirstOrderMethod) -> Assumptions:

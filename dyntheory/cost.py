@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import psutil
 
 from dyntheory._precision import double_precision
 from dyntheory.gaussian.nodes import NUM_BLOCKS
@@ -27,7 +26,6 @@ from dyntheory.method import GeneralFirstOrderMethod, feature_map_is_linear
 DOUBLE = 8
 READINGS = 4
 FRAME_READINGS = 9  # bytes of a compiled step over those of the directions, measured: 8.9 to 9.3
-SHARE_OF_AVAILABLE = 0.8
 PROBE_SHAPE = (64, 2**15)
 PROBE_COLUMNS = 16
 COLUMNS_PER_UNIT = 3.5  # of one reading of the basis; seven for two
@@ -107,11 +105,6 @@ def _frame_size(law: TeacherStudent, num_units: int, num_steps: int) -> int:
         return 0
     directions = law.num_teacher_units + num_units * (num_steps + 1)
     return directions**2 * num_spectral_nodes(law.features, num_steps)
-
-
-def available_memory() -> int:
-    """Return the bytes a computation may take by default: most of what is free now."""
-    return int(SHARE_OF_AVAILABLE * psutil.virtual_memory().available)
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dyntheory._checks import check_name
-from dyntheory.cost import available_memory
+from dyntheory.memory import available_memory
 
 SUFFIXES = (".csv", ".npz", ".npy")
 BLOWN_UP = 10  # bytes in memory for one byte of text

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,45 +15,9 @@ from jaxtyping import Float
 
 from dyntheory._typing import Array, PyTree
 from dyntheory.class_means import ClassMeans, class_means
+from dyntheory.matrix.answers import Matrix
 from dyntheory.law import TeacherStudent
 from dyntheory.method import GeneralFirstOrderMethod
-
-
-@runtime_checkable
-class Matrix(Protocol):
-    """Whoever answers X·w/√d and Xᵀ·g/√d; its state is a pytree."""
-
-    def init(self) -> Any:
-        """Return the state before any question."""
-        ...
-
-    def segments(self, num_steps: int) -> tuple[int, ...]:
-        """Return the lengths of the pieces in which a run is compiled."""
-        ...
-
-    def grow(self, state: Any, num_steps: int) -> Any:
-        """Make room for that many more steps."""
-        ...
-
-    def times(self, state: Any, w: Array) -> tuple[Any, Array]:
-        """Answer h = X w/√d."""
-        ...
-
-    def transpose_times(self, state: Any, g: Array) -> tuple[Any, Array]:
-        """Answer p = Xᵀ g/√d."""
-        ...
-
-    def sample_mean(self, values: PyTree) -> PyTree:
-        """Average over samples."""
-        ...
-
-    def feature_mean(self, values: PyTree) -> PyTree:
-        """Average over features."""
-        ...
-
-    def feature_gram(self, left: Array, right: Array) -> Array:
-        """Average leftᵀ right over features."""
-        ...
 
 
 @jax.tree_util.register_dataclass

@@ -11,9 +11,11 @@ import jax
 import numpy as np
 
 from dyntheory._typing import PyTree
+from dyntheory.curves import Curves, has_estimation_error
+from dyntheory.outcome import has_diverged
 from dyntheory.running_moments import Moments, merged, moments_of
 from dyntheory.status import Status
-from dyntheory.trajectory import CURVES, OVERLAPS, Trajectory, has_diverged, has_estimation_error, reported_fields
+from dyntheory.trajectory import CURVES, OVERLAPS, Trajectory
 
 MOST_LISTED = 100
 
@@ -61,9 +63,9 @@ class Ensemble:
         """How many runs were added, diverged ones included."""
         return sum(map(len, self.diverged_at))
 
-    def add(self, solved: Any) -> None:
+    def add(self, solved: Curves) -> None:
         """Add runs: records and test metrics with a leading axis of runs."""
-        fields = reported_fields(solved, self.num_teacher_units)
+        fields = solved.reported(self.num_teacher_units)
         diverged_at = first_bad_step(fields)
         survived = diverged_at == len(self.steps)
         heads = (self.count + np.arange(len(survived))) % self.num_heads

@@ -89,12 +89,8 @@ def _round(
         first = ensemble.count
         report(first / end, f"run {first + 1} of {end}")
         ensemble.add(run_batch(shared, plan, first, size, end=end))
-        if folder is not None:
-            folder.save(
-                NAME,
-                {"end": np.asarray(end), "ensemble": ensemble.state()},
-                is_last=ensemble.count == end,
-            )
+        if folder is not None and (folder.is_due or ensemble.count == end):
+            folder.save(NAME, {"end": np.asarray(end), "ensemble": ensemble.state()})
 
 
 def _finished(result: Trajectory, target: Target) -> Trajectory:

@@ -13,7 +13,7 @@ import numpy as np
 from dyntheory._checks import check_count, check_key, check_positive, check_scalar
 from dyntheory._precision import as_double, double_precision, to_numpy
 from dyntheory._typing import Array, ArrayLike, Key, Progress, PyTree
-from dyntheory.cost import available_memory
+from dyntheory.memory import available_memory
 from dyntheory.estimation.assumption_report import report_on
 from dyntheory.estimation.covariance import Covariance, feature_side
 from dyntheory.estimation.fresh_rows import FreshRows, fresh_rows, held_out_error, probes_of
@@ -23,8 +23,9 @@ from dyntheory.estimation.training_run import TrainingRun, train_on
 from dyntheory.method import GeneralFirstOrderMethod, feature_map_is_linear
 from dyntheory.problem import check_head, described, environment
 from dyntheory.randomness import stream
-from dyntheory.status import DyntheoryWarning, Status
-from dyntheory.trajectory import PREACTIVATION_BYTES, Assumptions, Trajectory, has_diverged
+from dyntheory.outcome import has_diverged
+from dyntheory.status import Assumptions, DyntheoryWarning, Status
+from dyntheory.trajectory import PREACTIVATION_BYTES, Trajectory
 
 
 def estimate(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from dyntheory._typing import Array, Key, PyTree
-from dyntheory.dynamics import Records, Start, run
+from dyntheory.curves import Curves
+from dyntheory.dynamics import Start, run
 from dyntheory.first_layer import starting_rows
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.inputs import draw_inputs
@@ -16,24 +17,9 @@ from dyntheory.law import TeacherStudent
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.matrix.finite import finite_matrix
 from dyntheory.matrix.scaled import scaled
+from dyntheory.shape import Sizes
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.population import population_metrics, sample_metrics
-
-
-class Sizes(NamedTuple):
-    """Sizes of a run; no test rows means Gaussian inputs, whose population error needs none."""
-
-    num_samples: int
-    num_test: int
-    num_features: int
-
-
-class RunCurves(NamedTuple):
-    """One simulated run: what the loop recorded, and its population test metrics."""
-
-    records: Records
-    test_loss: Array
-    test_error: Array
 
 
 def finite_run(
@@ -51,7 +37,7 @@ def finite_run(
     matrix: str = "dense",
     dtype: str = "float64",
     keep_preactivations: bool = False,
-) -> RunCurves:
+) -> Curves:
     """Train once on drawn data; the pure core of `simulate`, safe under jit and vmap.
 
     Args:
@@ -108,7 +94,7 @@ def finite_run(
         metrics = population_metrics(law, method, records.gram, records.head, test_nodes)
     else:
         metrics = sample_metrics(law, method, scaled(DenseMatrix(test), scales), teacher, records.weights, records.head)
-    return RunCurves(records._replace(weights=None), *metrics)
+    return Curves(records._replace(weights=None), *metrics)
 
 
 def _draw_weights(law: TeacherStudent, moment: Array, key: Key, num_features: int) -> tuple[Array, Array]:

@@ -27,7 +27,7 @@ from dyntheory.matrix.nodes_side import NodeSide
 from dyntheory.matrix.revealed import Half, Revealed
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.population import population_metrics
-from dyntheory.state_evolution import LimitCurves
+from dyntheory.curves import Curves
 
 PIECE = 25
 MAX_GROWTHS = 8
@@ -108,7 +108,7 @@ def solve(
     sharding: NodeSharding | None = None,
     after_piece: Callable[[State], None] = lambda state: None,
     take_up: Callable[[State], State] = lambda first: first,
-) -> LimitCurves:
+) -> Curves:
     """Return the limit of training on the points of `nets`; call inside `double_precision`.
 
     Args:
@@ -130,7 +130,7 @@ def solve(
     stacked = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: num_steps + 1], *state.records)
     records = stacked._replace(labels=gathered(state.problem.labels))
     test = _test_metrics(problem.law, problem.method, records.gram, records.head, test_nodes)
-    return LimitCurves(records, *gathered(test))
+    return Curves(records, *gathered(test))
 
 
 def _first_state(problem: LimitProblem, nets: Nets, cut: Plan, keep: Keep, sharding: NodeSharding | None) -> State:

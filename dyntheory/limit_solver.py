@@ -17,15 +17,15 @@ from dyntheory.assumptions import assess
 from dyntheory.devices import NodeSharding
 from dyntheory.error_bars import standard_error
 from dyntheory.gaussian.nodes import NUM_BLOCKS, NodeSet, draw_nodes, teacher_rows
-from dyntheory.limit_groups import run_on_groups
-from dyntheory.limit_jobs import Job, Store, run_in_lanes, run_in_turn
+from dyntheory.limit_jobs import LimitJob
+from dyntheory.schedule import Store, run_in_lanes, run_in_turn, run_on_groups
 from dyntheory.limit_run import LimitProblem, nets_for
 from dyntheory.outcome import heavy_tail
 from dyntheory.population import num_test_dimensions
 from dyntheory.problem import PreparedProblem, provenance
 from dyntheory.randomness import seed
-from dyntheory.state_evolution import LimitCurves
-from dyntheory.trajectory import POSITIVE, PREACTIVATION_BYTES, Trajectory, reported_fields
+from dyntheory.curves import Curves
+from dyntheory.trajectory import POSITIVE, PREACTIVATION_BYTES, Trajectory
 
 MIN_TEST_NODES = 2**14
 SUB_NET_DROPPING = 10.0
@@ -54,7 +54,7 @@ def solve_on_nodes(
     method, heads = problem.method, problem.heads
     keep = _keeps_preactivations(keep_preactivations, len(heads), (num_steps + 1) * num_nodes * method.num_units)
     jobs = _jobs(problem, key, num_steps, num_nodes, keep, (drop_below, has_feature_nodes))
-    solved = _run(jobs, num_steps, report, store, groups)
+    solved = _run(jobs, report, store, groups)
     report(1.0, "done")
     curves = [solved[job.name] for job in jobs]
     per_head = [curves[i : i + NUM_BLOCKS + 1] for i in range(0, len(curves), NUM_BLOCKS + 1)]
@@ -66,19 +66,17 @@ def solve_on_nodes(
 
 
 def _run(
-    jobs: list[Job], num_steps: int, report: Progress, store: Store | None, groups: list[NodeSharding] | None
-) -> dict[str, LimitCurves]:
+    jobs: list[LimitJob], report: Progress, store: Store | None, groups: list[NodeSharding] | None
+) -> dict[str, Curves]:
     """Solve all jobs: on groups of devices, saving on the way, or the sub-nets in a second thread."""
     if groups is not None and len(groups) > 1:
-        return run_on_groups(jobs, groups, num_steps, report)
+        return run_on_groups(jobs, groups, report)
     if groups is None and store is None:
-        whole = [job for job in jobs if job.nets.num_nodes == jobs[0].nets.num_nodes]
-        return run_in_lanes(
-            [whole, [job for job in jobs if job.nets.num_nodes != jobs[0].nets.num_nodes]], num_steps, report
-        )
+        whole = [job for job in jobs if job.size == jobs[0].size]
+        return run_in_lanes([whole, [job for job in jobs if job.size != jobs[0].size]], report)
     # Two threads would start the exchanges between devices in an order of their own on every process.
-    placed = jobs if groups is None else [job._replace(sharding=groups[0]) for job in jobs]
-    return run_in_turn(placed, num_steps, report, store=store)
+    placed = jobs if groups is None else [job.placed(groups[0]) for job in jobs]
+    return run_in_turn(placed, report, store=store)
 
 
 def _keeps_preactivations(wanted: bool | None, num_heads: int, size: int) -> bool:
@@ -94,7 +92,7 @@ def _jobs(
     num_nodes: int,
     keep: bool,
     how: tuple[float, bool],
-) -> list[Job]:
+) -> list[LimitJob]:
     """Return for each head the solution on all nodes, then those on the sub-nets."""
     (law, method, heads, moment, draw), (drop_below, has_feature_nodes) = problem, how
     r, size = law.num_teacher_units, max(num_nodes, MIN_TEST_NODES)
@@ -106,25 +104,25 @@ def _jobs(
     jobs = []
     for index, head in enumerate(heads):
         one = LimitProblem(law, method, head, moment, drop_below, draw)
-        jobs.append(Job(f"head_{index}_whole", one, nets, test, keep, None))
+        jobs.append(LimitJob(f"head_{index}_whole", one, nets, test, num_steps, keep, None))
         coarser = one._replace(drop_below=SUB_NET_DROPPING * drop_below)
         for number, block in enumerate(nets.blocks(NUM_BLOCKS)):
             nodes = NodeSet(cut.coordinates[number], cut.weights[number])
-            jobs.append(Job(f"head_{index}_block_{number}", coarser, block, nodes, False, None))
+            jobs.append(LimitJob(f"head_{index}_block_{number}", coarser, block, nodes, num_steps, False, None))
     return jobs
 
 
 def _assemble(
     problem: PreparedProblem,
-    whole: list[Any],
-    parts: list[Any],
+    whole: list[Curves],
+    parts: list[Curves],
     weights: Any,
     origin: dict[str, Any],
 ) -> Trajectory:
     """Average over heads and compare the nodes with their sub-nets."""
     r = problem.law.num_teacher_units
     values, blocks = (
-        jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *[reported_fields(one, r) for one in solved])
+        jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *[one.reported(r) for one in solved])
         for solved in (whole, parts)
     )
     if len(whole) > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dyntheory.finite_run import Sizes
+from dyntheory.shape import Sizes
 
 MATRICES = ("auto", "dense", "revealed")
 DTYPES = ("float64", "float32")

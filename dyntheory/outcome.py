@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from dyntheory.status import Status
-from dyntheory.trajectory import OVERLAPS, POSITIVE, Trajectory, has_diverged
+from dyntheory.trajectory import OVERLAPS, POSITIVE, Trajectory
 
 FLOOR = 1e-3
 RELATIVE_ERROR_UNRESOLVED = 0.1
@@ -16,6 +16,17 @@ RELATIVE_ERROR_DIVERGED = 0.5
 LABEL_SHARE = 0.01
 LABEL_SAMPLES = 256
 RESIDUAL_SHARE = 0.03
+DIVERGED_GROWTH = 1e10
+
+
+def has_diverged(train_loss: np.ndarray) -> np.ndarray:
+    """Return where a training loss, steps along the last axis, is not finite or has grown 10¹⁰-fold.
+
+    A loss that starts at zero has no scale to grow from: only what is not finite counts then.
+    """
+    with np.errstate(all="ignore"):
+        first = train_loss[..., :1]
+        return ~(train_loss <= np.where(first > 0, DIVERGED_GROWTH * first, np.finfo(float).max))
 
 
 def heavy_tail(

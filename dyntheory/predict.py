@@ -15,14 +15,15 @@ from dyntheory._checks import check_count, check_nonnegative, check_positive, ch
 from dyntheory._precision import double_precision
 from dyntheory._typing import Key, Progress, PyTree
 from dyntheory._version import __version__
-from dyntheory.checkpoint import checkpoint_folder
-from dyntheory.cost import Cost, available_memory, prediction_cost
+from dyntheory.solution_store import solution_store
+from dyntheory.cost import Cost, prediction_cost
+from dyntheory.memory import available_memory
 from dyntheory.devices import NETS, NodeSharding, node_groups
 from dyntheory.fingerprint import fingerprint
 from dyntheory.first_layer import FirstLayer
 from dyntheory.gaussian.nodes import NUM_BLOCKS
 from dyntheory.law import TeacherStudent
-from dyntheory.limit_jobs import Store
+from dyntheory.schedule import Store
 from dyntheory.limit_solver import SUB_NET_DROPPING, solve_on_nodes
 from dyntheory.matrix.limit import num_columns
 from dyntheory.method import GeneralFirstOrderMethod, feature_map_is_linear
@@ -221,7 +222,7 @@ def _store(
         "jax": jax.__version__,
         "dtype": "float64",
     }
-    return checkpoint_folder(Path(folder) / f"nodes_{num_nodes}", identity, resume=resume)
+    return solution_store(Path(folder) / f"nodes_{num_nodes}", identity, resume=resume)
 
 
 def _first_size(problem: PreparedProblem, num_steps: int, num_nodes: int | None, *, dropping: bool) -> int:

@@ -13,7 +13,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dyntheory._typing import Array, Key, PyTree
 from dyntheory.devices import RUNS, gathered, spread
-from dyntheory.finite_run import RunCurves, finite_run
+from dyntheory.curves import Curves
+from dyntheory.finite_run import finite_run
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.matrix_choice import RunShape
 from dyntheory.problem import PreparedProblem
@@ -87,7 +88,7 @@ class Shared(NamedTuple):
     test_nodes: NodeSet
 
 
-def run_batch(shared: Shared, plan: Plan, first: int, size: int, *, end: int) -> RunCurves:
+def run_batch(shared: Shared, plan: Plan, first: int, size: int, *, end: int) -> Curves:
     """Return the runs first, ..., min(first + size, end) − 1 as NumPy arrays; the program is that of a whole batch."""
     indices = np.minimum(np.arange(first, first + size), end - 1)
     sharding = None if plan.mesh is None else NamedSharding(plan.mesh, PartitionSpec(RUNS))
@@ -96,7 +97,7 @@ def run_batch(shared: Shared, plan: Plan, first: int, size: int, *, end: int) ->
 
 
 @functools.partial(jax.jit, static_argnames="plan")
-def _solve(shared: Shared, indices: Array, *, plan: Plan) -> RunCurves:
+def _solve(shared: Shared, indices: Array, *, plan: Plan) -> Curves:
     part = functools.partial(_solve_part, plan=plan)
     if plan.mesh is None:
         return part(shared, indices)
@@ -105,11 +106,11 @@ def _solve(shared: Shared, indices: Array, *, plan: Plan) -> RunCurves:
     return split(shared, indices)
 
 
-def _solve_part(shared: Shared, indices: Array, *, plan: Plan) -> RunCurves:
+def _solve_part(shared: Shared, indices: Array, *, plan: Plan) -> Curves:
     law, method, heads, moment, _ = shared.problem
     inputs = shared.rows if plan.inputs is None else plan.inputs
 
-    def run_one(index: Array) -> RunCurves:
+    def run_one(index: Array) -> Curves:
         return finite_run(
             law,
             method,

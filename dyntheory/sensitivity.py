@@ -31,7 +31,7 @@ from dyntheory.problem import PreparedProblem, check_problem, prepare
 from dyntheory.randomness import seed
 from dyntheory.state_evolution import state_evolution
 from dyntheory.status import DyntheoryWarning, Status
-from dyntheory.trajectory import CURVES, OVERLAPS, reported_fields
+from dyntheory.trajectory import CURVES, OVERLAPS
 
 FIELDS = (*CURVES, *OVERLAPS)
 OFFSETS = (-2.0, -1.0, 1.0, 2.0)
@@ -212,7 +212,7 @@ def _solve(
     def on_block(block: _Sets) -> dict[str, Array]:
         start = (law, method, head, moment, block.samples, block.test)
         solved = state_evolution(*start, num_steps=num_steps, feature_nodes=block.features, draw=draw)
-        fields = reported_fields(solved, law.num_teacher_units)
+        fields = solved.reported(law.num_teacher_units)
         return {name: fields[name] for name in FIELDS}
 
     return jax.lax.map(on_block, nodes)

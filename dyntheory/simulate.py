@@ -18,11 +18,11 @@ from dyntheory._checks import check_count, check_name, check_positive, check_sca
 from dyntheory._precision import double_precision
 from dyntheory._typing import Array, ArrayLike, Key, Progress, PyTree
 from dyntheory.checkpoint import CheckpointFolder, checkpoint_folder
-from dyntheory.cost import available_memory
+from dyntheory.memory import available_memory
 from dyntheory.devices import run_mesh
 from dyntheory.ensemble import Ensemble, Kept
 from dyntheory.ensemble_loop import Target, identity_of, run_ensemble
-from dyntheory.finite_run import Sizes
+from dyntheory.shape import Sizes
 from dyntheory.first_layer import FirstLayer
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.inputs import check_standardised, name_of_inputs, num_test_rows, resolve_inputs

@@ -18,21 +18,14 @@ from jaxtyping import Float
 
 from dyntheory._typing import Array, PyTree
 from dyntheory.differentiation import guarded
-from dyntheory.dynamics import Records, Start, run
+from dyntheory.curves import Curves
+from dyntheory.dynamics import Start, run
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.law import TeacherStudent
 from dyntheory.matrix.limit import check_nodes, limit_matrix, split_noise
 from dyntheory.method import GeneralFirstOrderMethod
 from dyntheory.population import population_metrics
 from dyntheory.status import DyntheoryWarning
-
-
-class LimitCurves(NamedTuple):
-    """Predicted curves on fixed nodes: what the loop recorded, and the test metrics."""
-
-    records: Records
-    test_loss: Float[Array, " states"]
-    test_error: Float[Array, " states"]
 
 
 def state_evolution(
@@ -49,7 +42,7 @@ def state_evolution(
     draw: tuple[Array, Array] | None = None,
     memory: bool = True,
     rematerialize: bool = False,
-) -> LimitCurves:
+) -> Curves:
     """Return the limit of training on fixed nodes.
 
     Args:
@@ -114,7 +107,7 @@ def state_evolution(
         rematerialize=rematerialize,
     )
     test_loss, test_error = population_metrics(law, method, records.gram, records.head, test_nodes)
-    curves = LimitCurves(records, test_loss, test_error)
+    curves = Curves(records, test_loss, test_error)
     return guarded(law, method, curves, has_feature_nodes=feature_nodes is not None)
 
 

@@ -1,4 +1,4 @@
-"""Outcomes that carry their own explanation."""
+"""Outcomes that carry their own explanation, and what a result rests on."""
 
 from __future__ import annotations
 
@@ -34,3 +34,17 @@ class Status:
 
     def __str__(self) -> str:
         return self.code if not self.message else f"{self.code}: {self.message}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Assumptions:
+    """What the result rests on.
+
+    Args:
+        level: "theorem" (published, smooth maps, Gaussian or sub-Gaussian independent entries), "simulation-verified"
+            (agrees with simulation in our validation, outside the theorem) or "heuristic".
+        reason: why this level and not a higher one.
+    """
+
+    level: str
+    reason: str

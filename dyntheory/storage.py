@@ -20,8 +20,8 @@ import numpy as np
 
 from dyntheory._typing import PyTree
 from dyntheory.files import replacing
-from dyntheory.status import Status
-from dyntheory.trajectory import CURVES, POSITIVE, Assumptions, Trajectory
+from dyntheory.status import Assumptions, Status
+from dyntheory.trajectory import CURVES, POSITIVE, Trajectory
 
 if TYPE_CHECKING:
     import xarray

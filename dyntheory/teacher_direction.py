@@ -18,7 +18,7 @@ from scipy.special import ndtri
 from dyntheory._checks import check_scalar
 from dyntheory._precision import as_double, double_precision
 from dyntheory._typing import Array, ArrayLike, Key, PyTree
-from dyntheory.cost import available_memory
+from dyntheory.memory import available_memory
 from dyntheory.estimate import start_of_run
 from dyntheory.estimation.debias import run_responses
 from dyntheory.estimation.feature_side import KnownSpectrum

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from dyntheory._typing import OptionalArray, PyTree
-from dyntheory.status import Status
+from dyntheory.status import Assumptions, Status
 
 if TYPE_CHECKING:
     import xarray
@@ -23,47 +23,6 @@ CURVES = ("train_loss", "test_loss", "train_error", "test_error")
 OVERLAPS = ("teacher_overlap", "weight_overlap")
 POSITIVE = (*CURVES, "estimation_error")  # their errors are relative
 PREACTIVATION_BYTES = 2**26
-DIVERGED_GROWTH = 1e10
-
-
-def reported_fields(solved: Any, num_teacher_units: int) -> dict[str, Any]:
-    """Return the reported fields of a solved loop (records and test metrics), whatever its leading axes.
-
-    The estimation error takes the teacher's power of the same rows: of the nodes, or of the run.
-    """
-    gram, r = solved.records.gram, num_teacher_units
-    return {
-        "train_loss": solved.records.train_loss,
-        "test_loss": solved.test_loss,
-        "train_error": solved.records.train_error,
-        "test_error": solved.test_error,
-        "teacher_overlap": gram[..., r:, :r],
-        "weight_overlap": gram[..., r:, r:],
-        "estimation_error": _squared_distance(gram, r) if has_estimation_error(gram.shape[-1] - r, r) else None,
-        "head": solved.records.head,
-    }
-
-
-def has_estimation_error(num_units: int, num_teacher_units: int) -> bool:
-    """Return whether w and w* can be subtracted: as many units as teacher directions."""
-    return num_units == num_teacher_units
-
-
-def _squared_distance(gram: Any, r: int) -> Any:
-    """Return tr E(w − w*)(w − w*)ᵀ from the second moments of (w*, w)."""
-    parts = (gram[..., r:, r:], gram[..., :r, :r], gram[..., r:, :r])
-    power, teacher, crossed = (part.trace(axis1=-2, axis2=-1) for part in parts)
-    return power + teacher - 2 * crossed
-
-
-def has_diverged(train_loss: np.ndarray) -> np.ndarray:
-    """Return where a training loss, steps along the last axis, is not finite or has grown 10¹⁰-fold.
-
-    A loss that starts at zero has no scale to grow from: only what is not finite counts then.
-    """
-    with np.errstate(all="ignore"):
-        first = train_loss[..., :1]
-        return ~(train_loss <= np.where(first > 0, DIVERGED_GROWTH * first, np.finfo(float).max))
 
 
 class Preactivations(NamedTuple):
@@ -75,20 +34,6 @@ class Preactivations(NamedTuple):
     values: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class Assumptions:
-    """What the result rests on.
-
-    Args:
-        level: "theorem" (published, smooth maps, Gaussian or sub-Gaussian independent entries), "simulation-verified"
-            (agrees with simulation in our validation, outside the theorem) or "heuristic".
-        reason: why this level and not a higher one.
-    """
-
-    level: str
-    reason: str
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,7 +25,7 @@ from dyntheory._checks import check_nonnegative, is_concrete
 from dyntheory._typing import Array, ArrayLike
 from dyntheory.activations import ACTIVATIONS, Activation, resolve_activation
 from dyntheory.closed_forms.evaluation import evaluate
-from dyntheory.kernels.quadrature import hermite_rule
+from dyntheory.gaussian.hermite import hermite_rule
 
 NUM_NODES = 8321
 DEGREE = 128

@@ -21,7 +21,7 @@ from dyntheory._typing import Array, ArrayLike
 from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes, ratio_or
 from dyntheory.closed_forms.least_squares import risk_of
 from dyntheory.closed_forms.spectral import SpectralRisk, check_spectrum
-from dyntheory.kernels.learning_curves import effective_ridge, unused_count
+from dyntheory.closed_forms.effective_ridge import effective_ridge, unused_count
 
 
 def projected_features(

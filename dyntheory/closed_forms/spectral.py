@@ -23,7 +23,7 @@ from dyntheory._checks import check_finite, check_nonnegative, check_positive, i
 from dyntheory._typing import Array, ArrayLike
 from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes, ratio_or
 from dyntheory.closed_forms.least_squares import risk_of
-from dyntheory.kernels.learning_curves import effective_ridge
+from dyntheory.closed_forms.effective_ridge import effective_ridge
 
 
 class SpectralRisk(NamedTuple):

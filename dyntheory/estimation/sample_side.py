@@ -23,8 +23,6 @@ from dyntheory._typing import Array, PyTree
 from dyntheory.estimation.training_run import TrainingRun
 from dyntheory.method import GeneralFirstOrderMethod
 
-RowMap: TypeAlias = Callable[[PyTree, Array, Array, Array], tuple[PyTree, Array]]  # (state, h, label, u)
-
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)

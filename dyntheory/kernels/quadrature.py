@@ -20,30 +20,12 @@ import numpy as np
 
 from dyntheory._checks import check_count, check_nonnegative
 from dyntheory._typing import Array, ArrayLike
+from dyntheory.gaussian.hermite import hermite_rule
 from dyntheory.kernels.duals import Dual, Image
 from dyntheory.kernels.moments import Block, deviations, inverse, root
 
-RANGE = 13.0
 NUM_NODES = 1041
 DEGREE = 256
-
-
-@functools.lru_cache(maxsize=8)
-def hermite_rule(degree: int, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return nodes z and the matrix (node, j) of weight · He_j(z)/√j!, j < `degree`, in float64.
-
-    The trapezoid rule on [−13, 13]; the Gaussian weight ends below 1e-36 there. The columns are built from
-    Hermite *functions*, He_j(z) e^{−z²/4}, whose recurrence neither overflows nor loses digits.
-    """
-    nodes = np.linspace(-RANGE, RANGE, num_nodes)
-    root_weights = np.exp(-0.25 * nodes**2) * np.sqrt((2 * RANGE / (num_nodes - 1)) / np.sqrt(2 * np.pi))
-    columns = np.empty((num_nodes, degree))
-    previous, current = np.zeros_like(nodes), root_weights
-    for order in range(degree):
-        columns[:, order] = current
-        following = (nodes * current - np.sqrt(order) * previous) / np.sqrt(order + 1)
-        previous, current = current, following
-    return nodes, columns * root_weights[:, None]
 
 
 def _samples(function: Callable[[Array], Array], variance: Array, num_nodes: int, degree: int) -> Array:
