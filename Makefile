@@ -69,7 +69,7 @@ $(LOCKED): requirements.lock
 	@$(PIP_INSTALL) --require-hashes -r requirements.lock
 	@touch $@
 
-$(READY): $(LOCKED) pyproject.toml dyntheory/_version.py
+$(READY): $(LOCKED) pyproject.toml dyntheory/ground/version.py
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -33,12 +33,12 @@ import tyro
 
 import dyntheory as dt
 from benchmarks.solver_floor import seconds_of, summing
-from dyntheory._precision import double_precision, to_numpy
+from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
+from dyntheory.ground.precision import double_precision, to_numpy
+from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.matrix.limit import num_columns, num_dimensions
-from dyntheory.outcome import relative_errors
-from dyntheory.population import num_test_dimensions
-from dyntheory.status import DyntheoryWarning
+from dyntheory.results.outcome import relative_errors
 from validation.record import Record
 
 RESULTS = Path(__file__).parent / "results"

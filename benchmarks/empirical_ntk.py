@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from dyntheory._precision import double_precision
+from dyntheory.ground.precision import double_precision
 from dyntheory.kernels import empirical_ntk
 from validation.record import Record, provenance
 

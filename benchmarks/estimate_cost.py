@@ -25,9 +25,9 @@ import optax
 import tyro
 
 import dyntheory as dt
-from dyntheory._precision import as_double, double_precision
-from dyntheory.estimation.fresh_rows import held_out_error
-from dyntheory.estimation.training_run import train_on
+from dyntheory.ground.precision import as_double, double_precision
+from dyntheory.verbs.estimation.fresh_rows import held_out_error
+from dyntheory.verbs.estimation.training_run import train_on
 from validation.record import Record
 
 RESULTS = Path(__file__).parent / "results"

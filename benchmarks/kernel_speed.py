@@ -27,7 +27,7 @@ import numpy as np
 import tyro
 
 import dyntheory as dt
-from dyntheory._precision import double_precision
+from dyntheory.ground.precision import double_precision
 from dyntheory.kernels import Layer
 from validation.record import Record
 

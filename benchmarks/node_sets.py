@@ -35,12 +35,12 @@ import numpy as np
 import tyro
 from scipy.special import ndtr, ndtri
 
-from dyntheory._precision import double_precision, to_numpy
+from dyntheory.dynamics.state_evolution import state_evolution
+from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes, heavy_quantile, heavy_weights
+from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.matrix.limit import num_dimensions
-from dyntheory.population import num_test_dimensions
-from dyntheory.problem import prepare
-from dyntheory.state_evolution import state_evolution
+from dyntheory.problem.prepared import prepare
 from tests.problems import NAMES, Problem
 from validation.record import Record
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -131,9 +130,7 @@ def verbs() -> Entries:
             *data, dt.mini_batches(tanh_network(), 0.5), num_steps=5, covariance="shrinkage", key=KEY
         ),
         "teacher_direction": lambda: dt.teacher_direction(*data, tanh_network(), num_steps=8, key=KEY),
-        "tune": lambda: dt.tune(
-            *data, [tanh_network(learning_rate=rate) for rate in (0.1, 0.3)], num_steps=4, key=KEY
-        ),
+        "tune": lambda: dt.tune(*data, [tanh_network(learning_rate=rate) for rate in (0.1, 0.3)], num_steps=4, key=KEY),
         "assumption_report": lambda: dt.assumption_report(*data),
         "fit_law": lambda: dt.fit_law(*data),
         "fit_law moments": lambda: dt.fit_law(*data, num_samples=60, noise="moments"),
@@ -148,7 +145,9 @@ def verbs() -> Entries:
 def kernel_networks() -> dict[str, tuple[Any, tuple[int, ...]]]:
     """Return architectures with the shape of their inputs."""
     flat, image = (6, 5), (3, 6, 6, 2)
-    units = {name: getattr(k, name)() for name in ("abs", "cos", "erf", "exp", "gaussian", "gelu", "relu", "sin", "sign")}
+    units = {
+        name: getattr(k, name)() for name in ("abs", "cos", "erf", "exp", "gaussian", "gelu", "relu", "sin", "sign")
+    }
     dense = {
         name: (k.serial(k.dense(32, weight_std=1.4, bias_std=0.1), unit, k.dense(8), unit, k.dense(1)), flat)
         for name, unit in units.items()
@@ -179,7 +178,9 @@ def kernels() -> Entries:
         model = k.train(network.kernel(x), y, ridge=0.01)
         cross = network.kernel(fresh, x)
         times = np.array([0.5, 3.0, np.inf])
-        return [model.predict(cross, time=time) for time in times], k.posterior(network.kernel(x), y, cross, noise_std=0.2)
+        return [model.predict(cross, time=time) for time in times], k.posterior(
+            network.kernel(x), y, cross, noise_std=0.2
+        )
 
     def empirical() -> Any:
         with jax.enable_x64(True):
@@ -263,6 +264,7 @@ def table(only: str) -> dict[str, np.ndarray]:
         except Exception as error:  # a refusal is a result too
             found[name] = np.asarray(f"{type(error).__name__}: {error}")
             print(f"{name}: {found[name]}", file=sys.stderr)
+        jax.clear_caches()  # each program holds memory maps, of which there are only so many
         print(f"{time.perf_counter() - begin:6.1f} s  {name}", file=sys.stderr, flush=True)
     return found
 

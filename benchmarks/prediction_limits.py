@@ -30,8 +30,8 @@ import psutil
 import tyro
 
 import dyntheory as dt
-from dyntheory.outcome import relative_errors
-from dyntheory.status import DyntheoryWarning
+from dyntheory.ground.status import DyntheoryWarning
+from dyntheory.results.outcome import relative_errors
 from validation.record import Record
 
 RESULTS = Path(__file__).parent / "results"

@@ -35,10 +35,10 @@ import optax
 import tyro
 
 import dyntheory as dt
-from dyntheory.dynamics import Start, run
-from dyntheory.finite_run import Sizes
+from dyntheory.dynamics.loop import Start, run
 from dyntheory.matrix.dense import DenseMatrix
-from dyntheory.matrix_choice import Choice, RunShape, choose_matrix
+from dyntheory.problem.shape import Sizes
+from dyntheory.verbs.simulation.matrix_choice import Choice, RunShape, choose_matrix
 from validation.record import Record
 
 RESULTS = Path(__file__).parent / "results"

@@ -35,12 +35,12 @@ import optax
 import tyro
 
 import dyntheory as dt
-from dyntheory._precision import double_precision
+from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import draw_nodes
-from dyntheory.limit_run import LimitProblem, nets_for, solve
+from dyntheory.ground.precision import double_precision
 from dyntheory.matrix.limit import num_columns
-from dyntheory.population import num_test_dimensions
-from dyntheory.problem import prepare
+from dyntheory.problem.prepared import prepare
+from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for, solve
 from validation.record import Record
 
 RESULTS = Path(__file__).parent / "results"

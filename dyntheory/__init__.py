@@ -9,106 +9,109 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from dyntheory._version import __version__
-from dyntheory.applicability import Applicability, applicability
-from dyntheory.compare import Agreement, compare
-from dyntheory.cost import Cost, prediction_cost
-from dyntheory.estimate import estimate
-from dyntheory.estimation.assumption_report import AssumptionReport, assumption_report
-from dyntheory.finite_size import FiniteSize, finite_size
-from dyntheory.first_layer import FirstLayer
-from dyntheory.fit_law import FittedLaw, fit_law
-from dyntheory.law import TeacherStudent
-from dyntheory.method import GeneralFirstOrderMethod
-from dyntheory.methods import (
-    bayes_amp,
-    dropout,
-    fista,
-    flax_hyperparameters,
-    from_flax_hyperparameters,
-    generalized_amp,
-    gradient_descent,
-    ista,
-    label_noise,
-    lasso_amp,
-    mini_batches,
-    proximal_gradient,
-)
-from dyntheory.mixture import gaussian_mixture
-from dyntheory.network import MLP, FlaxNetwork, LinearModel
-from dyntheory.predict import predict
-from dyntheory.responses import ResponseFunctions, responses
-from dyntheory.sensitivity import Derivatives, sensitivity
-from dyntheory.simulate import simulate
-from dyntheory.state_evolution import state_evolution
-from dyntheory.status import DyntheoryWarning, Status
-from dyntheory.teacher_direction import TeacherDirection, teacher_direction
-from dyntheory.trajectory import Trajectory, load
-from dyntheory.tune import Tuned, tune
+from dyntheory.dynamics.state_evolution import state_evolution
+from dyntheory.ground.status import DyntheoryWarning, Status
+from dyntheory.ground.version import __version__
+from dyntheory.problem.laws.first_layer import FirstLayer
+from dyntheory.problem.laws.fit_law import FittedLaw, fit_law
+from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.laws.mixture import gaussian_mixture
+from dyntheory.problem.methods.amp import bayes_amp, lasso_amp
+from dyntheory.problem.methods.flax_dictionary import flax_hyperparameters, from_flax_hyperparameters
+from dyntheory.problem.methods.generalized_amp import generalized_amp
+from dyntheory.problem.methods.gradient_descent import gradient_descent
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+from dyntheory.problem.methods.proximal import fista, ista, proximal_gradient
+from dyntheory.problem.methods.randomised import dropout, label_noise, mini_batches
+from dyntheory.problem.networks.network import MLP, FlaxNetwork, LinearModel
+from dyntheory.results.compare import Agreement, compare
+from dyntheory.results.trajectory import Trajectory, load
+from dyntheory.verbs.estimation.assumption_report import AssumptionReport, assumption_report
+from dyntheory.verbs.estimation.estimate import estimate
+from dyntheory.verbs.estimation.teacher_direction import TeacherDirection, teacher_direction
+from dyntheory.verbs.estimation.tune import Tuned, tune
+from dyntheory.verbs.prediction.applicability import Applicability, applicability
+from dyntheory.verbs.prediction.cost import Cost, prediction_cost
+from dyntheory.verbs.prediction.predict import predict
+from dyntheory.verbs.prediction.responses import ResponseFunctions, responses
+from dyntheory.verbs.prediction.sensitivity import Derivatives, sensitivity
+from dyntheory.verbs.simulation.simulate import simulate
+from dyntheory.verbs.studies.finite_size import FiniteSize, finite_size
 
 if TYPE_CHECKING:
     from dyntheory import closed_forms, estimators, gallery, kernels, plot, priors, spectra
 
+LAZY = ("closed_forms", "estimators", "gallery", "kernels", "plot", "priors", "spectra")
+
 __all__ = [
-    "MLP",
-    "Agreement",
-    "Applicability",
-    "AssumptionReport",
-    "Cost",
-    "Derivatives",
-    "DyntheoryWarning",
-    "FiniteSize",
-    "FirstLayer",
-    "FittedLaw",
-    "FlaxNetwork",
-    "GeneralFirstOrderMethod",
-    "LinearModel",
-    "ResponseFunctions",
-    "Status",
-    "TeacherDirection",
+    # Nouns: the data, the network
     "TeacherStudent",
-    "Trajectory",
-    "Tuned",
-    "__version__",
-    "applicability",
-    "assumption_report",
-    "bayes_amp",
-    "closed_forms",
-    "compare",
+    "gaussian_mixture",
+    "FirstLayer",
+    "priors",
+    "spectra",
+    "MLP",
+    "LinearModel",
+    "FlaxNetwork",
+    # Methods: the algorithm
+    "GeneralFirstOrderMethod",
+    "gradient_descent",
+    "mini_batches",
+    "label_noise",
     "dropout",
-    "estimate",
-    "estimators",
-    "finite_size",
+    "ista",
     "fista",
-    "fit_law",
+    "proximal_gradient",
+    "lasso_amp",
+    "bayes_amp",
+    "generalized_amp",
     "flax_hyperparameters",
     "from_flax_hyperparameters",
-    "gallery",
-    "gaussian_mixture",
-    "generalized_amp",
-    "gradient_descent",
-    "ista",
-    "kernels",
-    "label_noise",
-    "lasso_amp",
-    "load",
-    "mini_batches",
-    "plot",
+    # Verbs: in the limit, at finite size, on your rows
     "predict",
-    "prediction_cost",
-    "priors",
-    "proximal_gradient",
-    "responses",
-    "sensitivity",
-    "simulate",
-    "spectra",
     "state_evolution",
-    "teacher_direction",
+    "sensitivity",
+    "responses",
+    "prediction_cost",
+    "applicability",
+    "simulate",
+    "compare",
+    "finite_size",
+    "estimate",
     "tune",
+    "teacher_direction",
+    "assumption_report",
+    "fit_law",
+    "load",
+    # Results
+    "Trajectory",
+    "Derivatives",
+    "ResponseFunctions",
+    "Cost",
+    "Applicability",
+    "Agreement",
+    "FiniteSize",
+    "Tuned",
+    "TeacherDirection",
+    "AssumptionReport",
+    "FittedLaw",
+    "Status",
+    "DyntheoryWarning",
+    # Wings
+    "kernels",
+    "closed_forms",
+    "plot",
+    "gallery",
+    "estimators",
+    "__version__",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("closed_forms", "estimators", "gallery", "kernels", "plot", "priors", "spectra"):
+    if name in LAZY:
         return importlib.import_module(f"dyntheory.{name}")
     raise AttributeError(f"module 'dyntheory' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

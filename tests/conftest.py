@@ -14,30 +14,39 @@ import jax
 import jaxtyping
 import pytest
 
+ESTIMATION = (
+    "assumption_report",
+    "covariance",
+    "debias",
+    "fresh_rows",
+    "head_influence",
+    "plan",
+    "response_noise",
+    "row_responses",
+    "rows",
+    "training_run",
+    "weight_responses",
+)
 CORE = (
-    "finite_run",
-    "differentiation",
     "dynamics",
-    "ensemble",
-    "error_bars",
-    "estimation",
-    "gaussian",
+    "gaussian.hermite",
+    "gaussian.nodes",
+    "gaussian.sobol",
+    "gaussian.sub_nets",
+    "ground.linear_algebra",
+    "ground.randomness",
     "kernels.discrete",
     "kernels.filters",
-    "limit_solver",
-    "linalg",
     "matrix",
-    "outcome",
-    "population",
-    "randomness",
-    "response_form",
-    "state_evolution",
-    "two_time",
+    "results.outcome",
+    *(f"verbs.estimation.{part}" for part in ESTIMATION),
+    "verbs.prediction.on_nodes",
+    "verbs.simulation.ensemble",
 )
 hook = jaxtyping.install_import_hook([f"dyntheory.{room}" for room in CORE], "beartype.beartype")
 
 import dyntheory as dt  # noqa: E402
-from dyntheory._precision import double_precision  # noqa: E402
+from dyntheory.ground.precision import double_precision  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

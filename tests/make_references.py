@@ -20,15 +20,14 @@ import jax
 import numpy as np
 from scipy.stats import t as student
 
-from dyntheory._precision import double_precision
-from dyntheory.files import replacing
+from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import draw_nodes
-from dyntheory.limit_run import LimitProblem, nets_for
-from dyntheory.limit_run import solve as solve_limit
-from dyntheory.method import feature_map_is_linear
-from dyntheory.population import num_test_dimensions
-from dyntheory.problem import prepare
-from dyntheory.trajectory import reported_fields
+from dyntheory.ground.files import replacing
+from dyntheory.ground.precision import double_precision
+from dyntheory.problem.methods.method import feature_map_is_linear
+from dyntheory.problem.prepared import prepare
+from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for
+from dyntheory.verbs.prediction.pieces import solve as solve_limit
 from tests.problems import BANK, NAMES, Problem
 from tests.truths import REFERENCES, fingerprint
 
@@ -58,7 +57,7 @@ def solve(problem: Problem, num_nodes: int, seed: int) -> dict[str, np.ndarray]:
         size = num_test_dimensions(law, method)
         test_nodes = draw_nodes(num_nodes, size, num_heavy=law.num_teacher_units, seed=2 * seed + 1)
         curves = solve_limit(one, nets, test_nodes, num_steps=num_steps)
-    fields = reported_fields(curves, law.num_teacher_units)
+    fields = curves.reported(law.num_teacher_units)
     leaves = jax.tree.leaves(fields["head"])
     if leaves:
         fields["head"] = np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)

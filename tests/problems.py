@@ -22,10 +22,10 @@ import numpy as np
 import optax
 
 import dyntheory as dt
-from dyntheory._precision import as_double, double_precision
-from dyntheory._typing import PyTree
-from dyntheory.law import TeacherStudent
-from dyntheory.method import GeneralFirstOrderMethod
+from dyntheory.ground.arrays import PyTree
+from dyntheory.ground.precision import as_double, double_precision
+from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.spectra import power_law
 from tests import truths
 from tests.truths import Truth

@@ -19,7 +19,7 @@ import optax
 from flax import linen, nnx
 
 import dyntheory as dt
-from dyntheory._precision import double_precision
+from dyntheory.ground.precision import double_precision
 from dyntheory.priors import QuantilePrior, bernoulli_gauss, laplace, rademacher
 from dyntheory.spectra import power_law, two_level
 

@@ -43,7 +43,7 @@ from matplotlib.ticker import NullLocator
 
 import dyntheory as dt
 from dyntheory import closed_forms
-from dyntheory._figures import finish, new_figure
+from dyntheory.plot.style import finish, new_figure
 from validation.closed_form_cases import (
     ACTIVATIONS,
     SIGMA,

@@ -42,7 +42,7 @@ from sklearn.svm import SVC, LinearSVC
 
 import dyntheory as dt
 from dyntheory import closed_forms
-from dyntheory._figures import finish, new_figure
+from dyntheory.plot.style import finish, new_figure
 from dyntheory.priors import bernoulli_gauss
 from validation.closed_form_cases import Case, case
 from validation.record import RESULTS, Outcome, Record

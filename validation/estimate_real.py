@@ -36,10 +36,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
-from dyntheory._precision import as_double, double_precision
-from dyntheory.estimation.fresh_rows import held_out_error
-from dyntheory.estimation.rows import standardised
-from dyntheory.estimation.training_run import train_on
+from dyntheory.ground.precision import as_double, double_precision
+from dyntheory.verbs.estimation.fresh_rows import held_out_error
+from dyntheory.verbs.estimation.rows import standardised
+from dyntheory.verbs.estimation.training_run import train_on
 from validation.record import RESULTS, Outcome, Record, joint_outcome
 
 CLAIM = "On real data the estimate from the training rows is the error on held-out rows, and stops as well as they do."

@@ -35,7 +35,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
-from dyntheory._figures import STYLES
+from dyntheory.plot.style import STYLES
 from validation.record import RESULTS, Outcome, Record, joint_outcome
 
 CLAIM = "Means approach the prediction as c/d, runs scatter as 1/√d, and the extrapolated means meet the prediction."

@@ -39,7 +39,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
-from dyntheory._precision import double_precision
+from dyntheory.ground.precision import double_precision
 from dyntheory.kernels import Kernels, empirical_ntk, train
 from validation.record import RESULTS, Outcome, Record
 

@@ -32,10 +32,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 import dyntheory as dt
-from dyntheory._precision import double_precision
+from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import draw_nodes
+from dyntheory.ground.precision import double_precision
 from dyntheory.matrix.limit import num_dimensions, num_feature_dimensions
-from dyntheory.population import num_test_dimensions
 from validation.record import RESULTS, Outcome, Record
 
 CLAIM = "Nonlinear optimizers, mini-batches, classification and message passing are predicted as they run."

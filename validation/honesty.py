@@ -33,8 +33,8 @@ import numpy as np
 import tyro
 
 import dyntheory as dt
-from dyntheory.files import replacing
-from dyntheory.status import DyntheoryWarning
+from dyntheory.ground.files import replacing
+from dyntheory.ground.status import DyntheoryWarning
 from tests.problems import BANK, Problem, tagged
 from tests.truths import reported
 from validation.record import RESULTS, Outcome, Record

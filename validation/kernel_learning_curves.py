@@ -40,7 +40,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 import dyntheory as dt
-from dyntheory._precision import double_precision
+from dyntheory.ground.precision import double_precision
 from dyntheory.kernels import LearningCurve, Spectrum, learning_curve, overfitting_kind, power_law, spectrum_of
 from validation.record import RESULTS, Outcome, Record
 

@@ -35,11 +35,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
-from dyntheory._precision import double_precision
+from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import draw_nodes
-from dyntheory.limit_run import LimitProblem, nets_for, solve
-from dyntheory.population import num_test_dimensions
-from dyntheory.problem import prepare
+from dyntheory.ground.precision import double_precision
+from dyntheory.problem.prepared import prepare
+from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for, solve
 from validation.record import RESULTS, Outcome, Record
 
 CLAIM = "A thousand steps of four units are predicted on 2^15 nodes, test error to 2 %, with honest bars."

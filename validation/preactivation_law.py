@@ -32,13 +32,13 @@ from matplotlib.figure import Figure
 from scipy.stats import wasserstein_distance
 
 import dyntheory as dt
-from dyntheory._precision import double_precision
-from dyntheory.agreement import corrected_threshold
+from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian import draw_nodes
+from dyntheory.ground.precision import double_precision
 from dyntheory.matrix.limit import num_dimensions
-from dyntheory.population import num_test_dimensions
-from dyntheory.problem import prepare
-from dyntheory.trajectory import Preactivations
+from dyntheory.problem.prepared import prepare
+from dyntheory.results.agreement import corrected_threshold
+from dyntheory.results.trajectory import Preactivations
 from validation.record import RESULTS, Outcome, Record
 
 CLAIM = "The law of the first-layer preactivations on the training samples is the predicted one, memory included."

@@ -37,10 +37,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
-from dyntheory._precision import as_double, double_precision
-from dyntheory.dynamics import Start, run
-from dyntheory.links import Link
+from dyntheory.dynamics.loop import Start, run
+from dyntheory.ground.precision import as_double, double_precision
 from dyntheory.matrix.dense import DenseMatrix
+from dyntheory.problem.laws.links import Link
 from validation.record import RESULTS, Outcome, Record, joint_outcome
 
 CLAIM = "The law fitted to (X, y) predicts learning curves on real data before any training, within a stated gap."

@@ -21,7 +21,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dyntheory.files import replacing
+from dyntheory.ground.files import replacing
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("dyntheory", "jax", "jaxlib", "numpy", "optax", "scipy")

@@ -37,9 +37,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
-from dyntheory.agreement import Measured, corrected_threshold, judge
-from dyntheory.datasets import digits_pixels
-from dyntheory.inputs import Sparse, StudentT
+from dyntheory.problem.laws.datasets import digits_pixels
+from dyntheory.problem.laws.inputs import Sparse, StudentT
+from dyntheory.results.agreement import Measured, corrected_threshold, judge
 from validation.record import RESULTS, Outcome, Record, joint_outcome
 
 CLAIM = (

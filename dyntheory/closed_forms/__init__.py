@@ -8,10 +8,14 @@ those of (1/n)‖y − Xb‖² + λ‖b‖², errors carry no factor ½, α = n/
 from dyntheory.closed_forms import marchenko_pastur
 from dyntheory.closed_forms.bayes import bayes_state_evolution
 from dyntheory.closed_forms.compressed_sensing import RecoveryThreshold, compressed_sensing_threshold
-from dyntheory.closed_forms.convex_erm import ErmRisk, LogisticMle, convex_erm, logistic_mle
-from dyntheory.closed_forms.edge_of_chaos import EdgeOfChaos, edge_of_chaos
+from dyntheory.closed_forms.empirical_risk import ErmRisk, LogisticMle, convex_erm, logistic_mle
+from dyntheory.closed_forms.feature_regression import (
+    HermiteCoefficients,
+    RandomFeaturesRisk,
+    hermite_coefficients,
+    random_features,
+)
 from dyntheory.closed_forms.gradient_descent import Curve, least_squares_flow, least_squares_gd
-from dyntheory.closed_forms.lasso import LassoRisk, StateEvolution, lasso, lasso_state_evolution
 from dyntheory.closed_forms.least_squares import (
     Risk,
     misspecified,
@@ -21,19 +25,15 @@ from dyntheory.closed_forms.least_squares import (
     ridgeless,
 )
 from dyntheory.closed_forms.margin_losses import MarginLoss, margin_loss
-from dyntheory.closed_forms.max_margin import MaxMargin, max_margin, separability_threshold
 from dyntheory.closed_forms.mei_montanari import mei_montanari_excess
-from dyntheory.closed_forms.power_law import PowerLawRisk, power_law
 from dyntheory.closed_forms.projected import projected_features
-from dyntheory.closed_forms.random_features import (
-    HermiteCoefficients,
-    RandomFeaturesRisk,
-    hermite_coefficients,
-    random_features,
-)
 from dyntheory.closed_forms.rational import rational_gd
+from dyntheory.closed_forms.scaling_laws import PowerLawRisk, power_law
+from dyntheory.closed_forms.separation import MaxMargin, max_margin, separability_threshold
+from dyntheory.closed_forms.signal_propagation import EdgeOfChaos, edge_of_chaos
+from dyntheory.closed_forms.sparse_regression import LassoRisk, StateEvolution, lasso, lasso_state_evolution
 from dyntheory.closed_forms.spectral import DataSpectrum, SpectralRisk, from_data, ridge_general
-from dyntheory.closed_forms.spiked_wigner import SpikedWigner, spiked_wigner, spiked_wigner_amp
+from dyntheory.closed_forms.spiked_matrix import SpikedWigner, spiked_wigner, spiked_wigner_amp
 
 __all__ = [
     "Curve",

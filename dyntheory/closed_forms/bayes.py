@@ -13,12 +13,12 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from dyntheory._checks import check_count, check_nonnegative, check_positive
-from dyntheory._typing import Array, ArrayLike
 from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
-from dyntheory.closed_forms.lasso import StateEvolution, check_mixture
 from dyntheory.closed_forms.panels import mirrored, panel_rule
-from dyntheory.priors import GaussianMixture
+from dyntheory.closed_forms.sparse_regression import StateEvolution, check_mixture
+from dyntheory.ground.arrays import Array, ArrayLike
+from dyntheory.ground.checks import check_count, check_nonnegative, check_positive
+from dyntheory.problem.laws.priors import GaussianMixture
 
 AROUND = mirrored((0.4, 0.8, 1.2, 1.6, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.75, 6.5, 7.25, 8, 9, 10, 11.5, 13))
 BETWEEN = mirrored((0.7, 1.4, 2.1, 2.8, 4, 6, 8, 12, 16, 24, 36))

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._checks import check_positive, is_concrete
-from dyntheory._typing import Array, ArrayLike
 from dyntheory.closed_forms.evaluation import evaluate
+from dyntheory.ground.arrays import Array, ArrayLike
+from dyntheory.ground.checks import check_positive, is_concrete
 
 NUM_BISECTIONS = 100
 POINTS, HEIGHTS = np.polynomial.legendre.leggauss(60)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from dyntheory._typing import Array, Number
+from dyntheory.ground.arrays import Array, Number
 
 NUM_BISECTIONS = 100
 NUM_POLISHES = 3

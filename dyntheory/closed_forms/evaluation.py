@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from dyntheory._precision import double_precision, to_numpy
-from dyntheory._typing import Array, ArrayLike
+from dyntheory.ground.arrays import Array, ArrayLike
+from dyntheory.ground.precision import double_precision, to_numpy
 
 Result = TypeVar("Result")
 

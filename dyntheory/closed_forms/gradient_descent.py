@@ -23,10 +23,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._checks import check_count, check_nonnegative, check_positive, is_concrete
-from dyntheory._typing import Array, ArrayLike
 from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
 from dyntheory.closed_forms.marchenko_pastur import Angles, gauss_angles
+from dyntheory.ground.arrays import Array, ArrayLike
+from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, is_concrete
 
 MOST_NODES = 1_000_000
 LOG_ACCURACY = 64.0  # e^{-64}: what a polynomial of the degree that the rule integrates leaves of D²

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from dyntheory._checks import check_fraction, check_nonnegative, check_positive
-from dyntheory._typing import Array, ArrayLike
 from dyntheory.closed_forms.evaluation import evaluate, ratio_or
+from dyntheory.ground.arrays import Array, ArrayLike
+from dyntheory.ground.checks import check_fraction, check_nonnegative, check_positive
 
 
 class Risk(NamedTuple):

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from dyntheory._checks import check_name
-from dyntheory._typing import Array
 from dyntheory.closed_forms.panels import GEOMETRIC, around
+from dyntheory.ground.arrays import Array
+from dyntheory.ground.checks import check_name
 
 NUM_NEWTON = 16
 

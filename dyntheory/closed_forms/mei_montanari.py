@@ -8,9 +8,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from dyntheory._checks import check_nonnegative, check_positive
-from dyntheory._typing import Array, ArrayLike
 from dyntheory.closed_forms.evaluation import evaluate
+from dyntheory.ground.arrays import Array, ArrayLike
+from dyntheory.ground.checks import check_nonnegative, check_positive
 
 NUM_BISECTIONS = 200
 

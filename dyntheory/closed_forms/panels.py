@@ -7,7 +7,7 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._typing import Array
+from dyntheory.ground.arrays import Array
 
 DEGREE = 16
 

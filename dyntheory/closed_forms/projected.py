@@ -16,12 +16,12 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from dyntheory._checks import check_nonnegative, check_positive
-from dyntheory._typing import Array, ArrayLike
+from dyntheory.closed_forms.effective_ridge import effective_ridge, unused_count
 from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes, ratio_or
 from dyntheory.closed_forms.least_squares import risk_of
 from dyntheory.closed_forms.spectral import SpectralRisk, check_spectrum
-from dyntheory.closed_forms.effective_ridge import effective_ridge, unused_count
+from dyntheory.ground.arrays import Array, ArrayLike
+from dyntheory.ground.checks import check_nonnegative, check_positive
 
 
 def projected_features(

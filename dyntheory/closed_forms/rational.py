@@ -10,8 +10,8 @@ from fractions import Fraction
 from math import comb
 from numbers import Rational
 
-from dyntheory._checks import check_count
 from dyntheory.closed_forms.gradient_descent import Curve
+from dyntheory.ground.checks import check_count
 
 
 def rational_gd(

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._typing import Array
-from dyntheory.priors import GaussianMixture
+from dyntheory.ground.arrays import Array
+from dyntheory.problem.laws.priors import GaussianMixture
 
 POINTS, HEIGHTS = np.polynomial.legendre.leggauss(24)
 

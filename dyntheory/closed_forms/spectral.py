@@ -19,11 +19,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._checks import check_finite, check_nonnegative, check_positive, is_concrete
-from dyntheory._typing import Array, ArrayLike
+from dyntheory.closed_forms.effective_ridge import effective_ridge
 from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes, ratio_or
 from dyntheory.closed_forms.least_squares import risk_of
-from dyntheory.closed_forms.effective_ridge import effective_ridge
+from dyntheory.ground.arrays import Array, ArrayLike
+from dyntheory.ground.checks import check_finite, check_nonnegative, check_positive, is_concrete
 
 
 class SpectralRisk(NamedTuple):

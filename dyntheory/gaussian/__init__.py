@@ -1,4 +1,4 @@
-"""Gaussian expectations in moderate dimension: node sets with weights."""
+"""Expectations over Gaussians: points, rules, and the error of both."""
 
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 

@@ -20,8 +20,8 @@ import numpy as np
 from jaxtyping import Float, UInt32
 from scipy.stats import qmc
 
-from dyntheory._precision import double_precision
-from dyntheory._typing import Array
+from dyntheory.ground.arrays import Array
+from dyntheory.ground.precision import double_precision
 
 MAX_DIMENSIONS = 21201
 SOBOL_BITS = 30

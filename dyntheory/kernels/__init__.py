@@ -25,12 +25,13 @@ from dyntheory.kernels.activations import (
     sign,
     sin,
 )
-from dyntheory.kernels.attention import attention
+from dyntheory.kernels.attention_layer import attention
 from dyntheory.kernels.combinators import add, concatenate, residual, serial
 from dyntheory.kernels.convolution import conv, flatten
 from dyntheory.kernels.empirical import empirical_ntk
 from dyntheory.kernels.empirical_products import ntk_product
 from dyntheory.kernels.evolution import KernelEvolution, kernel_evolution
+from dyntheory.kernels.gaussian_process import posterior
 from dyntheory.kernels.kernels import Kernels
 from dyntheory.kernels.layer import Layer
 from dyntheory.kernels.learning_curves import (
@@ -45,7 +46,6 @@ from dyntheory.kernels.linear import dense, identity
 from dyntheory.kernels.minibatch import MinibatchMoments, sgd_moments
 from dyntheory.kernels.other_losses import LossPath, train_on_loss
 from dyntheory.kernels.pooling import average_pool, global_average_pool, global_sum_pool, sum_pool
-from dyntheory.kernels.posterior import posterior
 from dyntheory.kernels.regularization import dropout, layer_norm
 from dyntheory.kernels.solvers import Solution, solve
 from dyntheory.kernels.tiling import tiled_kernel

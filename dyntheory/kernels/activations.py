@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 
-from dyntheory._checks import check_count, check_finite, check_positive, check_scalar
-from dyntheory._typing import Array, Key, PyTree
+from dyntheory.ground.arrays import Array, Key, PyTree
+from dyntheory.ground.checks import check_count, check_finite, check_positive, check_scalar
 from dyntheory.kernels import duals, quadrature
 from dyntheory.kernels.layer import Layer
 from dyntheory.kernels.linear import need_gaussian

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from dyntheory._typing import Array, PyTree
+from dyntheory.ground.arrays import Array, PyTree
 
 NUMBERS_IN_A_BLOCK = 2**18
 

@@ -21,15 +21,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._checks import check_count, check_positive, is_concrete
-from dyntheory._precision import double_precision, to_numpy
-from dyntheory._typing import Array, ArrayLike, Key, Number, PyTree
-from dyntheory.first_layer import FirstLayer
+from dyntheory.ground.arrays import Array, ArrayLike, Key, Number, PyTree
+from dyntheory.ground.checks import check_count, check_positive, is_concrete
+from dyntheory.ground.linear_algebra import rank_aware_cholesky
+from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.kernels.empirical import empirical_ntk
 from dyntheory.kernels.training import train
-from dyntheory.law import TeacherStudent
-from dyntheory.linalg import rank_aware_cholesky
-from dyntheory.network import MLP, Network
+from dyntheory.problem.laws.first_layer import FirstLayer
+from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.networks.network import MLP, Network
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from dyntheory._checks import check_name
-from dyntheory._typing import Array, Key, PyTree
+from dyntheory.ground.arrays import Array, Key, PyTree
+from dyntheory.ground.checks import check_name
 from dyntheory.kernels.layer import Layer, start
 from dyntheory.kernels.linear import Identity, forbid
 from dyntheory.kernels.moments import Block, State, add_moments, scale_moments

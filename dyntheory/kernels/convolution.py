@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from dyntheory._checks import check_count
-from dyntheory._typing import Array, Key, PyTree
+from dyntheory.ground.arrays import Array, Key, PyTree
+from dyntheory.ground.checks import check_count
 from dyntheory.kernels.layer import Layer, start
 from dyntheory.kernels.linear import Affine
 from dyntheory.kernels.moments import Block, Scalar, State, root, same_after, scale_moments, settle

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from dyntheory._typing import Array, Number
+from dyntheory.ground.arrays import Array, Number
 from dyntheory.kernels.filters import Filter, from_decay
 
 

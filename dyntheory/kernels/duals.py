@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._checks import is_concrete
-from dyntheory._typing import Array
+from dyntheory.ground.arrays import Array
+from dyntheory.ground.checks import is_concrete
 from dyntheory.kernels.moments import Block, Scalar, deviations, root
 
 OPPOSITE = 4

@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._checks import check_count, check_name, is_concrete
-from dyntheory._typing import Array, ArrayLike, PyTree
+from dyntheory.ground.arrays import Array, ArrayLike, PyTree
+from dyntheory.ground.checks import check_count, check_name, is_concrete
 from dyntheory.kernels.empirical_dense import contract, layers_of
 from dyntheory.kernels.empirical_products import kernel_by_products, split_parameters
 from dyntheory.kernels.jaxpr_rows import Plan, find_plan

@@ -16,7 +16,7 @@ import jax
 import jax.extend.core as jex
 import jax.numpy as jnp
 
-from dyntheory._typing import Array
+from dyntheory.ground.arrays import Array
 from dyntheory.kernels.jaxpr_rows import Bias, Dense, Plan
 from dyntheory.kernels.jaxpr_run import evaluate
 

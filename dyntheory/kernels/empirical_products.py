@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dyntheory._typing import Array, ArrayLike, PyTree
+from dyntheory.ground.arrays import Array, ArrayLike, PyTree
 
 
 def split_parameters(params: PyTree) -> tuple[list[Array], Callable[[list[Array]], PyTree]]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from dyntheory._typing import Array, ArrayLike, Progress, PyTree
+from dyntheory.ground.arrays import Array, ArrayLike, Progress, PyTree
 from dyntheory.kernels.empirical import Apply, empirical_ntk
 
 

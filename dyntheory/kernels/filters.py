@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from dyntheory._typing import Array, Number
+from dyntheory.ground.arrays import Array, Number
 
 
 @jax.tree_util.register_dataclass

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.extend.core as jex
 
-from dyntheory._typing import Array
+from dyntheory.ground.arrays import Array
 
 INLINED = frozenset(("jit", "pjit", "closed_call", "core_call", "remat2", "remat", "checkpoint"))
 

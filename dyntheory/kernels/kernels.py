@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from jaxtyping import Float
 
-from dyntheory._typing import Array
+from dyntheory.ground.arrays import Array
 
 
 class Kernels(NamedTuple):

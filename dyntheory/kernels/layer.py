@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._checks import check_key, is_concrete
-from dyntheory._typing import Array, ArrayLike, Key, PyTree
+from dyntheory.ground.arrays import Array, ArrayLike, Key, PyTree
+from dyntheory.ground.checks import check_key, is_concrete
+from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.kernels.blocks import in_blocks
 from dyntheory.kernels.kernels import Kernels
 from dyntheory.kernels.moments import State, input_state
-from dyntheory.status import DyntheoryWarning
 
 TOLERANCE = 1e-9
 

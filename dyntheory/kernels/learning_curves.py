@@ -21,13 +21,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
-from dyntheory._checks import check_nonnegative, check_positive, check_scalar, is_concrete
-from dyntheory._typing import Array, ArrayLike, Number
 from dyntheory.closed_forms.effective_ridge import effective_ridge
+from dyntheory.ground.arrays import Array, ArrayLike, Number
+from dyntheory.ground.checks import check_nonnegative, check_positive, check_scalar, is_concrete
 from dyntheory.kernels.solvers import check_kernel
-
 
 
 class Spectrum(NamedTuple):

@@ -14,8 +14,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dyntheory._checks import check_count, check_name, check_nonnegative, check_positive, check_scalar
-from dyntheory._typing import Array, Key, PyTree
+from dyntheory.ground.arrays import Array, Key, PyTree
+from dyntheory.ground.checks import check_count, check_name, check_nonnegative, check_positive, check_scalar
 from dyntheory.kernels.layer import Layer, start
 from dyntheory.kernels.moments import Block, Scalar, State, add_moments, scale_moments
 

@@ -21,8 +21,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from dyntheory._checks import check_count, check_nonnegative, check_positive, check_scalar
-from dyntheory._typing import Array, ArrayLike, Number
+from dyntheory.ground.arrays import Array, ArrayLike, Number
+from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, check_scalar
 from dyntheory.kernels.solvers import check_kernel
 
 

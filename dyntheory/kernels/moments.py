@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from dyntheory._typing import Array
+from dyntheory.ground.arrays import Array
 
 Scalar: TypeAlias = jax.Array | float
 

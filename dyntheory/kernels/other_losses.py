@@ -20,10 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from dyntheory._checks import check_count, check_nonnegative, check_positive, check_scalar, is_concrete
-from dyntheory._typing import Array, ArrayLike, Number
+from dyntheory.ground.arrays import Array, ArrayLike, Number
+from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, check_scalar, is_concrete
 from dyntheory.kernels.solvers import check_kernel
-from dyntheory.losses import Loss, resolve_loss
+from dyntheory.problem.networks.losses import Loss, resolve_loss
 
 INSTALL = "Other losses in continuous time need diffrax: `pip install dyntheory[kernels]`."
 

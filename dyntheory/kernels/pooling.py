@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 
-from dyntheory._typing import Array, Key, PyTree
+from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.kernels.layer import Layer
 from dyntheory.kernels.linear import forbid
 from dyntheory.kernels.moments import Block, State, from_covariances, same_after, with_excess

@@ -11,16 +11,14 @@ exponentially with the number of nodes for functions that are analytic near the 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from dyntheory._checks import check_count, check_nonnegative
-from dyntheory._typing import Array, ArrayLike
 from dyntheory.gaussian.hermite import hermite_rule
+from dyntheory.ground.arrays import Array, ArrayLike
+from dyntheory.ground.checks import check_count, check_nonnegative
 from dyntheory.kernels.duals import Dual, Image
 from dyntheory.kernels.moments import Block, deviations, inverse, root
 

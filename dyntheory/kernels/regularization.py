@@ -7,8 +7,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from dyntheory._checks import check_nonnegative, check_scalar
-from dyntheory._typing import Array, Key, PyTree
+from dyntheory.ground.arrays import Array, Key, PyTree
+from dyntheory.ground.checks import check_nonnegative, check_scalar
 from dyntheory.kernels.layer import Layer
 from dyntheory.kernels.linear import need_gaussian
 from dyntheory.kernels.moments import Block, State, deviations, inverse, root, settle

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from dyntheory._checks import check_count, check_name, check_nonnegative, check_positive, is_concrete
-from dyntheory._typing import Array, ArrayLike, Number
+from dyntheory.ground.arrays import Array, ArrayLike, Number
+from dyntheory.ground.checks import check_count, check_name, check_nonnegative, check_positive, is_concrete
 
 SOLVERS = ("auto", "cholesky", "eigh", "cg")
 SYMMETRY_ROUNDING = 1e3

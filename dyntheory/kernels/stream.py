@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from dyntheory.claimed_folder import IDENTITY, claimed_folder
-from dyntheory.files import replacing, sync_directory, sync_file
+from dyntheory.ground.claimed_folder import IDENTITY, claimed_folder
+from dyntheory.ground.files import replacing, sync_directory, sync_file
 from dyntheory.kernels.kernels import Kernels
 
 GROUP, COUNT = "kernels.zarr", "tiles.json"

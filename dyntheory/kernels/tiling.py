@@ -20,10 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from dyntheory._checks import check_positive
-from dyntheory._typing import Array, ArrayLike, Progress
-from dyntheory._version import __version__
-from dyntheory.fingerprint import fingerprint
+from dyntheory.ground.arrays import Array, ArrayLike, Progress
+from dyntheory.ground.checks import check_positive
+from dyntheory.ground.fingerprint import fingerprint
+from dyntheory.ground.version import __version__
 from dyntheory.kernels.kernels import Kernels
 from dyntheory.kernels.layer import Layer, labelled_kernel, warn_left_out
 from dyntheory.kernels.stream import Stream, kernel_stream
@@ -278,7 +278,7 @@ def _fill(
 
 
 def _reporter(progress: bool | Progress) -> AbstractContextManager[Progress]:
-    from dyntheory.progress import progress_bar
+    from dyntheory.ground.progress import progress_bar
 
     if progress is True:
         return progress_bar("kernels")

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._checks import is_concrete
-from dyntheory._typing import Array, ArrayLike, Number
+from dyntheory.ground.arrays import Array, ArrayLike, Number
+from dyntheory.ground.checks import is_concrete
 from dyntheory.kernels.discrete import GradientDescent
 from dyntheory.kernels.filters import Filter, GradientFlow
 from dyntheory.kernels.kernels import Kernels

@@ -23,8 +23,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory._checks import check_name, check_nonnegative, check_positive, check_scalar, is_concrete
-from dyntheory._typing import Array, ArrayLike, Number
+from dyntheory.ground.arrays import Array, ArrayLike, Number
+from dyntheory.ground.checks import check_name, check_nonnegative, check_positive, check_scalar, is_concrete
 from dyntheory.kernels.discrete import GradientDescent
 from dyntheory.kernels.filters import GradientFlow
 from dyntheory.kernels.kernels import Kernels

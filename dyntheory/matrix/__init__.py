@@ -1,1 +1,1 @@
-"""Matrices: three answers to the two questions X·w/√d and Xᵀ·g/√d."""
+"""Who answers the two questions X·w/√d and Xᵀ·g/√d: stored, revealed, the limit."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
-from dyntheory._typing import Array, PyTree
+from dyntheory.ground.arrays import Array, PyTree
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from dyntheory._typing import Array, PyTree
+from dyntheory.ground.arrays import Array, PyTree
 
 
 @jax.tree_util.register_dataclass

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
-from dyntheory._typing import Array, Key, PyTree
+from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.matrix.orthonormal import euclidean, extend
 from dyntheory.matrix.revealed import RevealedMatrix
 from dyntheory.matrix.sides import pad_rows, unit_rows

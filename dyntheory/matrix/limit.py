@@ -14,18 +14,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from dyntheory._typing import Array
-from dyntheory.first_layer import features_on_nodes, rows_of_draw, starting_rows
 from dyntheory.gaussian.nodes import NodeSet
-from dyntheory.linalg import rank_aware_cholesky
+from dyntheory.ground.arrays import Array
+from dyntheory.ground.linear_algebra import rank_aware_cholesky
 from dyntheory.matrix.frame import FrameSide
 from dyntheory.matrix.nodes_side import NodeSide
 from dyntheory.matrix.orthonormal import orthonormal_on_nodes
 from dyntheory.matrix.revealed import Half, RevealedMatrix
 from dyntheory.matrix.scaled import ScaledMatrix, scaled
 from dyntheory.matrix.spectral_frame import spectral_frame
-from dyntheory.priors import Prior, standard_uniforms
-from dyntheory.spectra import Spectrum
+from dyntheory.problem.laws.first_layer import features_on_nodes, rows_of_draw, starting_rows
+from dyntheory.problem.laws.priors import Prior, standard_uniforms
+from dyntheory.problem.laws.spectra import Spectrum
 
 
 class LimitStart(NamedTuple):

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
-from dyntheory._typing import Array, PyTree
+from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.matrix.orthonormal import drop_tolerance, gram_tolerance, norms_of, orthonormalising
 from dyntheory.matrix.sides import pad_rows, unit_rows
 

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from dyntheory._typing import Array
-from dyntheory.linalg import safe_inverse, safe_sqrt
+from dyntheory.ground.arrays import Array
+from dyntheory.ground.linear_algebra import safe_inverse, safe_sqrt
 
 InnerProduct = Callable[[Array, Array], Array]
 

@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
-from dyntheory._typing import Array, PyTree
+from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.matrix.orthonormal import euclidean, extend
 from dyntheory.matrix.sides import Side
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 import jax
 from jaxtyping import Float
 
-from dyntheory._typing import Array, PyTree
+from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.matrix.revealed import RevealedMatrix
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 
-from dyntheory._typing import Array, PyTree
+from dyntheory.ground.arrays import Array, PyTree
 
 
 @runtime_checkable

@@ -19,9 +19,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from dyntheory._typing import Array, PyTree
-from dyntheory.linalg import gauss_rule, rank_aware_cholesky, safe_inverse
-from dyntheory.spectra import Spectrum
+from dyntheory.ground.arrays import Array, PyTree
+from dyntheory.ground.linear_algebra import gauss_rule, rank_aware_cholesky, safe_inverse
+from dyntheory.problem.laws.spectra import Spectrum
 
 LOG_ACCURACY = 64.0  # as in closed forms of gradient descent: what a polynomial of that degree leaves of (1 − ηλ)^{2t}
 MOST_EXACT = 64

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dyntheory import priors
-from dyntheory._precision import double_precision
 from dyntheory.closed_forms import bayes_state_evolution
+from dyntheory.ground.precision import double_precision
 
 PRIORS = {
     "sparse": priors.bernoulli_gauss(0.1),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import dyntheory as dt
 from dyntheory import closed_forms
-from dyntheory._precision import double_precision
+from dyntheory.ground.precision import double_precision
 from tests.closed_forms import references
 from tests.oracles import linear_curves
 

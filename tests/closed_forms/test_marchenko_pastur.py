@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dyntheory._precision import double_precision
 from dyntheory.closed_forms import marchenko_pastur
+from dyntheory.ground.precision import double_precision
 from tests.closed_forms import references
 
 NEAR_ONE = st.tuples(st.sampled_from([-1.0, 1.0]), st.floats(-15.5, -1.0)).map(lambda pair: 1 + pair[0] * 10 ** pair[1])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dyntheory import closed_forms
-from dyntheory._precision import double_precision
+from dyntheory.ground.precision import double_precision
 
 VALUES, TARGET = np.arange(1.0, 41) ** -1.3, np.cos(np.arange(40)) + 1.5
 SPECTRUM = {"eigenvalues": VALUES, "target_coefficients": TARGET}

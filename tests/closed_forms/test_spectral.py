@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dyntheory import closed_forms
-from dyntheory._precision import double_precision
+from dyntheory.ground.precision import double_precision
 from tests.closed_forms import references
 
 RELATIVE = 1e-10
@@ -141,7 +141,7 @@ def test_best_penalty_is_best_and_its_exponent_is_known(source: float, noise_std
 
 
 def test_zeta_and_gamma_of_the_amplitude() -> None:
-    from dyntheory.closed_forms.power_law import _amplitude  # pyright: ignore[reportPrivateUsage]
+    from dyntheory.closed_forms.scaling_laws import _amplitude  # pyright: ignore[reportPrivateUsage]
 
     mp = references.mp
     with double_precision():

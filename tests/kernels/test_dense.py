@@ -11,7 +11,7 @@ import pytest
 
 import dyntheory as dt
 from dyntheory import kernels as k
-from dyntheory._precision import double_precision
+from dyntheory.ground.precision import double_precision
 from tests.kernels.oracle_duals import CASES, slope
 
 

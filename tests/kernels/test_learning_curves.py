@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dyntheory.closed_forms.effective_ridge import effective_ridge
 from dyntheory.kernels import LearningCurve, Spectrum, learning_curve, overfitting_kind, power_law, spectrum_of
-from dyntheory.kernels.learning_curves import effective_ridge
 
 pytestmark = pytest.mark.usefixtures("double")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dyntheory import kernels as k
+from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.kernels import quadrature
 from dyntheory.kernels.moments import Block
-from dyntheory.status import DyntheoryWarning
 
 
 def block_of(left: float, right: float, rho: np.ndarray) -> Block:

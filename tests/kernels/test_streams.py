@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 
 from dyntheory import kernels as k
-from dyntheory.claimed_folder import CheckpointError
+from dyntheory.ground.claimed_folder import CheckpointError
+from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.kernels import stream as stream_module
 from dyntheory.kernels import tiling
-from dyntheory.status import DyntheoryWarning
+from tests import ROOT
 
 zarr = pytest.importorskip("zarr", reason="writing to disk needs the extra `kernels`")
 
-ROOT = Path(__file__).parent.parent.parent
 NETWORK = k.serial(k.dense(1, weight_std=1.4, bias_std=0.2), k.relu(), k.dense(1))
 X = np.random.default_rng(0).standard_normal((13, 4)).astype(np.float32)
 TILE, NUM_TILES = 8 * 4 * 5**2, 6  # bytes for five rows by five; of 3 x 3 tiles one triangle

@@ -4,7 +4,6 @@ import math
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from dyntheory import kernels as k
 from dyntheory.kernels import tiling
 from dyntheory.kernels.layer import labelled_kernel
 from dyntheory.kernels.tiling import LIVE_ARRAYS, ROWS_OF_A_CHUNK, plan_tiles
+from tests import ROOT
 
 NETWORK = k.serial(k.dense(1, weight_std=1.4, bias_std=0.2), k.relu(), k.dense(1))
 X = np.random.default_rng(0).standard_normal((13, 4)).astype(np.float32)
@@ -93,8 +93,7 @@ def test_rows_are_spread_over_devices() -> None:
         "np.testing.assert_allclose(tiled.ntk, n.kernel(x).ntk, rtol=1e-5)\n"
     )
     environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu", "PYTHONPATH": "."}
-    root = Path(__file__).parent.parent.parent
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=root, env={**os.environ, **environment})
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env={**os.environ, **environment})
 
 
 def test_bad_arguments() -> None:

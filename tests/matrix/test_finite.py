@@ -10,13 +10,14 @@ import pytest
 from scipy.stats import ks_2samp
 
 import dyntheory as dt
-from dyntheory.dynamics import Start, run
-from dyntheory.finite_run import Sizes, finite_run
+from dyntheory.dynamics.finite_run import finite_run
+from dyntheory.dynamics.loop import Start, run
+from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.matrix.finite import finite_matrix
-from dyntheory.matrix_choice import Choice, RunShape, choose_matrix
-from dyntheory.population import num_test_dimensions
+from dyntheory.problem.shape import Sizes
+from dyntheory.verbs.simulation.matrix_choice import Choice, RunShape, choose_matrix
 
 NETWORK = dt.MLP((2,), "tanh")
 SIZES = {"more samples": (30, 20, 5, 4000), "fewer samples": (12, 20, 4, 4000), "exhausted": (20, 8, 10, 2000)}

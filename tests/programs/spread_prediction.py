@@ -13,13 +13,13 @@ import optax
 from jax.sharding import Mesh
 
 import dyntheory as dt
-from dyntheory import limit_run
+from dyntheory.verbs.prediction import pieces
 
 SHARES: list[float] = []
-next_piece = limit_run._next_piece
+next_piece = pieces._next_piece
 
 
-def watched_piece(*arguments: Any) -> limit_run.State:
+def watched_piece(*arguments: Any) -> pieces.State:
     """Note which share of the basis one device of this process holds after a piece."""
     state = next_piece(*arguments)
     basis = state.carry.matrix_state.samples.space.basis
@@ -34,7 +34,7 @@ def main(out: str, nets: str, steps: str, port: str = "", rank: str = "") -> Non
     mesh = Mesh(np.reshape(jax.devices(), shape), ("nets", "nodes")) if jax.device_count() > 1 else None
     law = dt.TeacherStudent(samples_per_feature=2.0, link="sin_mixture", noise_std=0.3)
     method = dt.gradient_descent(dt.MLP(hidden=(2,)), optax.sgd, learning_rate=0.5)
-    limit_run._next_piece = watched_piece
+    pieces._next_piece = watched_piece
     sizes: dict[str, Any] = {"num_steps": int(steps), "num_nodes": 2**13}
     result = dt.predict(law, method, key=jax.random.key(0), mesh=mesh, keep_preactivations=False, **sizes)
     if jax.process_index() == 0:

@@ -12,13 +12,13 @@ import numpy as np
 import optax
 
 import dyntheory as dt
-from dyntheory import ensemble_loop
+from dyntheory.verbs.simulation import rounds
 
 SIZES: dict[str, Any] = {"num_steps": 3, "num_features": 20, "num_runs": 10, "num_test_nodes": 2**6}
 
 
 SHARES: list[int] = []
-original = ensemble_loop.run_batch
+original = rounds.run_batch
 
 
 def watched_batch(shared: Any, plan: Any, first: int, size: int, **more: Any) -> Any:
@@ -33,7 +33,7 @@ def main(out: str, port: str = "", rank: str = "") -> None:
     law = dt.TeacherStudent(samples_per_feature=2.0, link="sin_mixture", noise_std=0.3)
     method = dt.gradient_descent(dt.MLP(hidden=(2,)), optax.sgd, learning_rate=0.5)
     mesh = jax.make_mesh((jax.device_count(),), ("runs",))
-    ensemble_loop.run_batch = watched_batch
+    rounds.run_batch = watched_batch
     spread = dt.simulate(law, method, key=jax.random.key(0), mesh=mesh, **SIZES)
     alone = dt.simulate(law, method, key=jax.random.key(0), **SIZES)
     if jax.process_index() == 0:

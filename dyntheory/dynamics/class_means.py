@@ -1,0 +1,45 @@
+"""What the means of classes add to the answers of a matrix, for laws whose inputs know their labels.
+
+Reference: `mignacco2020role`, see `dyntheory.problem.laws.mixture`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from dyntheory.ground.arrays import Array
+from dyntheory.problem.laws.law import TeacherStudent
+
+
+class ClassMeans(NamedTuple):
+    """Rows of X have means s W* y/√d; `separation` s is None where they have none."""
+
+    separation: Array | None
+    labels: Array
+    teacher_weights: Array
+    samples_per_feature: Array
+
+    def of_samples(self, matrix: Any, weights: Array) -> Array | float:
+        """Return s y (W*ᵀ W/d), what they add to X W/√d."""
+        if self.separation is None:
+            return 0.0
+        overlaps = matrix.feature_gram(self.teacher_weights, weights)
+        return self.separation * self._by_class() @ overlaps
+
+    def of_features(self, matrix: Any, g: Array) -> Array | float:
+        """Return s α W* mean_i y_i g_iᵀ, what they add to Xᵀ g/√d."""
+        if self.separation is None:
+            return 0.0
+        moments = matrix.sample_mean(self._by_class()[:, :, None] * g[:, None, :])
+        return self.separation * self.samples_per_feature * self.teacher_weights @ moments
+
+    def _by_class(self) -> Array:
+        return self.labels.reshape(-1, self.teacher_weights.shape[1])
+
+
+def class_means(law: TeacherStudent, labels: Array, teacher_weights: Array, samples_per_feature: Array) -> ClassMeans:
+    """Return the means of the classes of a law."""
+    separation = None if law.separation is None else jnp.asarray(law.separation)
+    return ClassMeans(separation, labels, teacher_weights, samples_per_feature)

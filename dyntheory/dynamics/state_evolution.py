@@ -1,0 +1,157 @@
+"""The pure core of `predict`: fixed nodes, arrays in, arrays out; safe under jit, vmap and, for smooth maps, grad.
+
+Derivatives are right in every number of the law, the method, the head and the moments, also where directions are
+dropped (in a moment that is zero, the derivative of the dropped direction counts as zero). For kinked activations and
+links that jump (ReLU, sign) only the values are right: differentiating them is refused, see `differentiation`.
+
+It follows JAX's precision flag. In float32 directions closer than 1e-4 cannot be told apart: expect train errors with
+two to three correct digits, and a warning when it is traced.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from dyntheory.dynamics.curves import Curves
+from dyntheory.dynamics.differentiation import guarded
+from dyntheory.dynamics.loop import Start, run
+from dyntheory.dynamics.test_metrics import population_metrics
+from dyntheory.gaussian.nodes import NodeSet
+from dyntheory.ground.arrays import Array, PyTree
+from dyntheory.ground.status import DyntheoryWarning
+from dyntheory.matrix.limit import check_nodes, limit_matrix, split_noise
+from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+
+
+def state_evolution(
+    law: TeacherStudent,
+    method: GeneralFirstOrderMethod,
+    head: PyTree,
+    joint_second_moment: Float[Array, "m m"],
+    nodes: NodeSet,
+    test_nodes: NodeSet,
+    *,
+    num_steps: int,
+    keep_preactivations: bool = False,
+    feature_nodes: NodeSet | None = None,
+    draw: tuple[Array, Array] | None = None,
+    memory: bool = True,
+    rematerialize: bool = False,
+) -> Curves:
+    """Return the limit of training on fixed nodes.
+
+    Args:
+        law: the data.
+        method: a method; without `feature_nodes` its feature map must be linear.
+        head: the initial head.
+        joint_second_moment: E[(w*, w⁰)(w*, w⁰)ᵀ], see `dyntheory.problem.laws.first_layer.joint_second_moment`.
+        nodes: `dyntheory.matrix.limit.num_dimensions` coordinates, the first r of them the teacher's.
+        test_nodes: `dyntheory.dynamics.test_metrics.num_test_dimensions` coordinates.
+        num_steps: T, static.
+        keep_preactivations: record h^t on the nodes.
+        feature_nodes: `dyntheory.matrix.limit.num_feature_dimensions` coordinates, for any row-wise feature map; None
+            takes the exact frame.
+        draw: (W*, W⁰) whose rows the feature nodes stand for, instead of a law; `joint_second_moment` is its own.
+        memory: False drops the Onsager term: wrong, for negative controls.
+        rematerialize: bound the memory of a gradient: about 2√T copies of the basis instead of several for every
+            step. Costs a second forward pass; values are the same.
+
+    Raises:
+        ValueError: a node set of the wrong shape; when differentiated, a map with a kink.
+
+    Reference: `han2025precise`, first main theorem; `bolthausen2014iterative` for the form used.
+    """
+    dtype = jnp.zeros((), float).dtype
+    if dtype != jnp.float64:
+        warnings.warn(
+            f"state_evolution computes in {dtype}: nearly parallel directions (relative remainder below 1e-4) are "
+            "dropped. Set jax_enable_x64 for full accuracy; `predict` does so by itself.",
+            DyntheoryWarning,
+            stacklevel=2,
+        )
+    sides = _prepared(law, method, nodes, feature_nodes, num_steps)
+    alpha = jnp.asarray(law.samples_per_feature, dtype)
+    given = limit_matrix(
+        sides.samples,
+        joint_second_moment,
+        alpha,
+        num_teacher_units=law.num_teacher_units,
+        num_outputs=law.num_outputs,
+        num_steps=num_steps,
+        feature_nodes=sides.features,
+        teacher_priors=law.teacher_priors,
+        draw=draw,
+        spectrum=law.features,
+        memory=memory,
+    )
+    records = run(
+        law,
+        method,
+        given.matrix,
+        Start(
+            teacher_weights=given.teacher_weights,
+            weights=given.weights,
+            label_noise=given.label_noise,
+            head=head,
+            samples_per_feature=alpha,
+            sample_uniforms=sides.sample_uniforms,
+            feature_uniforms=sides.feature_uniforms,
+        ),
+        num_steps=num_steps,
+        keep_preactivations=keep_preactivations,
+        rematerialize=rematerialize,
+    )
+    test_loss, test_error = population_metrics(law, method, records.gram, records.head, test_nodes)
+    curves = Curves(records, test_loss, test_error)
+    return guarded(law, method, curves, has_feature_nodes=feature_nodes is not None)
+
+
+class _Sides(NamedTuple):
+    """Node sets with innovations only, and the uniforms that were among their coordinates."""
+
+    samples: NodeSet
+    sample_uniforms: Array | None
+    features: NodeSet | None
+    feature_uniforms: Array | None
+
+
+def _prepared(
+    law: TeacherStudent,
+    method: GeneralFirstOrderMethod,
+    nodes: NodeSet,
+    feature_nodes: NodeSet | None,
+    num_steps: int,
+) -> _Sides:
+    """Check the node sets and part innovations from uniforms."""
+    r, outputs, k = law.num_teacher_units, law.num_outputs, method.num_units
+    check_nodes(
+        nodes,
+        feature_nodes,
+        num_steps=num_steps,
+        num_units=k,
+        num_teacher_units=r,
+        num_outputs=outputs,
+        num_uniforms=(method.sample_noise, method.feature_noise),
+        has_spectrum=law.features is not None,
+    )
+    samples = _split(nodes, r + outputs + k, num_steps, k, method.sample_noise)
+    if feature_nodes is None:
+        return _Sides(*samples, None, None)
+    num_first = r + k + (law.features is not None)
+    return _Sides(*samples, *_split(feature_nodes, num_first, num_steps, k, method.feature_noise))
+
+
+def _split(
+    nodes: NodeSet, num_first: int, num_steps: int, num_units: int, num_uniforms: int
+) -> tuple[NodeSet, Array | None]:
+    """Return the nodes without the coordinates behind the uniforms of the maps, and those uniforms."""
+    if not num_uniforms:
+        return nodes, None
+    coordinates, weights = nodes.as_arrays()
+    innovations, uniforms = split_noise(coordinates[num_first:], num_steps, num_units, num_uniforms)
+    return NodeSet(jnp.concatenate([coordinates[:num_first], innovations]), weights), uniforms

@@ -1,0 +1,107 @@
+"""Test metrics: a fresh input sees no memory, (z, h) ~ N(0, C_t) with C_t the Gram matrix of [W*, W^t].
+
+The expectation is taken on nodes of dimension r + k (+ outputs for losses whose label noise must be integrated). In the
+limit it is the test error; with the actual weights of a run it is that run's population test error, with no test set.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from dyntheory.gaussian.nodes import NodeSet
+from dyntheory.ground.arrays import Array, PyTree
+from dyntheory.ground.linear_algebra import rank_aware_cholesky
+from dyntheory.matrix.dense import DenseMatrix
+from dyntheory.matrix.orthonormal import orthonormal_on_nodes
+from dyntheory.matrix.scaled import ScaledMatrix
+from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+
+
+def num_test_dimensions(law: TeacherStudent, method: GeneralFirstOrderMethod) -> int:
+    """Return how many coordinates a node set for the test metrics needs: (z, h), and ξ last."""
+    return law.num_teacher_units + method.num_units + law.num_outputs
+
+
+def matched_coordinates(nodes: NodeSet) -> Float[Array, "nodes dimensions"]:
+    """Return the coordinates made exactly uncorrelated, of mean 0 and variance 1 under the weights."""
+    coordinates, weights = nodes.as_arrays()
+    constant = jnp.ones((1, coordinates.shape[1]), coordinates.dtype)
+    return orthonormal_on_nodes(jnp.concatenate([constant, coordinates]), weights)[1:].T
+
+
+def population_metrics(
+    law: TeacherStudent,
+    method: GeneralFirstOrderMethod,
+    gram: Float[Array, "states m m"],
+    head: PyTree,
+    nodes: NodeSet,
+) -> tuple[Float[Array, " states"], Float[Array, " states"]]:
+    """Return (test_loss, test_error) at every recorded state.
+
+    Args:
+        law: how labels are made.
+        method: its output, loss and error.
+        gram: second moments of (w*, w^t), shape (states, r + k, r + k).
+        head: heads with a leading axis of states.
+        nodes: `num_test_dimensions` coordinates.
+    """
+    coordinates, weights = matched_coordinates(nodes), nodes.as_arrays()[1]
+    r, wanted = law.num_teacher_units, num_test_dimensions(law, method)
+    size = r + method.num_units
+    if coordinates.shape[1] != wanted:
+        raise ValueError(f"The test nodes must have {wanted} coordinates, got {coordinates.shape[1]}.")
+    shift = method.noise_coefficients if law.has_additive_noise else None
+
+    def at_state(state: tuple[Array, PyTree]) -> tuple[Array, Array]:
+        moment, theta = state
+        joint = coordinates[:, :size] @ rank_aware_cholesky(moment).T
+        noise = coordinates[:, size:] if shift is None else jnp.zeros_like(coordinates[:, size:])
+
+        def metrics(row: Array, xi: Array) -> tuple[Array, Array]:
+            label = law.label(row[:r], xi)
+            h = row[r:] if law.separation is None else row[r:] + law.separation * moment[r:, :r] @ label.reshape(r)
+            prediction = method.output(theta, h)
+            return method.loss(prediction, label), method.error(prediction, label)
+
+        loss, error = jax.vmap(metrics)(joint, noise)
+        return weights @ loss, weights @ error
+
+    loss, error = jax.lax.map(at_state, (gram, head))
+    if shift is None:
+        return loss, error
+    variance = law.num_outputs * jnp.square(jnp.asarray(law.noise_std))
+    return loss + shift[0] * variance, error + shift[1] * variance
+
+
+def sample_metrics(
+    law: TeacherStudent,
+    method: GeneralFirstOrderMethod,
+    matrix: DenseMatrix | ScaledMatrix,
+    teacher_weights: Float[Array, "features teacher_units"],
+    weights: Float[Array, "states features units"],
+    head: PyTree,
+) -> tuple[Float[Array, " states"], Float[Array, " states"]]:
+    """Return (test_loss, test_error) at every state on given test rows, label noise added on average.
+
+    Raises:
+        ValueError: a loss whose label noise cannot be added on average.
+    """
+    shift = method.noise_coefficients if law.has_additive_noise else None
+    if shift is None:
+        raise ValueError("Test rows need a loss whose label noise adds a known amount; this one does not say.")
+    _, z = matrix.times((), teacher_weights)
+    clean = jax.vmap(law.clean_label)(z)
+
+    def at_state(state: tuple[Array, PyTree]) -> tuple[Array, Array]:
+        w, theta = state
+        _, h = matrix.times((), w)
+        prediction = jax.vmap(method.output, in_axes=(None, 0))(theta, h)
+        loss, error = jax.vmap(method.loss)(prediction, clean), jax.vmap(method.error)(prediction, clean)
+        return jnp.mean(loss), jnp.mean(error)
+
+    loss, error = jax.lax.map(at_state, (weights, head))
+    variance = law.num_outputs * jnp.square(jnp.asarray(law.noise_std))
+    return loss + shift[0] * variance, error + shift[1] * variance

@@ -1,0 +1,1 @@
+"""What everything stands on: arrays, checks, precision, status, files, checkpoints, memory, devices, schedule."""

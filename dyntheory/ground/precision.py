@@ -1,0 +1,34 @@
+"""Double precision for the verbs, whatever the user's global flag says.
+
+Gram matrices of nearly parallel directions decide which innovations exist; float32 cannot tell them apart.
+The flag is set for a block and restored, so nothing leaks into the caller's program.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dyntheory.ground.arrays import PyTree
+
+
+def double_precision() -> AbstractContextManager[None]:
+    """Return a context in which JAX computes in float64."""
+    return jax.enable_x64(True)
+
+
+def as_double(tree: PyTree) -> PyTree:
+    """Convert every number to float64, integers included; call inside `double_precision`."""
+
+    def convert(leaf: PyTree) -> PyTree:
+        return jnp.asarray(leaf, dtype=jnp.float64)
+
+    return jax.tree.map(convert, tree)
+
+
+def to_numpy(tree: PyTree) -> PyTree:
+    """Return the same structure with NumPy leaves, waiting for the device."""
+    return jax.tree.map(np.asarray, tree)

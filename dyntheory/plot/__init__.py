@@ -1,0 +1,8 @@
+"""Figures for papers: curves, agreement, sizes, live runs; `dyntheory.plot.gallery` has the pictures of the field."""
+
+from dyntheory.plot.live_figure import live
+from dyntheory.plot.sizes import finite_size
+from dyntheory.plot.style import save_figure
+from dyntheory.plot.trajectories import agreement, curves, preactivations
+
+__all__ = ["agreement", "curves", "finite_size", "live", "preactivations", "save_figure"]

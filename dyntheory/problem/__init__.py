@@ -1,0 +1,1 @@
+"""What is asked: the data, the network, the algorithm."""

@@ -1,0 +1,43 @@
+"""Which part of a prediction is a theorem.
+
+The published theorem assumes smooth activations (four bounded derivatives), independent sub-Gaussian entries and a
+fixed number of steps (`han2025precise`). Kinked activations are supported by simulation; unknown functions by analogy.
+"""
+
+from __future__ import annotations
+
+from dyntheory.ground.status import Assumptions
+from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.laws.links import resolve_link
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+
+
+def assess(law: TeacherStudent, method: GeneralFirstOrderMethod) -> Assumptions:
+    """Return the level of support for predicting `method` on `law`, with the reason."""
+    link = resolve_link(law.link)
+    facts = {"the network with its loss": method.smooth, f"the link {link.name}": link.smooth}
+    unknown = [name for name, smooth in facts.items() if smooth is None]
+    if unknown:
+        return Assumptions("heuristic", f"nobody said whether {' and '.join(unknown)} is smooth")
+    kinked = [name for name, smooth in facts.items() if not smooth]
+    if kinked:
+        return Assumptions(
+            "simulation-verified",
+            f"{' and '.join(kinked)} is not smooth with bounded derivatives, outside the published theorem",
+        )
+    if law.separation is not None:
+        return Assumptions(
+            "simulation-verified", "the published theorem has labels made of inputs, not clouds of inputs"
+        )
+    if law.features is not None:
+        return Assumptions(
+            "simulation-verified",
+            "the published theorem is about features of equal variance; correlated ones follow by rotation and scaling",
+        )
+    if not method.is_in_theorem:
+        return Assumptions(
+            "simulation-verified",
+            "the published theorem is about plain gradient descent with a constant rate; momentum, decay, schedules "
+            "and other optimizers follow by the same derivation",
+        )
+    return Assumptions("theorem", "smooth network and link, Gaussian limit at a fixed number of steps")

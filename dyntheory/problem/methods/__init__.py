@@ -1,0 +1,1 @@
+"""Algorithms, each a `GeneralFirstOrderMethod`; none knows a matrix."""

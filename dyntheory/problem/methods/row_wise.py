@@ -1,0 +1,86 @@
+"""Which optax transformations act row by row, found by applying them to a matrix and to its rows.
+
+A first-order method sends each weight row through the same map. Adam, momentum, weight decay and schedules do that;
+clipping by the global norm, block RMS, LARS and Adafactor couple the rows, and `add_noise` hides a random key.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from dyntheory.ground.arrays import Array, PyTree
+
+GRADIENT_SCALES = (1.0, 1e4, 1e-3)
+ROW_WISE_TOLERANCE = 1e-9
+
+
+def init_row(optimizer: optax.GradientTransformation, row: Array) -> tuple[PyTree, Array]:
+    """Return the state of one weight row: (optimizer state, the row)."""
+    return optimizer.init(row), row
+
+
+def update_row(
+    optimizer: optax.GradientTransformation, state: tuple[PyTree, Array], gradient: Array
+) -> tuple[PyTree, Array]:
+    """Apply one update to a row (or to any pytree of parameters)."""
+    optimizer_state, weights = state
+    updates, optimizer_state = optimizer.update(gradient, optimizer_state, weights)
+    return optimizer_state, jax.tree.map(lambda w, u: w + u, weights, updates)
+
+
+def _hides_randomness(state: PyTree) -> bool:
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        is_key = isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        if is_key or "rng" in jax.tree_util.keystr(path).lower():
+            return True
+    return False
+
+
+def check_row_wise(optimizer: optax.GradientTransformation, description: str, *, is_row_wise: bool = True) -> None:
+    """Refuse an optimizer that is not the same map for every row; compute in double precision.
+
+    Args:
+        optimizer: the transformation.
+        description: what it is called in messages.
+        is_row_wise: False checks only that it runs from gradients alone and draws no random numbers.
+
+    Raises:
+        ValueError: it couples the rows, draws hidden random numbers, or needs more than gradient and parameters.
+    """
+    random = np.random.default_rng(0)
+    weights = jnp.asarray(random.standard_normal((6, 3)))
+    if _hides_randomness(optimizer.init(weights)):
+        raise ValueError(
+            f"The optimizer {description} draws random numbers of its own, so its effect depends on where a row "
+            "stands. Remove the noise from the optimizer."
+        )
+    whole = (optimizer.init(weights), weights)
+    rows = jax.vmap(lambda row: init_row(optimizer, row))(weights)
+    for scale in GRADIENT_SCALES:
+        gradient = scale * jnp.asarray(random.standard_normal((6, 3)))
+        try:
+            whole = update_row(optimizer, whole, gradient)
+            rows = jax.vmap(lambda state, g: update_row(optimizer, state, g))(rows, gradient)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"The optimizer {description} cannot be run from gradient and parameters alone: {error}"
+            ) from error
+        if is_row_wise:
+            _compare_rows(whole[1], rows[1], description)
+
+
+def _compare_rows(whole: Array, rows: Array, description: str) -> None:
+    if not bool(jnp.all(jnp.isfinite(whole))):
+        raise ValueError(
+            f"The optimizer {description} gives updates that are not finite on ordinary gradients: check its numbers."
+        )
+    defect = float(jnp.max(jnp.abs(whole - rows)) / jnp.max(jnp.abs(whole)))
+    if not defect <= ROW_WISE_TOLERANCE:
+        raise ValueError(
+            f"The optimizer {description} is not row-wise: applied to a matrix and to its rows it differs by "
+            f"{defect:.1e} (relative). Norms over the whole matrix (clip_by_global_norm, clip_by_block_rms, LARS, "
+            "Adafactor) couple the rows; use an elementwise optimizer, clip(value) for clipping."
+        )

@@ -1,0 +1,1 @@
+"""Networks on k first-layer units: what maps preactivations to a prediction, and its loss."""

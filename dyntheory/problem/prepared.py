@@ -1,0 +1,162 @@
+"""What `predict` and `simulate` share: checked arguments, heads, the joint second moment, provenance."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dyntheory.ground.arrays import Array, Key, PyTree
+from dyntheory.ground.checks import check_count, check_key, is_concrete
+from dyntheory.ground.precision import as_double
+from dyntheory.ground.randomness import stream
+from dyntheory.ground.version import __version__
+from dyntheory.problem.laws.first_layer import FirstLayer, joint_second_moment
+from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.methods.contract import check_maps
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+
+
+class PreparedProblem(NamedTuple):
+    """A checked problem in double precision, ready for the core; `draw` is (W*, W⁰) where one is given."""
+
+    law: TeacherStudent
+    method: GeneralFirstOrderMethod
+    heads: tuple[PyTree, ...]
+    joint_second_moment: Array
+    draw: tuple[Array, Array] | None = None
+
+
+def check_problem(law: Any, method: Any, first_layer: Any, num_steps: Any, key: Any, num_heads: Any) -> None:
+    """Check the arguments that both verbs take.
+
+    Raises:
+        TypeError: an argument of the wrong kind.
+        ValueError: a number outside its range.
+    """
+    if not isinstance(law, TeacherStudent):
+        raise TypeError(f"`law` must be a law such as TeacherStudent(...), got {law!r}.")
+    if not isinstance(method, GeneralFirstOrderMethod):
+        raise TypeError(f"`method` must be a method such as gradient_descent(...), got {method!r}.")
+    if first_layer is not None and not isinstance(first_layer, FirstLayer):
+        raise TypeError(f"`first_layer` must be a FirstLayer(...), got {first_layer!r}.")
+    check_count("num_steps", num_steps, minimum=0)
+    check_count("num_heads", num_heads)
+    check_key(key)
+
+
+def prepare(
+    law: TeacherStudent,
+    method: GeneralFirstOrderMethod,
+    key: Key,
+    *,
+    head: PyTree,
+    first_layer: FirstLayer | None,
+    num_heads: int,
+) -> PreparedProblem:
+    """Return the problem in double precision; call inside `double_precision`.
+
+    Raises:
+        ValueError: heads or moments of the wrong shape, labels and predictions that do not fit.
+    """
+    if first_layer is None and method.starts_at_zero:
+        first_layer = FirstLayer(second_moment=np.zeros((method.num_units, method.num_units)))
+    law, method, layer = as_double(law), as_double(method), as_double(first_layer)
+    keys = jax.random.split(stream(key, "head"), num_heads) if num_heads > 1 else [stream(key, "head")]
+    if head is not None and num_heads > 1:
+        raise ValueError("Give `head` or `num_heads`, not both: `num_heads` averages over draws of the head.")
+    drawn = tuple(as_double(method.init_head(head_key)) for head_key in keys)
+    heads = drawn if head is None else (check_head(as_double(head), drawn[0]),)
+    joint = joint_second_moment(layer, law.teacher_moment, method.num_units)
+    _check_shapes(law, method, heads[0])
+    check_maps(law, method, heads[0])
+    draw = None if layer is None else layer.draw
+    return PreparedProblem(law, method, heads, joint, draw)
+
+
+def check_head(head: PyTree, expected: PyTree) -> PyTree:
+    """Return a given head, refused unless it is finite and has the structure of the expected one."""
+    given, wanted = jax.tree.structure(head), jax.tree.structure(expected)
+    shapes = jax.tree.map(lambda leaf: leaf.shape, expected)
+    if given != wanted:
+        raise ValueError(f"`head` must have the structure of `network.init_head(key)`: {shapes}, got {given}.")
+    for (path, leaf), target in zip(jax.tree_util.tree_leaves_with_path(head), jax.tree.leaves(expected), strict=True):
+        place = jax.tree_util.keystr(path)
+        if leaf.shape != target.shape:
+            raise ValueError(f"`head`{place} must have shape {target.shape}, got {leaf.shape}.")
+        if not bool(jnp.all(jnp.isfinite(leaf))):
+            raise ValueError(f"`head`{place} must be finite.")
+    return head
+
+
+def _check_shapes(law: TeacherStudent, method: GeneralFirstOrderMethod, head: PyTree) -> None:
+    prediction = jax.eval_shape(method.output, head, jax.ShapeDtypeStruct((method.num_units,), float)).shape
+    if prediction != law.label_shape:
+        raise ValueError(
+            f"The network's output has shape {prediction} and the law's labels have shape {law.label_shape}: "
+            "change `num_outputs` of the network or the `link`."
+        )
+
+
+def provenance(problem: PreparedProblem, key: Key, kind: str, **numbers: Any) -> dict[str, Any]:
+    """Return what is needed to do it again: versions, device kind, dtype, key, configuration. Plain JSON values."""
+    law, method = problem.law, problem.method
+    return {
+        "kind": kind,
+        **environment(key),
+        "law": {
+            "samples_per_feature": float(law.samples_per_feature),
+            "link": str(getattr(law.link, "name", law.link)),
+            "noise_std": float(law.noise_std),
+            "teacher_second_moment": np.asarray(law.teacher_moment).tolist(),
+            **({} if law.teacher_prior is None else {"teacher_prior": _plain(law.teacher_prior)}),
+            **({} if law.features is None else {"features": _plain(law.features)}),
+        },
+        "method": described(method),
+        "joint_second_moment": np.asarray(problem.joint_second_moment).tolist(),
+        **{
+            name: value
+            for name, value in numbers.items()
+            if value is None or is_concrete(value) or isinstance(value, str)
+        },
+    }
+
+
+def environment(key: Key) -> dict[str, Any]:
+    """Return versions, device kind, precision and key."""
+    return {
+        "dyntheory": __version__,
+        "jax": jax.__version__,
+        "jaxlib": version("jaxlib"),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "device": jax.devices()[0].device_kind,
+        "dtype": "float64",
+        "key": np.asarray(jax.random.key_data(key)).tolist(),
+    }
+
+
+def described(method: GeneralFirstOrderMethod) -> dict[str, Any]:
+    """Return a method as JSON values."""
+    return {
+        "name": method.name,
+        "description": method.description,
+        "hyperparameters": _plain(method.hyperparameters),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return numbers as JSON values and named parts, priors say, by their names."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"name": type(value).__name__, **fields}
+    return str(getattr(value, "__name__", value)) if callable(value) else np.asarray(value).tolist()

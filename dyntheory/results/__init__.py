@@ -1,0 +1,1 @@
+"""The one result, its file, its status, and how two agree."""

@@ -1,0 +1,135 @@
+"""How a prediction ended: heavy tails, divergence, accuracy reached."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import numpy as np
+
+from dyntheory.ground.status import Status
+from dyntheory.results.trajectory import OVERLAPS, POSITIVE, Trajectory
+
+FLOOR = 1e-3
+RELATIVE_ERROR_UNRESOLVED = 0.1
+RELATIVE_ERROR_DIVERGED = 0.5
+LABEL_SHARE = 0.01
+LABEL_SAMPLES = 256
+RESIDUAL_SHARE = 0.03
+DIVERGED_GROWTH = 1e10
+
+
+def has_diverged(train_loss: np.ndarray) -> np.ndarray:
+    """Return where a training loss, steps along the last axis, is not finite or has grown 10¹⁰-fold.
+
+    A loss that starts at zero has no scale to grow from: only what is not finite counts then.
+    """
+    with np.errstate(all="ignore"):
+        first = train_loss[..., :1]
+        return ~(train_loss <= np.where(first > 0, DIVERGED_GROWTH * first, np.finfo(float).max))
+
+
+def heavy_tail(
+    labels: np.ndarray,
+    weights: np.ndarray,
+    residual_share: np.ndarray | None = None,
+    train_error: np.ndarray | None = None,
+) -> Status:
+    """Return whether few nodes carry the second moment of the labels, or that of the residuals during the run.
+
+    Args:
+        labels: (nodes,) or (nodes, outputs).
+        weights: (nodes,), summing to one.
+        residual_share: (..., T+1) largest part of the train error that one node carries; None when not recorded.
+        train_error: (..., T+1), needed with it: below 1e-3 of its initial value it counts as that much, so that
+            a run that fits its data to rounding is not blamed for the tail of the rounding.
+    """
+    power = weights * np.square(labels).reshape(len(labels), -1).sum(axis=1)
+    share = power / max(power.sum(), 1e-300)
+    effective = 1.0 / max(np.square(share).sum(), 1e-300)
+    if share.max() > LABEL_SHARE or effective < LABEL_SAMPLES:
+        return Status(
+            "heavy_tail",
+            f"one node carries {share.max():.1%} of E[y²] (effective sample size {effective:.0f}): "
+            "the link grows too fast for this node set, raise `num_nodes`",
+        )
+    if residual_share is None or train_error is None:
+        return Status()
+    return _residual_tail(residual_share, train_error)
+
+
+def _residual_tail(residual_share: np.ndarray, train_error: np.ndarray) -> Status:
+    """Return whether one node carries too much of the squared residuals at some step."""
+    with np.errstate(all="ignore"):
+        scale = np.maximum(np.abs(train_error), FLOOR * np.abs(train_error[..., :1]))
+        share = np.nan_to_num(residual_share * np.abs(train_error) / scale, nan=0.0, posinf=0.0)
+    worst = share.reshape(-1, share.shape[-1]).max(axis=0)
+    step = int(worst.argmax())
+    if worst[step] <= RESIDUAL_SHARE:
+        return Status()
+    return Status(
+        "heavy_tail",
+        f"one node carries {worst[step]:.1%} of the train error at step {step}: its error bars may be too small, "
+        "raise `num_nodes`",
+        step,
+    )
+
+
+def relative_errors(result: Trajectory) -> np.ndarray:
+    """Return the reported errors of train and test error, shape (2, T+1).
+
+    They are relative to the larger of the value and 1e-3 of its initial value.
+    """
+    rows = []
+    for name in ("train_error", "test_error"):
+        value, sigma = getattr(result, name), getattr(result.standard_error, name)
+        scale = np.maximum(np.abs(value), FLOOR * np.abs(value[0]))
+        with np.errstate(all="ignore"):
+            rows.append(np.where(sigma == 0, 0.0, sigma / scale))
+    return np.stack(rows)
+
+
+def finish(result: Trajectory, rtol: float | None) -> Trajectory:
+    """Return the result with its final status, blank (NaN) from the step where it stopped being finite."""
+    relative = relative_errors(result)
+    curves = np.stack([np.asarray(getattr(result, name)) for name in ("train_error", "test_error")])
+    finite = np.all(np.isfinite(relative) & np.isfinite(curves), axis=0)
+    status = _status(result, relative, finite, rtol)
+    return dataclasses.replace(_blank(result, np.maximum.accumulate(~finite)), status=status)
+
+
+def _status(result: Trajectory, relative: np.ndarray, finite: np.ndarray, rtol: float | None) -> Status:
+    blown = has_diverged(np.asarray(result.train_loss))
+    bad = ~finite | blown | np.any(relative > RELATIVE_ERROR_DIVERGED, axis=0)
+    if bad.any():
+        step = int(np.argmax(bad))
+        cause = "the training loss blew up" if blown[step] else "the numerical error exceeds half the value"
+        return Status("diverged", f"{cause} from step {step} on: lower the learning rate or raise `num_nodes`", step)
+    reached, step = float(relative.max()), int(relative.max(axis=0).argmax())
+    drops = bool(result.provenance.get("drop_below"))
+    advice = "raise `num_nodes`" + " or lower `drop_below`" * drops
+    if rtol is not None and reached > rtol:
+        told = (
+            f"rtol={rtol:g} was asked for and {reached:.2g} reached (step {step}) within the budget: raise `max_nodes`"
+            + " or lower `drop_below`, whose error more nodes do not mend" * drops
+        )
+        return Status("unresolved", told if result.status.ok else f"{told}; {result.status.message}", step)
+    if result.status.ok and reached > RELATIVE_ERROR_UNRESOLVED:
+        return Status("unresolved", f"the numerical error is {reached:.0%} at step {step}: {advice}", step)
+    return result.status
+
+
+def _blank(result: Trajectory, where: np.ndarray) -> Trajectory:
+    if not where.any():
+        return result
+
+    def blank(leaf: np.ndarray) -> np.ndarray:
+        return np.where(where.reshape(-1, *[1] * (leaf.ndim - 1)), np.nan, leaf)
+
+    def blanked(trajectory: Trajectory | None) -> Trajectory | None:
+        if trajectory is None:
+            return None
+        fields = {name: jax.tree.map(blank, getattr(trajectory, name)) for name in (*POSITIVE, *OVERLAPS, "head")}
+        return dataclasses.replace(trajectory, **fields)
+
+    return dataclasses.replace(blanked(result) or result, standard_error=blanked(result.standard_error))

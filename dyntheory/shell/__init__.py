@@ -1,0 +1,1 @@
+"""What a person types: commands, tables, and what they print."""

@@ -1,0 +1,1 @@
+"""Problems as tables of a TOML file, data as tables of numbers."""

@@ -1,0 +1,181 @@
+"""What in a data set speaks against the assumptions of the theory: independent rows of many independent parts.
+
+Every finding compares a number of the rows with what independent Gaussian rows of the same covariance would give.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.spatial import KDTree
+
+from dyntheory.ground.arrays import ArrayLike
+from dyntheory.verbs.estimation.rows import checked_labels, standardised
+
+FEW_ROWS = 50.0
+FEW_DIRECTIONS = 10.0
+WIDE_NORMS = 3.0
+TWIN_SHARE = 0.02
+SIGNIFICANT = 4.0
+MOST_PAIRS = 2000
+MOST_ROWS = 1000
+NUM_PROJECTIONS = 12
+
+
+class Finding(NamedTuple):
+    """One reason for doubt.
+
+    Args:
+        name: "few rows", "few directions", "heavy-tailed rows", "clustered rows" or "dependent rows".
+        value: what was measured.
+        limit: up to which it is what independent rows give.
+        message: both in words, and what it does to an estimate.
+    """
+
+    name: str
+    value: float
+    limit: float
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class AssumptionReport:
+    """All findings; none means that nothing was seen, not that all is well.
+
+    Args:
+        findings: reasons for doubt.
+        num_directions: (Σ λ)²/Σ λ² of the columns' covariance: how many directions the rows really have.
+        norm_spread: variance of the squared norms of rows over that of Gaussian rows of the same covariance.
+        num_twins: rows that nearly repeat an earlier row.
+        serial_correlation: mean product of neighbouring rows, in standard errors of pairs at random.
+    """
+
+    findings: tuple[Finding, ...]
+    num_directions: float
+    norm_spread: float
+    num_twins: int
+    serial_correlation: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+    def __str__(self) -> str:
+        return "\n".join(one.message for one in self.findings) or "nothing speaks against independent rows"
+
+
+def assumption_report(inputs: ArrayLike, labels: ArrayLike | None = None) -> AssumptionReport:
+    """Say from the data where an estimate without a test set may fail.
+
+    Args:
+        inputs: X, (n, d), in the order in which the rows were taken.
+        labels: y, (n,) or (n, outputs); with them rows whose residual order matters are seen better.
+
+    Returns:
+        The findings, and the numbers behind them.
+
+    Raises:
+        ValueError: see `dyntheory.estimate`.
+
+    Example:
+        >>> rows = np.random.default_rng(0).normal(size=(200, 50))
+        >>> assumption_report(rows).ok, assumption_report(np.repeat(rows[:100], 2, axis=0)).findings[0].name
+        (True, 'clustered rows')
+    """
+    rows, _ = standardised(inputs)
+    return report_on(rows, None if labels is None else checked_labels("labels", labels, len(rows)))
+
+
+def report_on(rows: Float[np.ndarray, "n d"], labels: np.ndarray | None) -> AssumptionReport:
+    """Return the report on standardised rows and checked labels."""
+    n = len(rows)
+    beside = rows if labels is None else np.hstack([rows, _scaled(labels)])
+    squares = _sum_of_squares(rows)
+    norms = np.einsum("nd,nd->n", rows, rows)
+    directions = float(np.square(norms.mean()) / max(squares, 1e-300))
+    spread = float(norms.var() / max(2.0 * squares, 1e-300))
+    twins, serial = _twins(rows, norms), _serial(beside)
+    found = (
+        _few("few rows", float(n), FEW_ROWS, f"{n} rows are few: the estimate has a bias of order 1/n"),
+        _few(
+            "few directions",
+            directions,
+            FEW_DIRECTIONS,
+            f"the columns vary along about {directions:.3g} directions: a preactivation is a sum of few terms and need "
+            "not be Gaussian",
+        ),
+        _many(
+            "heavy-tailed rows",
+            spread,
+            WIDE_NORMS,
+            f"squared norms of rows vary {spread:.3g} times more than those of Gaussian rows: few rows decide the "
+            "training, and the estimate's error bar is too small",
+        ),
+        _many(
+            "clustered rows",
+            twins / n,
+            TWIN_SHARE,
+            f"{twins} of {n} rows nearly repeat another row: each row's twin teaches what the estimate removes, so it "
+            "is too low for fresh groups",
+        ),
+        _many(
+            "dependent rows",
+            serial,
+            SIGNIFICANT,
+            f"neighbouring rows are alike ({serial:+.1f} standard errors from rows in random order): sorted rows do no "
+            "harm, but for data in time or groups the estimate is too low",
+        ),
+    )
+    return AssumptionReport(tuple(one for one in found if one), directions, spread, twins, serial)
+
+
+def _few(name: str, value: float, limit: float, message: str) -> Finding | None:
+    return Finding(name, value, limit, message) if value < limit else None
+
+
+def _many(name: str, value: float, limit: float, message: str) -> Finding | None:
+    return Finding(name, value, limit, message) if value > limit else None
+
+
+def _scaled(labels: np.ndarray) -> Float[np.ndarray, "n outputs"]:
+    """Return labels as columns of variance one; those that do not vary are left out."""
+    numbers = labels.reshape(len(labels), -1)
+    spread = numbers.std(axis=0)
+    return (numbers - numbers.mean(axis=0))[:, spread > 0] / spread[spread > 0]
+
+
+def _sum_of_squares(rows: Float[np.ndarray, "n d"]) -> float:
+    """Return Σ λ² of the covariance without what sampling adds, from at most a thousand rows."""
+    some = rows if len(rows) <= MOST_ROWS else rows[np.random.default_rng(0).permutation(len(rows))[:MOST_ROWS]]
+    n = len(some)
+    gram = some @ some.T
+    return float(np.sum(np.square(gram)) / n**2 - np.square(np.trace(gram)) / n**3)
+
+
+def _twins(rows: Float[np.ndarray, "n d"], norms: Float[np.ndarray, " n"]) -> int:
+    """Return how many rows have an earlier row at less than a tenth of their norm.
+
+    Candidates are nearest neighbours in a few random directions, in which distances shrink alike.
+    """
+    directions = np.random.default_rng(0).standard_normal((rows.shape[1], NUM_PROJECTIONS)) / NUM_PROJECTIONS**0.5
+    seen = rows @ directions
+    nearest = np.asarray(KDTree(seen).query(seen, k=2)[1]).reshape(len(rows), 2)
+    nearest = np.where(nearest[:, 0] == np.arange(len(rows)), nearest[:, 1], nearest[:, 0])
+    distances = np.sum(np.square(rows - rows[nearest]), axis=1)
+    close = distances < 0.01 * np.minimum(norms, norms[nearest])
+    groups = np.minimum(np.arange(len(rows)), nearest)[close]
+    return int(close.sum() - len(np.unique(groups)))
+
+
+def _serial(rows: Float[np.ndarray, "n d"]) -> float:
+    """Return the sum of products of neighbouring rows, in standard errors of as many pairs at random."""
+    unit = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
+    neighbours = np.sum(unit[1:] * unit[:-1], axis=1)
+    random = np.random.default_rng(0).permuted(np.arange(len(unit)))[: MOST_PAIRS + 1]
+    pairs = np.sum(unit[random[1:]] * unit[random[:-1]], axis=1)
+    error = pairs.std() * np.sqrt(1.0 / len(neighbours) + 1.0 / len(pairs))
+    return float((neighbours.mean() - pairs.mean()) / max(error, 1e-300))

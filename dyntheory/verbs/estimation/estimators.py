@@ -1,0 +1,204 @@
+"""A regressor and a classifier in scikit-learn's form that stop training by the estimate, with no row held out.
+
+Inputs are standardised inside; constant columns get no weight. Missing entries and words belong to a pipeline before
+them (`SimpleImputer`, `OneHotEncoder`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from dyntheory.ground.arrays import ArrayLike
+from dyntheory.ground.precision import double_precision
+from dyntheory.ground.status import DyntheoryWarning
+from dyntheory.problem.methods.gradient_descent import gradient_descent
+from dyntheory.problem.networks.network import MLP
+from dyntheory.verbs.estimation.estimate import estimate
+from dyntheory.verbs.estimation.rows import FEWEST_ROWS
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "The estimators are scikit-learn's, which is not installed: pip install 'dyntheory[data]'."
+    ) from error
+
+STOPPING = ("theory", None)
+
+
+class _Stopped(BaseEstimator):
+    """What both share: a network trained by gradient descent and stopped by the estimate."""
+
+    def __init__(
+        self,
+        hidden: tuple[int, ...] = (4,),
+        activation: str = "tanh",
+        learning_rate: float | None = None,
+        num_steps: int = 100,
+        early_stopping: str | None = "theory",
+        random_state: int | None = 0,
+    ) -> None:
+        self.hidden = hidden
+        self.activation = activation
+        self.learning_rate = learning_rate
+        self.num_steps = num_steps
+        self.early_stopping = early_stopping
+        self.random_state = random_state
+
+    def _fit(self, inputs: np.ndarray, targets: np.ndarray, loss: str) -> None:
+        """Train, and keep the network at the step that the estimate chooses."""
+        if self.early_stopping not in STOPPING:
+            raise ValueError(f"`early_stopping` must be 'theory' or None, got {self.early_stopping!r}.")
+        if len(inputs) < FEWEST_ROWS:
+            raise ValueError(f"`fit` needs {FEWEST_ROWS} samples or more, got n_samples={len(inputs)}.")
+        spread = inputs.std(axis=0)
+        self._kept = spread > 1e-12 * np.maximum(np.abs(inputs.mean(axis=0)), 1e-300)
+        if not self._kept.any():
+            raise ValueError("`X` must have a column that varies.")
+        rows = inputs[:, self._kept]
+        outputs = 1 if targets.ndim == 1 else targets.shape[1]
+        self._num_outputs = outputs
+        network = self._network()
+        rate = _safe_rate(rows) if self.learning_rate is None else self.learning_rate
+        method = gradient_descent(network, optax.sgd, learning_rate=rate, loss=loss)
+        key = jax.random.key(0 if self.random_state is None else int(self.random_state))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DyntheoryWarning)  # said by `trajectory_.status`
+            found = estimate(rows, targets, method, num_steps=self.num_steps, key=key)
+        if found.recorded_weights is None or found.test_loss is None:
+            raise ValueError("The first layers of all steps take more than 64 MB: lower `num_steps` or `hidden`.")
+        usable = np.where(np.isfinite(found.test_loss), found.test_loss, np.inf)
+        self.n_iter_ = int(np.argmin(usable)) if self.early_stopping else self.num_steps
+        units = found.provenance["standardisation"]
+        self._mean, self._scale = np.asarray(units["mean"]), np.asarray(units["scale"])
+        self._weights = found.recorded_weights[self.n_iter_]
+        self._head = jax.tree.map(lambda leaf: leaf[self.n_iter_], found.head)
+        self.trajectory_ = found
+        self.estimated_loss_ = float(found.test_loss[self.n_iter_])
+
+    def _network(self) -> MLP:
+        """Return the network, made anew: its functions cannot be pickled."""
+        return MLP(self.hidden, self.activation, num_outputs=self._num_outputs, use_bias=True)
+
+    def _outputs(self, inputs: np.ndarray) -> np.ndarray:
+        rows = (inputs[:, self._kept] - self._mean) / self._scale
+        h = rows @ self._weights / np.sqrt(rows.shape[1])
+        with double_precision():
+            return np.asarray(jax.vmap(self._network().apply_head, in_axes=(None, 0))(self._head, jnp.asarray(h)))
+
+
+def _checked(model: Any, *data: Any, **options: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and labels as scikit-learn checks them; no labels where none are given."""
+    found = validate_data(model, *data, dtype=float, **options)
+    return found if isinstance(found, tuple) else (found, np.empty(0))  # pyright: ignore[reportReturnType]
+
+
+def _safe_rate(rows: np.ndarray) -> float:
+    """Return 2/λ, λ the largest eigenvalue of the correlation of the columns, at most one."""
+    scaled = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    largest = np.linalg.norm(scaled, ord=2) ** 2 / len(rows)
+    return float(min(1.0, 2.0 / largest))
+
+
+class NetworkRegressor(RegressorMixin, _Stopped):
+    """A network for numbers, squared loss on standardised labels.
+
+    Args:
+        hidden: widths of the hidden layers; the first is the k of the theory and should be far below n and d.
+        activation: a name of `dyntheory.problem.networks.activations`.
+        learning_rate: of gradient descent; None takes min(1, 2/λ), λ the largest eigenvalue of the columns'
+            correlation.
+        num_steps: T, the largest number of steps.
+        early_stopping: "theory" stops where the estimated loss on fresh rows is smallest; None at the end.
+        random_state: seed of head and first layer; None is 0.
+
+    Attributes:
+        n_iter_: the step it stopped at.
+        trajectory_: what `dyntheory.estimate` returned, labels standardised.
+        estimated_loss_: estimated loss on fresh rows at that step.
+        n_features_in_: columns seen in `fit`.
+
+    Raises:
+        ValueError: from `fit`, data that cannot be used.
+
+    Example:
+        >>> rows = np.random.default_rng(0).normal(size=(200, 20))
+        >>> model = NetworkRegressor(num_steps=30).fit(rows, rows[:, 0])
+        >>> bool(model.score(rows, rows[:, 0]) > 0.5)
+        True
+    """
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> NetworkRegressor:
+        """Train on rows (n, d) and labels (n,)."""
+        inputs, labels = _checked(self, X, y, y_numeric=True)
+        mean, spread = float(labels.mean()), float(labels.std())
+        self._label_mean, self._label_scale = mean, spread if spread > 0 else 1.0
+        self._fit(inputs, (labels - self._label_mean) / self._label_scale, "squared")
+        return self
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return predictions (m,) for rows (m, d)."""
+        check_is_fitted(self)
+        inputs, _ = _checked(self, X, reset=False)
+        return self._label_mean + self._label_scale * self._outputs(inputs)
+
+
+class NetworkClassifier(ClassifierMixin, _Stopped):
+    """A network for classes: logistic loss for two, cross-entropy for more.
+
+    Args:
+        hidden: widths of the hidden layers; the first is the k of the theory and should be far below n and d.
+        activation: a name of `dyntheory.problem.networks.activations`.
+        learning_rate: of gradient descent; None takes min(1, 2/λ), λ the largest eigenvalue of the columns'
+            correlation.
+        num_steps: T, the largest number of steps.
+        early_stopping: "theory" stops where the estimated loss on fresh rows is smallest; None at the end.
+        random_state: seed of head and first layer; None is 0.
+
+    Attributes:
+        classes_: labels of the classes.
+        n_iter_: the step it stopped at.
+        trajectory_: what `dyntheory.estimate` returned.
+        estimated_loss_: estimated loss on fresh rows at that step.
+        n_features_in_: columns seen in `fit`.
+
+    Raises:
+        ValueError: from `fit`, data that cannot be used.
+    """
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> NetworkClassifier:
+        """Train on rows (n, d) and class labels (n,)."""
+        inputs, labels = _checked(self, X, y)
+        check_classification_targets(labels)
+        self.classes_, index = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError("`y` must have two classes or more, got one class.")
+        if len(self.classes_) == 2:
+            self._fit(inputs, 2.0 * index - 1.0, "logistic")
+        else:
+            self._fit(inputs, np.eye(len(self.classes_))[index], "cross_entropy")
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Return probabilities of the classes, (m, classes)."""
+        check_is_fitted(self)
+        outputs = self._outputs(_checked(self, X, reset=False)[0])
+        logits = np.stack([np.zeros_like(outputs), outputs], axis=1) if outputs.ndim == 1 else outputs
+        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return shifted / shifted.sum(axis=1, keepdims=True)
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return the most probable class of every row, (m,)."""
+        check_is_fitted(self)
+        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+
+
+__all__: list[Any] = ["NetworkClassifier", "NetworkRegressor"]

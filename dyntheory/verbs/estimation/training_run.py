@@ -1,0 +1,144 @@
+"""One training run on given rows and labels, with everything that the maps saw: what an estimate is made of."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from dyntheory.dynamics.loop import Start, run
+from dyntheory.ground.arrays import Array, PyTree
+from dyntheory.matrix.dense import DenseMatrix
+from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.laws.links import Link
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+
+
+class TrainingRun(NamedTuple):
+    """A run on n rows: the states 0..T that its maps saw.
+
+    Args:
+        shared: the shared value of every state, leading axis T + 1 on every leaf.
+        preactivations: h^t = X w^t/√d.
+        weights: first-layer weights w^t.
+        labels: (samples,) or (samples, outputs).
+        uniforms: what the sample map was given at every step, shape (T, samples, method.sample_noise).
+        train_loss: mean loss of the rows.
+        train_error: mean error of the rows.
+    """
+
+    shared: PyTree
+    preactivations: Float[Array, "states samples units"]
+    weights: Float[Array, "states features units"]
+    labels: Array
+    uniforms: Float[Array, "steps samples uniforms"]
+    train_loss: Float[Array, " states"]
+    train_error: Float[Array, " states"]
+
+
+def _given(z: Array, noise: Array, noise_std: Array) -> Array:
+    del z, noise_std
+    return noise
+
+
+def _given_number(z: Array, noise: Array, noise_std: Array) -> Array:
+    del z, noise_std
+    return noise[0]
+
+
+def train_on(
+    method: GeneralFirstOrderMethod,
+    inputs: Float[Array, "samples features"],
+    labels: Array,
+    head: PyTree,
+    weights: Float[Array, "features units"],
+    uniforms: Float[Array, "steps samples uniforms"],
+    *,
+    num_steps: int,
+) -> TrainingRun:
+    """Run the method on these rows, which stand as X in h = X w/√d; pure, safe under jit and vmap.
+
+    Args:
+        method: any row-wise method.
+        inputs: X.
+        labels: (samples,) or (samples, outputs).
+        head: the initial head.
+        weights: the initial first layer.
+        uniforms: that the sample map asks for, shape (T, samples, method.sample_noise).
+        num_steps: T.
+    """
+    (n, d), is_number = inputs.shape, labels.ndim == 1
+    link = Link("given", _given_number if is_number else _given, smooth=False, takes_noise=True)
+    recording = dataclasses.replace(
+        method,
+        head_of=_identity,
+        output=lambda shared, h: method.output(method.head_of(shared), h),
+    )
+    start = Start(
+        teacher_weights=jnp.zeros((d, 1)),
+        weights=weights,
+        label_noise=labels[:, None] if is_number else labels,
+        head=head,
+        samples_per_feature=jnp.asarray(n / d),
+        sample_uniforms=uniforms,
+    )
+    records = run(
+        TeacherStudent(1.0, link=link),
+        recording,
+        DenseMatrix(inputs),
+        start,
+        num_steps=num_steps,
+        keep_preactivations=True,
+        keep_weights=True,
+    )
+    if records.preactivations is None or records.weights is None:
+        raise AssertionError("The run kept no rows.")
+    return TrainingRun(
+        records.head,
+        records.preactivations,
+        records.weights,
+        labels,
+        uniforms,
+        records.train_loss,
+        records.train_error,
+    )
+
+
+class Replay(NamedTuple):
+    """The sample side of a run once more: residuals, and the states of the rows before each step."""
+
+    states: PyTree
+    residuals: Float[Array, "steps samples units"]
+
+
+def replay(method: GeneralFirstOrderMethod, run: TrainingRun) -> Replay:
+    """Send the recorded preactivations through the sample map again."""
+
+    def step(states: PyTree, seen: tuple[PyTree, Array, Array]) -> tuple[PyTree, Replay]:
+        shared, h, uniforms = seen
+        sample_map = jax.vmap(method.sample_map, in_axes=(0, 0, 0, None, 0))
+        after, residuals, _ = sample_map(states, h, run.labels, shared, uniforms)
+        return after, Replay(states, residuals)
+
+    before = jax.tree.map(lambda leaf: leaf[:-1], run.shared)
+    first = jax.vmap(method.init_sample, in_axes=(0, None))(run.labels, jax.tree.map(lambda leaf: leaf[0], run.shared))
+    return jax.lax.scan(step, first, (before, run.preactivations[:-1], run.uniforms))[1]
+
+
+def row_metrics(
+    method: GeneralFirstOrderMethod, shared: PyTree, rows: Float[Array, "states rows units"], labels: Array
+) -> tuple[Float[Array, "states rows"], Float[Array, "states rows"]]:
+    """Return loss and error of rows of preactivations at every state."""
+
+    def one(shared: PyTree, h: Array, label: Array) -> tuple[Array, Array]:
+        prediction = method.output(method.head_of(shared), h)
+        return method.loss(prediction, label), method.error(prediction, label)
+
+    return jax.vmap(jax.vmap(one, in_axes=(None, 0, 0)), in_axes=(0, 0, None))(shared, rows, labels)
+
+
+def _identity(shared: PyTree) -> PyTree:
+    return shared

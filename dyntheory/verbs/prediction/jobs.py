@@ -1,0 +1,63 @@
+"""The solutions behind one prediction, as jobs: of each head one on all nodes and one on each sub-net."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+import jax
+import numpy as np
+
+from dyntheory.dynamics.curves import Curves
+from dyntheory.dynamics.loop import Records
+from dyntheory.gaussian.nodes import NodeSet
+from dyntheory.ground.devices import NodeSharding
+from dyntheory.verbs.prediction.coordinates import Nets
+from dyntheory.verbs.prediction.pieces import LimitProblem, State, solve
+
+
+class LimitJob(NamedTuple):
+    """One solution: of one head, on all nodes or on one sub-net; see `dyntheory.ground.schedule.Job`."""
+
+    name: str
+    problem: LimitProblem
+    nets: Nets
+    test_nodes: NodeSet
+    num_steps: int
+    keep_preactivations: bool
+    sharding: NodeSharding | None
+
+    @property
+    def size(self) -> int:
+        """The number of nodes."""
+        return self.nets.num_nodes
+
+    @property
+    def text(self) -> str:
+        """What it is, for people."""
+        return f"{self.size} nodes"
+
+    def solve(self, after_piece: Callable[[State], None], take_up: Callable[[State], State]) -> Curves:
+        """Solve it; call inside `double_precision`."""
+        return solve(
+            self.problem,
+            self.nets,
+            self.test_nodes,
+            num_steps=self.num_steps,
+            keep_preactivations=self.keep_preactivations,
+            sharding=self.sharding,
+            after_piece=after_piece,
+            take_up=take_up,
+        )
+
+    def structure(self) -> Any:
+        """Return the structure of a solution: one leaf for every recorded quantity."""
+        leaf: Any = np.zeros(())
+        fields: dict[str, Any] = dict.fromkeys(Records._fields, leaf) | {"head": self.problem.head, "weights": None}
+        if not self.keep_preactivations:
+            fields["preactivations"] = None
+        return jax.tree.structure(Curves(Records(**fields), leaf, leaf))
+
+    def placed(self, sharding: NodeSharding) -> Self:
+        """Return the same solution with its nodes spread over these devices."""
+        return self._replace(sharding=sharding)

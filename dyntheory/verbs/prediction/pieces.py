@@ -1,0 +1,259 @@
+"""One solution of the limit, in pieces of a few steps that the host drives.
+
+Between two pieces the host makes the next noise coordinates, makes room in the basis, reports progress and may save.
+All pieces have the same length, so they share one program for each size of the basis. The basis grows a fixed number of
+times or, where directions are dropped, by multiples of a fixed size: compiling does not take longer for longer runs.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dyntheory.dynamics.curves import Curves
+from dyntheory.dynamics.loop import Carry, Keep, Problem, Records, Start, advance, begin, grow
+from dyntheory.dynamics.test_metrics import population_metrics
+from dyntheory.gaussian.nodes import NodeSet
+from dyntheory.ground.arrays import Array, Key, PyTree
+from dyntheory.ground.devices import NodeSharding, gathered
+from dyntheory.matrix.limit import Reserve, bare, keep_rows, limit_matrix, rows_in_use, split_noise, with_reserve
+from dyntheory.matrix.nodes_side import NodeSide
+from dyntheory.matrix.revealed import Half, Revealed
+from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+from dyntheory.verbs.prediction.coordinates import FirstNodes, Nets, NextRows, draw_nets, first_nodes, next_rows
+
+PIECE = 25
+MAX_GROWTHS = 8
+ROWS_PER_SIZE = 256
+
+
+class LimitProblem(NamedTuple):
+    """What is solved: one law, one method, one head; the rows of a draw, where one is given."""
+
+    law: TeacherStudent
+    method: GeneralFirstOrderMethod
+    head: PyTree
+    joint_second_moment: Array
+    drop_below: Array | float = 0.0
+    draw: tuple[Array, Array] | None = None
+
+
+class Plan(NamedTuple):
+    """How a run is cut: `num_pieces` of `length` steps, room being made for `per_growth` pieces at a time."""
+
+    num_pieces: int
+    length: int
+    per_growth: int
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of all pieces, a few more than asked for when they do not divide."""
+        return self.num_pieces * self.length
+
+
+class State(NamedTuple):
+    """A run between two pieces: all that is needed to go on, and what was recorded."""
+
+    pieces_done: int
+    num_pieces: int
+    problem: Problem
+    carry: Carry
+    records: list[Records]
+
+    @property
+    def fraction(self) -> float:
+        """How much of the run is done."""
+        return self.pieces_done / max(self.num_pieces, 1)
+
+
+def plan(num_steps: int, *, drops: bool = False) -> Plan:
+    """Return how a run of that many steps is cut; one that drops directions makes room for a single piece at a time."""
+    count = math.ceil(num_steps / PIECE)
+    length = math.ceil(num_steps / count) if count else 0
+    return Plan(count, length, min(1, count) if drops else math.ceil(count / MAX_GROWTHS))
+
+
+def nets_for(
+    law: TeacherStudent,
+    method: GeneralFirstOrderMethod,
+    *,
+    num_steps: int,
+    num_nodes: int,
+    key: Key,
+    has_feature_nodes: bool = False,
+) -> Nets:
+    """Return the nets of a run, long enough for its pieces.
+
+    Raises:
+        ValueError: more dimensions than Sobol points have.
+    """
+    steps = plan(num_steps).num_steps
+    return draw_nets(law, method, num_steps=steps, num_nodes=num_nodes, key=key, has_feature_nodes=has_feature_nodes)
+
+
+def solve(
+    problem: LimitProblem,
+    nets: Nets,
+    test_nodes: NodeSet,
+    *,
+    num_steps: int,
+    keep_preactivations: bool = False,
+    sharding: NodeSharding | None = None,
+    after_piece: Callable[[State], None] = lambda state: None,
+    take_up: Callable[[State], State] = lambda first: first,
+) -> Curves:
+    """Return the limit of training on the points of `nets`; call inside `double_precision`.
+
+    Args:
+        problem: law, method, head and moments.
+        nets: from `nets_for`; with a net of the features any row-wise feature map, without it a linear one.
+        test_nodes: for the population metrics.
+        num_steps: T.
+        keep_preactivations: record h^t on the nodes.
+        sharding: how nodes are spread over devices; default all on one.
+        after_piece: called between pieces with the run so far; may raise to stop.
+        take_up: given the first state, returns the one from which to go on.
+    """
+    cut = plan(num_steps, drops=float(problem.drop_below) > 0)
+    keep = Keep(preactivations=keep_preactivations)
+    state = take_up(_first_state(problem, nets, cut, keep, sharding))
+    while state.pieces_done < cut.num_pieces:
+        state = _next_piece(problem, nets, cut, keep, state, sharding)
+        after_piece(state)
+    stacked = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: num_steps + 1], *state.records)
+    records = stacked._replace(labels=gathered(state.problem.labels))
+    test = _test_metrics(problem.law, problem.method, records.gram, records.head, test_nodes)
+    return Curves(records, *gathered(test))
+
+
+def _first_state(problem: LimitProblem, nets: Nets, cut: Plan, keep: Keep, sharding: NodeSharding | None) -> State:
+    nodes = first_nodes(nets, problem.law, problem.method, sharding)
+    fixed, carry, record = _begin(problem, nodes, num_steps=cut.num_steps, keep=keep)
+    return State(0, cut.num_pieces, fixed, carry, [gathered(record)])
+
+
+def _next_piece(
+    problem: LimitProblem, nets: Nets, cut: Plan, keep: Keep, state: State, sharding: NodeSharding | None
+) -> State:
+    done = state.pieces_done * cut.length
+    rows = next_rows(nets, problem.law, problem.method, (done, done + cut.length), sharding)
+    carry = state.carry
+    if state.pieces_done % cut.per_growth == 0:
+        room = min(cut.per_growth, cut.num_pieces - state.pieces_done) * cut.length
+        carry = _compact(problem, state, room)
+        carry = _grow(state.problem, carry, rows, done, num_steps=room, length=cut.length)
+    carry, records = _advance(state.problem, carry, rows, done, num_steps=cut.length, keep=keep)
+    return state._replace(pieces_done=state.pieces_done + 1, carry=carry, records=[*state.records, gathered(records)])
+
+
+def _compact(problem: LimitProblem, state: State, room: int) -> Carry:
+    """Return the carry without the directions that were dropped, in one of a few sizes so that programs are shared.
+
+    Raises:
+        ValueError: the directions do not fit the nodes.
+    """
+    carry = state.carry
+    if not float(problem.drop_below):
+        return carry
+    revealed, matrix = carry.matrix_state, bare(state.problem.matrix)
+    for name in Revealed._fields:
+        side, half = getattr(matrix, name), getattr(revealed, name)
+        if isinstance(side, NodeSide):
+            wanted = 2 * problem.method.num_units * room
+            revealed = revealed._replace(**{name: _compact_half(side, half, wanted, state)})
+    return carry._replace(matrix_state=revealed)
+
+
+def _compact_half(side: NodeSide, half: Half, room: int, state: State) -> Half:
+    """Return one half without the directions that were dropped, if there is then room for so many more."""
+    used = np.flatnonzero(gathered(_rows_in_use(half)))
+    capacity, num_nodes = half.space.basis.shape
+    if 2 * (len(used) + room) > num_nodes:
+        raise ValueError(
+            f"After {state.pieces_done} of {state.num_pieces} pieces the run needs room for {len(used) + room} "
+            f"directions, more than half of {num_nodes} nodes (of a sub-net): raise `num_nodes` or `drop_below`."
+        )
+    size = min(-(-len(used) // ROWS_PER_SIZE) * ROWS_PER_SIZE, capacity)
+    places = np.concatenate([used, np.full(size - len(used), used[-1])])
+    return _keep_rows(side, half, places, np.asarray(len(used)))
+
+
+@jax.jit
+def _rows_in_use(half: Half) -> Array:
+    return rows_in_use(half)
+
+
+@jax.jit
+def _keep_rows(side: NodeSide, half: Half, places: Array, count: Array) -> Half:
+    return keep_rows(side, half, places, count)
+
+
+# It runs once and takes longer to compile than to run.
+@functools.partial(
+    jax.jit, static_argnames=("num_steps", "keep"), compiler_options={"xla_backend_optimization_level": "0"}
+)
+def _begin(problem: LimitProblem, nodes: FirstNodes, *, num_steps: int, keep: Keep) -> tuple[Problem, Carry, Records]:
+    law = problem.law
+    start = limit_matrix(
+        nodes.samples,
+        problem.joint_second_moment,
+        jnp.asarray(law.samples_per_feature),
+        num_teacher_units=law.num_teacher_units,
+        num_outputs=law.num_outputs,
+        num_steps=num_steps,
+        feature_nodes=nodes.features,
+        teacher_priors=law.teacher_priors,
+        draw=problem.draw,
+        spectrum=law.features,
+        drop_below=problem.drop_below,
+    )
+    rows = Start(
+        teacher_weights=start.teacher_weights,
+        weights=start.weights,
+        label_noise=start.label_noise,
+        head=problem.head,
+        samples_per_feature=jnp.asarray(law.samples_per_feature),
+    )
+    fixed, carry, record = begin(law, problem.method, start.matrix, rows, keep)
+    return fixed, carry, jax.tree.map(lambda leaf: leaf[None], record)
+
+
+@functools.partial(jax.jit, static_argnames=("num_steps", "length"))
+def _grow(problem: Problem, carry: Carry, rows: NextRows, done: Any, *, num_steps: int, length: int) -> Carry:
+    return grow(_at_step(problem, rows, done, length)[0], carry, num_steps=num_steps)
+
+
+@functools.partial(jax.jit, static_argnames=("num_steps", "keep"), donate_argnames=("carry",))
+def _advance(
+    problem: Problem, carry: Carry, rows: NextRows, done: Any, *, num_steps: int, keep: Keep
+) -> tuple[Carry, Records]:
+    problem, uniforms = _at_step(problem, rows, done, num_steps)
+    return advance(problem, carry, uniforms, keep, num_steps=num_steps)
+
+
+def _at_step(problem: Problem, rows: NextRows, done: Any, length: int) -> tuple[Problem, tuple[Array, Array]]:
+    """Return the problem with the innovations of the next steps, and the uniforms of both maps."""
+    method, matrix = problem.method, bare(problem.matrix)
+    k = method.num_units
+    innovations, sample_uniforms = split_noise(rows.samples, length, k, method.sample_noise)
+    samples = Reserve(innovations, jnp.asarray(matrix.num_teacher_units + k * (done + 1)))
+    features, feature_uniforms = None, jnp.zeros((length, problem.teacher_weights.shape[0], 0))
+    if rows.features is not None:
+        innovations, feature_uniforms = split_noise(rows.features, length, k, method.feature_noise)
+        features = Reserve(innovations, jnp.asarray(k * done))
+    changed = with_reserve(cast(Any, problem.matrix), samples, features)
+    return problem._replace(matrix=changed), (sample_uniforms, feature_uniforms)
+
+
+@jax.jit
+def _test_metrics(
+    law: TeacherStudent, method: GeneralFirstOrderMethod, gram: Array, head: PyTree, test_nodes: NodeSet
+) -> tuple[Array, Array]:
+    return population_metrics(law, method, gram, head, test_nodes)

@@ -1,0 +1,1 @@
+"""Finite networks trained on drawn data, averaged over runs."""

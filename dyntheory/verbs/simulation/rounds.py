@@ -1,0 +1,132 @@
+"""Run an ensemble: in rounds until the standard error asked for is reached, in batches that can be taken up again."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from dyntheory.ground.arrays import Progress
+from dyntheory.ground.checkpoint import CheckpointFolder
+from dyntheory.ground.fingerprint import fingerprint
+from dyntheory.ground.status import Status
+from dyntheory.ground.version import __version__
+from dyntheory.results.outcome import relative_errors
+from dyntheory.results.trajectory import Trajectory
+from dyntheory.verbs.simulation.batch import Plan, Shared, run_batch
+from dyntheory.verbs.simulation.ensemble import Ensemble, Kept
+
+NAME = "ensemble"
+MARGIN = 1.1  # more runs than the last error asks for, as that error is itself an estimate
+
+
+class Target(NamedTuple):
+    """How many runs are made.
+
+    Args:
+        num_runs: in the first round, a multiple of the number of heads.
+        rtol: standard error asked for, relative, or None.
+        max_runs: never more.
+    """
+
+    num_runs: int
+    rtol: float | None
+    max_runs: int
+
+    def next(self, num_runs: int, result: Trajectory, num_heads: int) -> int:
+        """Return how many runs there shall be in all after another round; the same number when they suffice."""
+        if self.rtol is None or num_runs >= self.max_runs or result.standard_error is None:
+            return num_runs
+        reached = float(relative_errors(result).max())
+        if not math.isfinite(reached) or reached <= self.rtol:
+            return num_runs
+        wanted = math.ceil(MARGIN * num_runs * (reached / self.rtol) ** 2)
+        return min(self.max_runs, -(-wanted // num_heads) * num_heads)
+
+
+def run_ensemble(
+    shared: Shared,
+    plan: Plan,
+    ensemble: Ensemble,
+    target: Target,
+    provenance: dict[str, Any],
+    *,
+    report: Progress,
+    folder: CheckpointFolder | None = None,
+) -> Trajectory:
+    """Make the runs, batch by batch, and return what they say; go on from `folder` if it holds some."""
+    size, end = plan.batch_size(target.num_runs), target.num_runs
+    structure = {"end": 0, "ensemble": ensemble.structure()}
+    saved = None if folder is None else folder.saved(NAME, structure)
+    if saved is not None:
+        ensemble.restore(saved["ensemble"])
+        end = int(saved["end"])
+    while True:
+        _round(shared, plan, ensemble, (size, end), report=report, folder=folder)
+        result = ensemble.result(provenance)
+        following = target.next(end, result, plan.num_heads)
+        if following == end:
+            break
+        end = following
+    report(1.0, "done")
+    return _finished(result, target)
+
+
+def _round(
+    shared: Shared,
+    plan: Plan,
+    ensemble: Ensemble,
+    bounds: tuple[int, int],
+    *,
+    report: Progress,
+    folder: CheckpointFolder | None,
+) -> None:
+    size, end = bounds
+    while ensemble.count < end:
+        first = ensemble.count
+        report(first / end, f"run {first + 1} of {end}")
+        ensemble.add(run_batch(shared, plan, first, size, end=end))
+        if folder is not None and (folder.is_due or ensemble.count == end):
+            folder.save(NAME, {"end": np.asarray(end), "ensemble": ensemble.state()})
+
+
+def _finished(result: Trajectory, target: Target) -> Trajectory:
+    """Return the result with the status "unresolved" when the error asked for was not reached."""
+    if target.rtol is None or result.standard_error is None or not result.status.ok:
+        return result
+    relative = relative_errors(result)
+    reached, step = float(relative.max()), int(relative.max(axis=0).argmax())
+    if reached <= target.rtol:
+        return result
+    told = (
+        f"rtol={target.rtol:g} was asked for and {reached:.2g} reached (step {step}) with {target.max_runs} runs: "
+        "raise `max_runs`"
+    )
+    return dataclasses.replace(result, status=Status("unresolved", told, step))
+
+
+def identity_of(shared: Shared, plan: Plan, target: Target, kept: Kept) -> dict[str, Any]:
+    """Return what the ensemble is, for its checkpoint; the devices count, since they decide the last bits.
+
+    Raises:
+        ValueError: a function without source.
+    """
+    return {
+        "problem": fingerprint(tuple(shared.problem)),
+        "key": fingerprint(shared.key),
+        "inputs": fingerprint(plan.inputs if shared.rows is None else shared.rows),
+        "first_layer": fingerprint(shared.given),
+        **plan.shape._asdict(),
+        "sizes": list(plan.shape.sizes),
+        "matrix": plan.matrix,
+        "dtype": plan.dtype,
+        "num_devices": plan.num_devices,
+        "device": jax.devices()[0].device_kind,
+        **target._asdict(),
+        "keep_runs": kept.runs,
+        "dyntheory": __version__,
+        "jax": jax.__version__,
+    }

@@ -1,0 +1,236 @@
+"""The verb `simulate`: train finite networks on drawn data and average the curves over runs."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from dyntheory.dynamics.test_metrics import num_test_dimensions
+from dyntheory.gaussian.nodes import draw_nodes
+from dyntheory.ground.arrays import Array, ArrayLike, Key, Progress, PyTree
+from dyntheory.ground.checkpoint import CheckpointFolder, checkpoint_folder
+from dyntheory.ground.checks import check_count, check_name, check_positive, check_scalar
+from dyntheory.ground.devices import run_mesh
+from dyntheory.ground.memory import available_memory
+from dyntheory.ground.precision import double_precision
+from dyntheory.ground.randomness import seed, stream
+from dyntheory.ground.status import DyntheoryWarning
+from dyntheory.problem.laws.first_layer import FirstLayer
+from dyntheory.problem.laws.inputs import check_standardised, name_of_inputs, num_test_rows, resolve_inputs
+from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare, provenance
+from dyntheory.problem.shape import Sizes
+from dyntheory.results.trajectory import CURVES, PREACTIVATION_BYTES, Trajectory
+from dyntheory.verbs.simulation.batch import Plan, Shared
+from dyntheory.verbs.simulation.ensemble import Ensemble, Kept
+from dyntheory.verbs.simulation.matrix_choice import DTYPES, MATRICES, Choice, RunShape, choose_matrix
+from dyntheory.verbs.simulation.rounds import Target, identity_of, run_ensemble
+
+ROUNDING_WORTH_SAYING = 0.01
+
+
+def simulate(
+    law: TeacherStudent,
+    method: GeneralFirstOrderMethod,
+    *,
+    num_steps: int,
+    num_features: int,
+    num_runs: int,
+    key: Key,
+    head: PyTree = None,
+    first_layer: FirstLayer | None = None,
+    matrix: str = "dense",
+    dtype: str = "float64",
+    inputs: str | ArrayLike | Callable[[Key, tuple[int, int]], Array] = "gaussian",
+    num_heads: int = 1,
+    rtol: float | None = None,
+    max_runs: int = 10_000,
+    num_test_nodes: int = 2**14,
+    keep_runs: bool | None = None,
+    keep_preactivations: bool | None = None,
+    max_memory: int | None = None,
+    mesh: Mesh | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Trajectory:
+    """Train finite networks and report means over runs.
+
+    Every run draws its own inputs, labels, teacher and first layer; the head is the same (see `head`). n is
+    round(α · num_features). With Gaussian inputs the test error is the population error of the trained weights, by
+    quadrature with no test set; other inputs are tested on fresh rows of the same law.
+
+    Args:
+        law: what the data are.
+        method: what the algorithm is; any row-wise optimizer.
+        num_steps: T, zero or more.
+        num_features: d.
+        num_runs: R; standard errors need two or more (per head). With `rtol` the number to begin with.
+        key: `jax.random.key(seed)`; runs at other n or d are independent of these.
+        head: the initial head; default one draw from `key`, the same as in `predict`.
+        first_layer: moments of the initial first layer, or a given draw (then d is the draw's).
+        matrix: "dense" stores X; "revealed" has exactly the law of a Gaussian X at this n and d without storing it
+            (Gaussian inputs only); "auto" takes the cheaper one that fits, and `provenance["matrix"]` says which.
+        dtype: "float32" stores a dense X in half the memory and multiplies by it in single precision; the rest of the
+            run stays in float64.
+        inputs: "gaussian", "rademacher", "uniform", "student_t" (5 degrees of freedom), "sparse" (one entry in ten), a
+            function (key, shape) -> rows such as `StudentT(3.0)` of `dyntheory.problem.laws.inputs`, or an array (N, d)
+            whose rows are drawn without replacement.
+        num_heads: average over that many draws of the head; run i has draw i mod `num_heads`.
+        rtol: standard error wanted for train and test error at every step, relative to the larger of the value and 1e-3
+            of its initial value; runs are added until it is reached.
+        max_runs: budget for `rtol`.
+        num_test_nodes: a power of two, nodes of the population test error, the same in every run: 2^14 is off by about
+            5e-5, 2^11 by 1e-3 to 3e-3 (measured). Below d = 100 they take most of the time.
+        keep_runs: keep the curves of every run as `.per_run`; default while they are below 64 MB.
+        keep_preactivations: keep every row's preactivations; default while they are below 64 MB and `rtol` is None.
+        max_memory: bytes that one run may take; default most of what is free. More is refused before anything is drawn.
+        mesh: devices to spread runs over, a `jax.sharding.Mesh` with an axis "runs"; default one device.
+        checkpoint: folder for the state of a long ensemble, saved every two minutes; one process at a time.
+        resume: go on from what the folder holds; no run is lost or repeated, to the last bit.
+        progress: called with (fraction done, what is being done).
+
+    Returns:
+        Means over runs, `standard_error`, `.covariance` of the curves between steps, `.per_run`, `num_diverged`,
+        `status`. Runs that diverged are left out of the means; `provenance["diverged_runs"]` lists run and step.
+
+    Raises:
+        TypeError: an argument of the wrong kind.
+        ValueError: a number outside its range, a run that does not fit the memory, a checkpoint of another computation.
+    """
+    check_problem(law, method, first_layer, num_steps, key, num_heads)
+    target = _target(num_runs, rtol, max_runs, num_heads)
+    check_name("matrix", matrix, MATRICES)
+    check_name("dtype", dtype, DTYPES)
+    rows = resolve_inputs(inputs, check_count("num_features", num_features))
+    sizes = _sizes(law, rows, num_features)
+    _check_draw(first_layer, num_features)
+    _check_test(method, rows, sizes, num_test_nodes)
+    if resume and checkpoint is None:
+        raise ValueError("`resume` needs `checkpoint`: the folder to go on from.")
+    name, static = name_of_inputs(rows), None if isinstance(rows, np.ndarray) else rows
+    limit = available_memory() if max_memory is None else max_memory
+    with double_precision():
+        problem = prepare(law, method, key, head=head, first_layer=first_layer, num_heads=num_heads)
+        kept = _kept(problem, num_steps, sizes, target, keep_runs, keep_preactivations)
+        shape = RunShape(sizes, num_steps, method.num_units, law.num_teacher_units, num_test_nodes, kept.rows)
+        matrix = choose_matrix(Choice(matrix, name, dtype, limit), shape)
+        plan = Plan(static, shape, matrix, dtype if matrix == "dense" else "float64", num_heads, run_mesh(mesh))
+        dimensions, heavy = num_test_dimensions(law, method), law.num_teacher_units
+        test_nodes = draw_nodes(num_test_nodes, dimensions, num_heavy=heavy, seed=seed(key, "test_nodes"))
+        data = None if static is not None else jnp.asarray(rows)
+        given = None if first_layer is None else first_layer.draw
+        shared = Shared(problem, _key_of_runs(key, sizes), data, given, test_nodes)
+        details = {"num_steps": num_steps, "num_heads": num_heads, "matrix": matrix, "inputs": name}
+        record = provenance(problem, key, "simulation", **details, **sizes._asdict()) | {"dtype": plan.dtype}
+        ensemble = Ensemble(
+            problem.heads[0],
+            num_heads=num_heads,
+            num_steps=num_steps,
+            num_units=method.num_units,
+            num_teacher_units=heavy,
+            kept=kept,
+        )
+        report = progress or (lambda fraction, text: None)
+        with _folder(checkpoint, functools.partial(identity_of, shared, plan, target, kept), resume=resume) as folder:
+            result = run_ensemble(shared, plan, ensemble, target, record, report=report, folder=folder)
+    if not result.status.ok:
+        warnings.warn(str(result.status), DyntheoryWarning, stacklevel=2)
+    return result
+
+
+def _folder(
+    path: str | Path | None, identity: Callable[[], dict[str, Any]], *, resume: bool
+) -> AbstractContextManager[CheckpointFolder | None]:
+    return nullcontext() if path is None else checkpoint_folder(path, identity(), resume=resume)
+
+
+def _key_of_runs(key: Key, sizes: Sizes) -> Key:
+    """Return a key of its own for every n and d: runs of two sizes share no numbers."""
+    return jax.random.fold_in(jax.random.fold_in(stream(key, "runs"), sizes.num_features), sizes.num_samples)
+
+
+def _target(num_runs: int, rtol: float | None, max_runs: int, num_heads: int) -> Target:
+    num_runs = check_count("num_runs", num_runs)
+    check_count("max_runs", max_runs)
+    if num_runs % num_heads:
+        raise ValueError(f"`num_runs` must be a multiple of `num_heads` = {num_heads}, got {num_runs}.")
+    if rtol is None:
+        return Target(num_runs, None, num_runs)
+    check_scalar("rtol", rtol)
+    check_positive("rtol", rtol)
+    if num_runs < 2 * num_heads or num_runs > max_runs:
+        raise ValueError(
+            f"With `rtol`, `num_runs` is the number to begin with: at least two for every head and at most `max_runs` "
+            f"= {max_runs}, got {num_runs}."
+        )
+    return Target(num_runs, float(rtol), max_runs // num_heads * num_heads)
+
+
+def _kept(
+    problem: PreparedProblem,
+    num_steps: int,
+    sizes: Sizes,
+    target: Target,
+    keep_runs: bool | None,
+    keep_preactivations: bool | None,
+) -> Kept:
+    """Return what is kept: single runs, preactivations and covariances while they are small."""
+    k, states, runs = problem.method.num_units, num_steps + 1, target.max_runs
+    in_head = sum(leaf.size for leaf in jax.tree.leaves(problem.heads[0]))
+    numbers = len(CURVES) + k * (k + problem.law.num_teacher_units) + in_head
+    small_runs = 8 * runs * states * numbers <= PREACTIVATION_BYTES
+    small_rows = 8 * runs * states * sizes.num_samples * k <= PREACTIVATION_BYTES
+    rows = small_rows and target.rtol is None if keep_preactivations is None else keep_preactivations
+    covariance = 8 * len(CURVES) * states**2 <= PREACTIVATION_BYTES
+    return Kept(small_runs if keep_runs is None else keep_runs, rows and len(problem.heads) == 1, covariance)
+
+
+def _check_test(method: GeneralFirstOrderMethod, rows: Any, sizes: Sizes, num_test_nodes: int) -> None:
+    """Refuse what cannot be tested, and say when rows are not standardised."""
+    check_count("num_test_nodes", num_test_nodes, minimum=2)
+    if num_test_nodes & (num_test_nodes - 1):
+        raise ValueError(f"`num_test_nodes` must be a power of two, got {num_test_nodes}.")
+    if sizes.num_test and method.noise_coefficients is None:
+        raise ValueError(
+            "`inputs` other than Gaussian need a loss whose label noise adds a known amount to the test error; give "
+            "the method a `dyntheory.problem.networks.losses.Loss` with `noise_coefficients`, or inputs='gaussian'."
+        )
+    if isinstance(rows, np.ndarray) and (complaint := check_standardised(rows)):
+        warnings.warn(complaint, DyntheoryWarning, stacklevel=3)
+
+
+def _sizes(law: TeacherStudent, rows: Any, num_features: int) -> Sizes:
+    num_samples = round(float(law.samples_per_feature) * num_features)
+    if num_samples < 1:
+        raise ValueError(
+            f"`samples_per_feature` × `num_features` gives {num_samples} samples, at least one is needed: "
+            "raise `num_features`."
+        )
+    realised = num_samples / num_features
+    if abs(realised / float(law.samples_per_feature) - 1) > ROUNDING_WORTH_SAYING:
+        warnings.warn(
+            f"With num_features={num_features} the ratio n/d is {realised:.4g}, not samples_per_feature="
+            f"{float(law.samples_per_feature):.4g}: raise `num_features`.",
+            DyntheoryWarning,
+            stacklevel=3,
+        )
+    return Sizes(num_samples, num_test_rows(rows, num_samples, num_features), num_features)
+
+
+def _check_draw(first_layer: FirstLayer | None, num_features: int) -> None:
+    rows = None if first_layer is None else first_layer.num_rows
+    if rows is not None and rows != num_features:
+        raise ValueError(
+            f"`first_layer` is a draw with {rows} rows: pass num_features equal to that, got {num_features}."
+        )

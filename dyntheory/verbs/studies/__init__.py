@@ -1,0 +1,1 @@
+"""Many answers of the verbs put together: several sizes, extrapolated."""

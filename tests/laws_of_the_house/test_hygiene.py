@@ -1,0 +1,75 @@
+"""The house rules: importing is light, public names exist, citations exist, files stay small, doctests hold."""
+
+import ast
+import doctest
+import importlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests import ROOT
+from tests.laws_of_the_house.imports import modules
+
+FILES = modules()
+SMALL_FILE, SMALL_FUNCTION = 300, 40
+WITH_EXAMPLES = [name for name, path in FILES.items() if ">>> " in path.read_text()]
+DOORS = ("plot", "kernels", "closed_forms", "priors", "spectra", "estimators", "gallery")
+
+
+def test_importing_touches_no_device_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, dyntheory; from jax._src import xla_bridge; "
+        "heavy = [m for m in ('matplotlib', 'flax', 'xarray', 'rich', 'tyro', 'sklearn') if m in sys.modules]; "
+        "assert not heavy, heavy; assert not xla_bridge._backends, 'a device was touched'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_public_names_exist() -> None:
+    import dyntheory
+
+    assert len(dyntheory.__all__) == len(set(dyntheory.__all__))
+    for name in dyntheory.__all__:
+        assert getattr(dyntheory, name) is not None
+    assert dir(dyntheory) == sorted(dyntheory.__all__)
+    assert callable(dyntheory.predict) and callable(dyntheory.simulate) and callable(dyntheory.compare)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_doors_open(door: str) -> None:
+    """`import dyntheory.door` works in a process that has imported nothing else."""
+    code = f"import dyntheory.{door} as d, dyntheory; assert d is dyntheory.{door} and d.__all__"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_cited_keys_exist() -> None:
+    known = set(re.findall(r"@\w+\{([^,]+),", (ROOT / "references.bib").read_text()))
+    for path in FILES.values():
+        cited = set(re.findall(r"`([a-z]+\d{4}[a-z]+)`", path.read_text()))
+        assert cited <= known, f"{path.name} cites {sorted(cited - known)}, which references.bib does not have"
+
+
+def test_public_functions_are_documented_and_annotated() -> None:
+    for path in FILES.values():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                assert node.returns is not None, f"{path.name}: {node.name} has no return annotation"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_and_functions_stay_small(name: str) -> None:
+    source = FILES[name].read_text()
+    assert source.count("\n") <= SMALL_FILE, "which idea should move out?"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+            first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+            assert node.end_lineno - first.lineno < SMALL_FUNCTION, f"{node.name} is long: which idea should move out?"
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_examples_in_docstrings_run(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert result.attempted > 0
+    assert result.failed == 0

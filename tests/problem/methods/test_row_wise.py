@@ -1,0 +1,46 @@
+import optax
+import pytest
+
+from dyntheory.problem.methods.row_wise import check_row_wise
+
+ELEMENTWISE = {
+    "sgd": optax.sgd(0.1),
+    "momentum": optax.sgd(0.1, momentum=0.9, nesterov=True),
+    "adam": optax.adam(0.1),
+    "adamw": optax.adamw(0.1, weight_decay=0.01),
+    "rmsprop": optax.rmsprop(0.1),
+    "lion": optax.lion(0.1),
+    "sign": optax.sign_sgd(0.1),
+    "clip": optax.chain(optax.clip(1.0), optax.sgd(0.1)),
+    "schedule": optax.sgd(optax.cosine_decay_schedule(0.1, 10)),
+    "amsgrad": optax.amsgrad(0.1),
+}
+COUPLED = {
+    "global norm": optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.1)),
+    "block rms": optax.chain(optax.clip_by_block_rms(1.0), optax.sgd(0.1)),
+    "lars": optax.lars(0.1),
+    "lamb": optax.lamb(0.1),
+    "adafactor": optax.adafactor(0.1),
+}
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_elementwise_optimizers_pass(name: str) -> None:
+    check_row_wise(ELEMENTWISE[name], name)
+
+
+@pytest.mark.parametrize("name", COUPLED)
+def test_coupled_optimizers_are_refused_with_the_reason(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is not row-wise"):
+        check_row_wise(COUPLED[name], name)
+
+
+def test_hidden_randomness_is_refused_with_the_reason() -> None:
+    noisy = optax.chain(optax.add_noise(0.1, 0.5, 0), optax.sgd(0.1))
+    with pytest.raises(ValueError, match="draws random numbers of its own"):
+        check_row_wise(noisy, "noisy")
+
+
+def test_line_searches_are_refused_with_the_reason() -> None:
+    with pytest.raises(ValueError, match="gradient and parameters alone"):
+        check_row_wise(optax.lbfgs(), "lbfgs")

@@ -1,0 +1,83 @@
+"""Statuses: heavy tails before and during a run, requests not met."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import dyntheory as dt
+from dyntheory.dynamics.loop import Records, Start, run
+from dyntheory.dynamics.test_metrics import num_test_dimensions
+from dyntheory.gaussian.nodes import NodeSet, draw_nodes
+from dyntheory.matrix.dense import DenseMatrix
+from dyntheory.matrix.limit import num_dimensions
+from dyntheory.results.outcome import heavy_tail
+
+STEPS = 2
+LAW = dt.TeacherStudent(1.5, "cubic", 0.3)
+METHOD = dt.gradient_descent(dt.MLP((2,), "tanh"), optax.sgd, learning_rate=0.1)
+
+
+def _shares(records: Records, weights: np.ndarray, head_of: str = "layer_2") -> np.ndarray:
+    """Recompute the largest share from recorded preactivations, labels and heads."""
+    heads = np.asarray(records.head[head_of]["weights"])[:, 0]
+    outputs = np.einsum("tk,tik->ti", heads, np.tanh(np.asarray(records.preactivations)))
+    power = weights * (outputs - np.asarray(records.labels)) ** 2
+    return power.max(axis=1) / power.sum(axis=1)
+
+
+@pytest.mark.usefixtures("double")
+def test_recorded_share_is_that_of_the_residuals_on_nodes() -> None:
+    nodes = draw_nodes(2**10, num_dimensions(STEPS, 2, 1, 1), num_heavy=1, seed=0)
+    test_nodes = draw_nodes(2**10, num_test_dimensions(LAW, METHOD), num_heavy=1, seed=1)
+    solve = jax.jit(functools.partial(dt.state_evolution, num_steps=STEPS, keep_preactivations=True))
+    head = METHOD.init_head(jax.random.key(0))
+    records = solve(LAW, METHOD, head, jnp.eye(3), nodes, test_nodes).records
+    np.testing.assert_allclose(records.residual_share, _shares(records, np.asarray(nodes.weights)), rtol=1e-10)
+    uniform = _shares(records, np.full(2**10, 2.0**-10))
+    assert np.all(uniform > 1.2 * np.asarray(records.residual_share)), "the weights of the nodes must count"
+
+
+@pytest.mark.usefixtures("double")
+def test_recorded_share_is_that_of_the_residuals_of_a_dense_run() -> None:
+    random = np.random.default_rng(3)
+    inputs, teacher, weights = (jnp.asarray(random.standard_normal(shape)) for shape in ((60, 40), (40, 1), (40, 2)))
+    start = Start(teacher, weights, jnp.zeros((60, 1)), METHOD.init_head(jax.random.key(0)), jnp.asarray(1.5))
+    trained = jax.jit(functools.partial(run, num_steps=STEPS, keep_preactivations=True))
+    records = trained(LAW, METHOD, DenseMatrix(inputs), start)
+    np.testing.assert_allclose(records.residual_share, _shares(records, np.full(60, 1 / 60)), rtol=1e-10)
+
+
+def _labels(nodes: NodeSet) -> np.ndarray:
+    return np.exp(1.5 * np.asarray(nodes.coordinates)[0])
+
+
+def test_heavy_labels_are_told_before_solving() -> None:
+    """e^{3z/2} on 2^13 nodes: plain ones put much of its second moment on a few, tilted ones do not."""
+    plain, tilted = (draw_nodes(2**13, 3, num_heavy=heavy, seed=0) for heavy in (0, 1))
+    status = heavy_tail(_labels(plain), np.asarray(plain.weights))
+    assert status.code == "heavy_tail" and "of E[y²]" in status.message and "raise `num_nodes`" in status.message
+    assert heavy_tail(_labels(tilted), np.asarray(tilted.weights)).ok
+
+
+def test_heavy_residuals_are_told_with_their_step() -> None:
+    nodes = draw_nodes(2**11, 3, num_heavy=1, seed=0)
+    weights, error = np.asarray(nodes.weights), np.array([[1.0, 0.5, 0.4], [1.0, 0.5, 0.4]])
+    light, heavy = np.full((2, 3), 0.029), np.array([[0.01, 0.02, 0.02], [0.01, 0.02, 0.31]])
+    labels = np.asarray(nodes.coordinates)[0]
+    assert heavy_tail(labels, weights, light, error).ok
+    status = heavy_tail(labels, weights, heavy, error)
+    assert (status.code, status.step) == ("heavy_tail", 2) and "31.0% of the train error at step 2" in status.message
+
+
+def test_residuals_at_rounding_are_not_called_heavy() -> None:
+    """A run that fits its data: below 1e-3 of its initial value the train error counts as that much."""
+    nodes = draw_nodes(2**11, 3, num_heavy=1, seed=0)
+    labels, weights = np.asarray(nodes.coordinates)[0], np.asarray(nodes.weights)
+    share = np.array([0.01, 0.01, 0.9])
+    assert heavy_tail(labels, weights, share, np.array([1.0, 0.1, 1e-25])).ok
+    assert not heavy_tail(labels, weights, share, np.array([1.0, 0.1, 0.05])).ok
+    assert heavy_tail(labels, weights, np.array([0.01, np.nan, np.nan]), np.array([1.0, np.inf, np.nan])).ok

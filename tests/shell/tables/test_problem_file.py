@@ -1,0 +1,242 @@
+"""TOML problems: what is read, what is refused, and what the refusal says."""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from dyntheory.problem.laws.links import resolve_link
+from dyntheory.shell.tables.optimizers import FROZEN, OPTIMIZERS, SCHEDULES, build_schedule
+from dyntheory.shell.tables.overrides import parse_value
+from dyntheory.shell.tables.problem_file import Problem, ProblemError, load_problem, parse_problem, template
+from tests import ROOT
+
+EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
+SMALL: dict[str, Any] = {
+    "law": {"samples_per_feature": 2.0, "link": "sin", "noise_std": 0.3},
+    "network": {"hidden": [3, 2], "activation": "relu"},
+    "method": {"optimizer": "sgd", "learning_rate": 0.5},
+    "run": {"num_steps": 4},
+}
+
+
+def parse(*overrides: str) -> Problem:
+    return parse_problem(SMALL, overrides=overrides)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_parses_and_says_what_it_shows(path: Path) -> None:
+    problem = load_problem(path)
+    assert problem.predict["num_steps"] > 0
+    assert path.read_text(encoding="utf-8").startswith("# ")
+    assert f"examples/{path.name}" in path.read_text(encoding="utf-8")
+
+
+def test_all_examples_are_there() -> None:
+    names = "five_layer lasso_amp misspecified_link power_law real_inputs real_inputs_limits relu three_layer two_layer"
+    assert [path.stem for path in EXAMPLES] == names.split()
+
+
+def test_the_template_parses() -> None:
+    assert parse_problem(tomllib.loads(template())).simulate["num_runs"] == 10
+
+
+SUGGESTIONS = [
+    suggestion
+    for suggestion in re.findall(r"^# (\w+ = .*?)(?:  #.*)?$", template(), flags=re.MULTILINE)
+    if not suggestion.startswith("kind")
+]
+
+
+@pytest.mark.parametrize("suggestion", SUGGESTIONS)
+def test_suggestions_of_the_template_are_valid(suggestion: str) -> None:
+    parse_problem(tomllib.loads(template()), overrides=[suggestion])
+
+
+def test_kinds_of_the_template_are_valid() -> None:
+    problem = tomllib.loads(template())
+    kinds = re.findall(r'^# kind = "(\w+)"', template(), flags=re.MULTILINE)
+    assert kinds == ["gaussian_mixture", "linear", "lasso_amp"]
+    clouds = {"kind": kinds[0], "samples_per_feature": 2.0, "separation": 1.0}
+    assert parse_problem({**problem, "law": clouds, "network": {"kind": kinds[1]}}).method.num_units == 1
+    del problem["network"]
+    assert parse_problem({**problem, "method": {"kind": kinds[2], "threshold": 1.5}}).method.name == "LASSO-AMP"
+
+
+def test_values_arrive() -> None:
+    problem = parse()
+    assert problem.law.noise_std == 0.3
+    assert resolve_link(problem.law.link).name == "sin"
+    assert problem.method.num_units == 3
+    assert problem.method.hyperparameters["head"] == {"learning_rate": 0.5}
+    assert problem.predict["num_steps"] == problem.simulate["num_steps"] == 4
+    assert problem.simulate["inputs"] == "gaussian"
+    assert jax.random.key_data(problem.predict["key"]).tolist() == jax.random.key_data(jax.random.key(0)).tolist()
+
+
+def test_the_table_is_kept_with_defaults_and_overrides() -> None:
+    given = copy.deepcopy(SMALL)
+    problem = parse_problem(given, overrides=["run.seed=3"])
+    assert given == SMALL
+    assert problem.table["run"] == {"num_steps": 4, "seed": 3, "keep_preactivations": False}
+    assert problem.table["method"]["loss"] == "squared"
+    assert parse_problem(problem.table).table == problem.table
+
+
+def test_the_first_layer_is_read() -> None:
+    overlap = "first_layer.teacher_overlap=[[0.5], [0], [0]]"
+    layer = parse("first_layer.second_moment=2", overlap).predict["first_layer"]
+    np.testing.assert_array_equal(layer.second_moment, 2 * np.eye(3))
+    np.testing.assert_array_equal(layer.teacher_overlap, [[0.5], [0.0], [0.0]])
+    assert "first_layer" not in parse().predict
+
+
+def test_linear_regression() -> None:
+    problem = parse_problem({**SMALL, "network": {"kind": "linear"}})
+    assert problem.method.num_units == 1
+
+
+def test_head_optimizers() -> None:
+    assert parse("head_learning_rate=0.1").method.hyperparameters["head"] == {"learning_rate": 0.1}
+    assert parse("head_optimizer=frozen").method.hyperparameters["head"] == {}
+    assert parse("head_optimizer=adam", "head_learning_rate=0.1").method.hyperparameters["head"]["learning_rate"] == 0.1
+
+
+@pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) - {FROZEN}))
+def test_every_optimizer_is_row_wise(name: str) -> None:
+    parse(f"optimizer={name}")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"schedule": "constant", "value": 0.3},
+        {"schedule": "cosine_decay", "init_value": 0.3, "decay_steps": 9},
+        {"schedule": "cosine_onecycle", "transition_steps": 9, "peak_value": 0.3},
+        {"schedule": "exponential_decay", "init_value": 0.3, "transition_steps": 5, "decay_rate": 0.5},
+        {"schedule": "linear", "init_value": 0.3, "end_value": 0.1, "transition_steps": 5},
+        {"schedule": "linear_onecycle", "transition_steps": 9, "peak_value": 0.3},
+        {"schedule": "piecewise_constant", "init_value": 0.3, "boundaries_and_scales": {"3": 0.5}},
+        {"schedule": "polynomial", "init_value": 0.3, "end_value": 0.1, "power": 2, "transition_steps": 5},
+        {"schedule": "warmup_constant", "init_value": 0.0, "peak_value": 0.3, "warmup_steps": 5},
+        {"schedule": "warmup_cosine_decay", "init_value": 0, "peak_value": 0.3, "warmup_steps": 2, "decay_steps": 9},
+        {
+            "schedule": "warmup_exponential_decay",
+            **{"init_value": 0.0, "peak_value": 0.3, "warmup_steps": 2, "transition_steps": 5, "decay_rate": 0.5},
+        },
+    ],
+    ids=lambda entries: entries["schedule"],
+)
+def test_every_schedule_can_be_written_down(entries: dict[str, Any]) -> None:
+    schedule = build_schedule("learning_rate", entries)
+    assert 0 <= float(schedule(4)) <= 0.3 + 1e-6
+    method = {"learning_rate": entries}
+    assert parse_problem({**SMALL, "method": method}).method.num_units == 3
+    assert entries["schedule"] in SCHEDULES
+
+
+def test_schedule_steps_are_counted() -> None:
+    schedule = build_schedule(
+        "learning_rate", {"schedule": "piecewise_constant", "init_value": 1.0, "boundaries_and_scales": {"3": 0.5}}
+    )
+    assert [float(schedule(step)) for step in (2, 4)] == [1.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3", 3), ("0.5", 0.5), ("true", True), ("[3, 3]", [3, 3]), ("tanh", "tanh"), ('"tanh"', "tanh"), ("1e-3", 1e-3)],
+)
+def test_override_values(text: str, value: Any) -> None:
+    assert parse_value(text) == value
+
+
+BAD = {
+    "law.nose_std=1": "Unknown key of [law] with kind = 'teacher_student': 'nose_std'. Did you mean 'noise_std'?",
+    "nose_std=1": "--set nose_std=1: Unknown key 'nose_std'. Did you mean 'noise_std'?",
+    "netwrk.hidden=[3]": "Unknown table 'netwrk'. Did you mean 'network'?",
+    "law=3": "`law` must be a table, written [law], got 3.",
+    "num_steps": "--set takes key=value, such as method.learning_rate=0.3, got 'num_steps'.",
+    "hidden=[3,": "'[3,' is not a value",
+    "num_steps=1\nseed=2": "is not a value",
+    "method.learning_rate.x=1": "'learning_rate' is not a table, so it has no entry 'x'.",
+    "samples_per_feature=-0.5": "[law] `samples_per_feature` must be positive (it is n/d), got -0.5.",
+    "samples_per_feature=0": "[law] `samples_per_feature` must be positive",
+    "samples_per_feature=nan": "[law] `samples_per_feature` must be positive",
+    "samples_per_feature=two": "`law.samples_per_feature` must be a number, got 'two'.",
+    "samples_per_feature=true": "`law.samples_per_feature` must be a number, got True.",
+    "link=sine": "[law] Unknown link 'sine'. Did you mean 'sin'?",
+    "link='__import__(\"os\")'": "[law] Unknown link",
+    "teacher_second_moment=[[1, 2], [2, 1]]": "[law] `teacher_second_moment` must be positive semidefinite",
+    "activation=rleu": "[network] Unknown activation 'rleu'. Did you mean 'relu'?",
+    "hidden=[3, 0]": "[network] `hidden[1]` must be at least 1, got 0.",
+    "hidden=[]": "[network] `hidden` must name at least one hidden width",
+    "hidden=3": "`network.hidden` must be a list of integers, got 3.",
+    "use_bias=yes": "`network.use_bias` must be true or false, got 'yes'.",
+    "network.kind=linear": "Unknown key of [network] with kind = 'linear': 'hidden'.",
+    "network.kind=cnn": "Unknown `network.kind` 'cnn'. Known: linear, mlp.",
+    "learning_rate=inf": "[method] `learning_rate` must be finite, got inf.",
+    "learning_rate=fast": "`method.learning_rate` must be a number or a schedule, got 'fast'.",
+    "optimizer=rmspropp": "Unknown `method.optimizer` 'rmspropp'. Did you mean 'rmsprop'?",
+    "optimizer=frozen": "Unknown `method.optimizer` 'frozen'.",
+    "method.b1=0.5": "Unknown key of [method] with optimizer = 'sgd': 'b1'.",
+    "head_optimizer=sgd": "`method.head_learning_rate` is missing: the optimizer 'sgd' needs it.",
+    "loss=hinge": "[method] Unknown loss 'hinge'. Did you mean 'squared_hinge'?",
+    "learning_rate={ value = 1 }": "`method.learning_rate` is a table without `schedule`",
+    "learning_rate={ schedule = 'linaer' }": "Did you mean 'linear'?",
+    "learning_rate={ schedule = 'constant' }": "`method.learning_rate.value` is missing",
+    "learning_rate={ schedule = 'constant', value = 'x' }": "`method.learning_rate.value` must be a number",
+    "learning_rate={ schedule = 'constant', valu = 1 }": "Did you mean 'value'?",
+    "second_moment=[[1, 0], [0, 1]]": "[first_layer] `second_moment` must have shape (3, 3), got (2, 2).",
+    "second_moment=-1": "[first_layer] `second_moment` must be positive semidefinite",
+    "teacher_overlap=[[2], [0], [0]]": "[first_layer] `second_moment` and `teacher_overlap` contradict each other",
+    "teacher_overlap=[[2], [0, 1]]": "`first_layer.teacher_overlap` must be a matrix",
+    "teacher_overlap=[[2]]": "[first_layer] `teacher_overlap` must have shape (k, r) = (3, 1), got (1, 1).",
+    "num_steps=-1": "[run] `num_steps` must be at least 0, got -1.",
+    "num_steps=1.5": "`run.num_steps` must be an integer, got 1.5.",
+    "seed=-1": "[run] `seed` must be at least 0, got -1.",
+    "num_heads=0": "[run] `num_heads` must be at least 1, got 0.",
+    "num_runs=0": "[simulate] `num_runs` must be at least 1, got 0.",
+    "num_features=0": "[simulate] `num_features` must be at least 1, got 0.",
+    "inputs=guassian": "Unknown `simulate.inputs` 'guassian'. Did you mean 'gaussian'?",
+    "rtol=small": "`predict.rtol` must be a number, got 'small'.",
+}
+
+
+@pytest.mark.parametrize("override", BAD, ids=lambda override: override.replace("\n", " "))
+def test_bad_entries_are_refused_with_their_name(override: str) -> None:
+    with pytest.raises(ProblemError) as caught:
+        parse(override)
+    assert BAD[override] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [("law", "samples_per_feature"), ("network", "hidden"), ("run", "num_steps"), ("method", "learning_rate")],
+)
+def test_missing_entries_are_named(table: str, key: str) -> None:
+    problem = copy.deepcopy(SMALL)
+    del problem[table][key]
+    with pytest.raises(ProblemError, match=f"`{table}.{key}` is missing: "):
+        parse_problem(problem)
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "problem.toml"
+    with pytest.raises(ProblemError, match=r"There is no file .*problem\.toml\. `dyntheory new"):
+        load_problem(path)
+    with pytest.raises(ProblemError, match="cannot be read"):
+        load_problem(tmp_path)
+    for content in (b"law = [", b"\xff\xfe\x00"):
+        path.write_bytes(content)
+        with pytest.raises(ProblemError, match=r"problem\.toml is not TOML: "):
+            load_problem(path)
+    path.write_text("[lwa]\n", encoding="utf-8")
+    with pytest.raises(ProblemError, match=r"problem\.toml: Unknown table 'lwa'\. Did you mean 'law'\?"):
+        load_problem(path)

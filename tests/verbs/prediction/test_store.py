@@ -1,0 +1,130 @@
+"""A long prediction survives being killed, refuses what does not belong to it, and is the same to the last bit."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+import dyntheory as dt
+from dyntheory.ground import checkpoint as checkpoint_module
+from dyntheory.ground.checkpoint import checkpoint_folder
+from dyntheory.ground.claimed_folder import CheckpointError
+from dyntheory.ground.fingerprint import fingerprint
+from dyntheory.verbs.prediction import pieces
+
+NETWORK = dt.MLP(hidden=(2,))
+SIZES: dict[str, Any] = {"num_steps": 6, "num_nodes": 2**11}
+
+
+def _predict(law: dt.TeacherStudent, key: jax.Array, rate: float = 0.3, **arguments: Any) -> dt.Trajectory:
+    method = dt.gradient_descent(NETWORK, optax.sgd, learning_rate=rate)
+    return dt.predict(law, method, key=key, **SIZES, **arguments)
+
+
+class _Killed(Exception):
+    pass
+
+
+def _die_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Raise in the middle of a run, after that many files."""
+    written = checkpoint_module.CheckpointFolder.write
+    calls = []
+
+    def write(self: Any, name: str, tree: Any) -> bool:
+        done = written(self, name, tree)
+        calls.append(name)
+        if len(calls) == count:
+            raise _Killed
+        return done
+
+    monkeypatch.setattr(checkpoint_module.CheckpointFolder, "write", write)
+
+
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.full), 2, pytest.param(5, marks=pytest.mark.full)])
+def test_a_killed_run_goes_on_to_the_same_bits(
+    count: int, law: dt.TeacherStudent, key: jax.Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "PIECE", 2)
+    monkeypatch.setattr(checkpoint_module, "INTERVAL", 0.0)
+    whole = _predict(law, key)
+    with monkeypatch.context() as patch:
+        _die_after(patch, count)
+        with pytest.raises(_Killed):
+            _predict(law, key, checkpoint=tmp_path / "run")
+    resumed = _predict(law, key, checkpoint=tmp_path / "run", resume=True)
+    for name in ("train_error", "test_error", "weight_overlap"):
+        np.testing.assert_array_equal(getattr(resumed, name), getattr(whole, name))
+        np.testing.assert_array_equal(getattr(resumed.standard_error, name), getattr(whole.standard_error, name))
+
+
+def test_another_computation_is_refused_by_name(law: dt.TeacherStudent, key: jax.Array, tmp_path: Path) -> None:
+    _predict(law, key, checkpoint=tmp_path)
+    with pytest.raises(CheckpointError, match="pass resume=True"):
+        _predict(law, key, checkpoint=tmp_path)
+    with pytest.raises(CheckpointError, match="problem changed"):
+        _predict(law, key, rate=0.31, checkpoint=tmp_path, resume=True)
+    with pytest.raises(CheckpointError, match="key, problem changed"):
+        _predict(law, jax.random.key(1), checkpoint=tmp_path, resume=True)
+    again = _predict(law, key, checkpoint=tmp_path, resume=True)
+    np.testing.assert_array_equal(again.train_error, _predict(law, key).train_error)
+
+
+def test_resuming_needs_a_folder(law: dt.TeacherStudent, key: jax.Array) -> None:
+    with pytest.raises(ValueError, match="`resume` needs `checkpoint`"):
+        _predict(law, key, resume=True)
+
+
+def test_two_writers_are_refused(tmp_path: Path) -> None:
+    first, second = checkpoint_folder(tmp_path, {}, resume=False), checkpoint_folder(tmp_path, {}, resume=True)
+    with first, pytest.raises(CheckpointError, match="Another process"), second:
+        pass
+    with checkpoint_folder(tmp_path, {}, resume=True):
+        pass
+
+
+def test_foreign_folders_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(CheckpointError, match="other files"), checkpoint_folder(tmp_path, {}, resume=False):
+        pass
+    assert sorted(entry.name for entry in tmp_path.iterdir() if entry.name != "lock") == ["thesis.tex"]
+
+
+def test_a_full_disk_costs_the_checkpoint_not_the_run(
+    law: dt.TeacherStudent, key: jax.Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any, **more: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.warns(dt.DyntheoryWarning, match="No space left"):
+        result = _predict(law, key, checkpoint=tmp_path)
+    assert result.status.ok
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".npz", ".tmp")]
+
+
+def test_fingerprints_tell_computations_apart() -> None:
+    def one(z: Any) -> Any:
+        return z
+
+    def other(z: Any) -> Any:
+        return 2 * z
+
+    law = dt.TeacherStudent(2.0, link=one)
+    assert fingerprint(law) == fingerprint(dt.TeacherStudent(2.0, link=one))
+    different = [law, dt.TeacherStudent(2.0, link=other), dataclasses.replace(law, noise_std=0.1), 1, 1.0, "1", (1,)]
+    assert len({fingerprint(value) for value in different}) == len(different)
+    methods = [
+        dt.gradient_descent(NETWORK, optimizer, learning_rate=0.1) for optimizer in (optax.sgd, optax.adam, optax.lion)
+    ]
+    assert len({fingerprint(method) for method in methods}) == 3
+
+
+def test_functions_without_source_are_refused() -> None:
+    scope: dict[str, Any] = {}
+    exec("def typed(z): return z", scope)
+    with pytest.raises(ValueError, match="no source"):
+        fingerprint(scope["typed"])
