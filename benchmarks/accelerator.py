@@ -33,11 +33,10 @@ import tyro
 
 import dyntheory as dt
 from benchmarks.solver_floor import seconds_of, summing
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.ground.status import DyntheoryWarning
-from dyntheory.matrix.limit import num_columns, num_dimensions
+from dyntheory.problem.shape import Shape
 from dyntheory.results.outcome import relative_errors
 from validation.record import Record
 
@@ -71,8 +70,8 @@ def core(settings: Settings, *, double: bool) -> tuple[dict[str, Any], dict[str,
     with jax.enable_x64(double):
         dtype = jnp.zeros(()).dtype
         drawn = (
-            draw_nodes(size, num_dimensions(steps, k, 1, 1), num_heavy=1, seed=settings.seed),
-            draw_nodes(2**14, num_test_dimensions(law, method), num_heavy=1, seed=settings.seed + 1),
+            draw_nodes(size, Shape(steps, k, 1).sample_dimensions, num_heavy=1, seed=settings.seed),
+            draw_nodes(2**14, Shape.of(law, method, 0).test_dimensions, num_heavy=1, seed=settings.seed + 1),
         )
         nodes, test = (jax.device_put(NodeSet(*(np.asarray(part, dtype) for part in one.as_arrays()))) for one in drawn)
         head = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), start)
@@ -85,7 +84,7 @@ def core(settings: Settings, *, double: bool) -> tuple[dict[str, Any], dict[str,
             warnings.simplefilter("ignore", DyntheoryWarning)
             seconds = seconds_of(call, settings.repeats)
             solved = to_numpy(call())
-        basis = jnp.ones((num_columns(steps, k, 1, 1), size), dtype)
+        basis = jnp.ones((Shape(steps, k, 1).columns, size), dtype)
         bandwidth = basis.nbytes / seconds_of(summing(basis), 4 * settings.repeats)["min"]
     floor = steps * basis.nbytes / bandwidth
     numbers = {

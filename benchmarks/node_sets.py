@@ -36,11 +36,10 @@ import tyro
 from scipy.special import ndtr, ndtri
 
 from dyntheory.dynamics.state_evolution import state_evolution
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes, heavy_quantile, heavy_weights
 from dyntheory.ground.precision import double_precision, to_numpy
-from dyntheory.matrix.limit import num_dimensions
 from dyntheory.problem.prepared import prepare
+from dyntheory.problem.shape import Shape
 from tests.problems import NAMES, Problem
 from validation.record import Record
 
@@ -141,8 +140,8 @@ def compare(problem: Problem, settings: Settings) -> dict[str, Any]:
     truth, scales = problem.truth, {}
     for name in ("train_error", "test_error"):
         scales[name] = np.maximum(truth.values[name], 1e-3 * truth.values[name][0])
-    dimensions = num_dimensions(problem.num_steps, method.num_units, r, law.num_outputs)
-    test_nodes = draw_nodes(2**15, num_test_dimensions(law, method), num_heavy=r, seed=1)
+    dimensions = Shape(problem.num_steps, method.num_units, r, law.num_outputs).sample_dimensions
+    test_nodes = draw_nodes(2**15, Shape.of(law, method, 0).test_dimensions, num_heavy=r, seed=1)
     with double_precision():
         options = {"head": problem.head or None, "first_layer": problem.first_layer, "num_heads": 1}
         prepared = prepare(law, method, jax.random.key(0), **options)

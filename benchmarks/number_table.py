@@ -93,7 +93,7 @@ def verbs() -> Entries:
         return {"law": LAW, "method": tanh_network(learning_rate=rate)}
 
     def sizes() -> Any:
-        return dt.finite_size(LAW, tanh_network(), num_steps=3, num_features=(40, 80), num_runs=4, key=KEY)
+        return dt.finite_size(LAW, tanh_network(), num_steps=3, sizes=(20, 40, 80), num_runs=4, key=KEY)
 
     def compared() -> Any:
         theory = dt.predict(LAW, tanh_network(), num_steps=3, num_nodes=2**11, key=KEY)

@@ -35,11 +35,10 @@ import optax
 import tyro
 
 import dyntheory as dt
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.precision import double_precision
-from dyntheory.matrix.limit import num_columns
 from dyntheory.problem.prepared import prepare
+from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for, solve
 from validation.record import Record
 
@@ -80,7 +79,7 @@ def solver(law: dt.TeacherStudent, num_units: int, num_steps: int, num_nodes: in
     method, seeds = method_with(num_units), iter(range(10**6))
     problem = prepare(law, method, jax.random.key(0), head=None, first_layer=None, num_heads=1)
     one = LimitProblem(problem.law, problem.method, problem.heads[0], problem.joint_second_moment)
-    test = draw_nodes(2**14, num_test_dimensions(law, method), num_heavy=1, seed=0)
+    test = draw_nodes(2**14, Shape.of(law, method, 0).test_dimensions, num_heavy=1, seed=0)
 
     def call() -> Any:
         key = jax.random.key(next(seeds))
@@ -92,7 +91,7 @@ def solver(law: dt.TeacherStudent, num_units: int, num_steps: int, num_nodes: in
 
 def floor_bytes(num_units: int, num_steps: int, num_nodes: int) -> float:
     """Return the bytes of one reading of the basis per step."""
-    return 8.0 * num_nodes * sum(num_columns(step, num_units, 1, 1) for step in range(1, num_steps + 1))
+    return 8.0 * num_nodes * sum(Shape(step, num_units, 1).columns for step in range(1, num_steps + 1))
 
 
 PRODUCTS = 7
@@ -100,7 +99,7 @@ PRODUCTS = 7
 
 def multiplications(num_units: int, num_steps: int, num_nodes: int) -> float:
     """Return how many a run needs with its basis."""
-    columns = sum(num_columns(step, num_units, 1, 1) for step in range(1, num_steps + 1))
+    columns = sum(Shape(step, num_units, 1).columns for step in range(1, num_steps + 1))
     return float(PRODUCTS * num_units * num_nodes * columns)
 
 
@@ -109,7 +108,7 @@ def main(settings: Settings, *, results: Path = RESULTS) -> None:
     law = dt.TeacherStudent(2.0, "sin_mixture", 0.3)
     steps, units, nodes = settings.num_steps, settings.num_units, settings.num_nodes
     with double_precision():
-        array = jnp.ones((num_columns(steps, units, 1, 1), nodes))
+        array = jnp.ones((Shape(steps, units, 1).columns, nodes))
         reading = seconds_of(summing(array), 4 * settings.repeats)
         bandwidth = array.nbytes / reading["min"]
         square = jnp.ones((settings.side, settings.side))

@@ -20,12 +20,12 @@ import jax
 import numpy as np
 from scipy.stats import t as student
 
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.files import replacing
 from dyntheory.ground.precision import double_precision
 from dyntheory.problem.methods.method import feature_map_is_linear
 from dyntheory.problem.prepared import prepare
+from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for
 from dyntheory.verbs.prediction.pieces import solve as solve_limit
 from tests.problems import BANK, NAMES, Problem
@@ -54,7 +54,7 @@ def solve(problem: Problem, num_nodes: int, seed: int) -> dict[str, np.ndarray]:
             key=jax.random.key(seed),
             has_feature_nodes=has_feature_nodes,
         )
-        size = num_test_dimensions(law, method)
+        size = Shape.of(law, method, 0).test_dimensions
         test_nodes = draw_nodes(num_nodes, size, num_heavy=law.num_teacher_units, seed=2 * seed + 1)
         curves = solve_limit(one, nets, test_nodes, num_steps=num_steps)
     fields = curves.reported(law.num_teacher_units)

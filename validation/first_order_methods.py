@@ -32,10 +32,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 import dyntheory as dt
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.precision import double_precision
-from dyntheory.matrix.limit import num_dimensions, num_feature_dimensions
+from dyntheory.problem.shape import Shape
 from validation.record import RESULTS, Outcome, Record
 
 CLAIM = "Nonlinear optimizers, mini-batches, classification and message passing are predicted as they run."
@@ -132,9 +131,9 @@ def without_memory(settings: Settings) -> np.ndarray:
     with double_precision():
         head = jax.tree.map(lambda a: jnp.asarray(a, float), method.init_head(jax.random.key(settings.seed)))
         nodes = (
-            draw_nodes(2**12, num_dimensions(steps, 2, 1, 1), num_heavy=1, seed=0),
-            draw_nodes(2**12, num_test_dimensions(law, method), num_heavy=1, seed=1),
-            draw_nodes(2**12, num_feature_dimensions(steps, 2, 1), num_heavy=0, seed=2),
+            draw_nodes(2**12, Shape(steps, 2, 1).sample_dimensions, num_heavy=1, seed=0),
+            draw_nodes(2**12, Shape.of(law, method, 0).test_dimensions, num_heavy=1, seed=1),
+            draw_nodes(2**12, Shape(steps, 2, 1).feature_dimensions, num_heavy=0, seed=2),
         )
 
         @jax.jit

@@ -35,10 +35,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.precision import double_precision
 from dyntheory.problem.prepared import prepare
+from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for, solve
 from validation.record import RESULTS, Outcome, Record
 
@@ -110,7 +110,7 @@ def reference(settings: Settings, seed: int) -> dict[str, np.ndarray]:
         )
         sizes = {"num_steps": settings.num_steps, "num_nodes": settings.num_reference_nodes}
         nets = nets_for(law, method, **sizes, key=jax.random.key(10_000 + seed))
-        test = draw_nodes(2**15, num_test_dimensions(law, method), num_heavy=1, seed=seed)
+        test = draw_nodes(2**15, Shape.of(law, method, 0).test_dimensions, num_heavy=1, seed=seed)
         solved = solve(one, nets, test, num_steps=settings.num_steps)
     return {"train_error": np.asarray(solved.records.train_error), "test_error": np.asarray(solved.test_error)}
 

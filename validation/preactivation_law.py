@@ -32,11 +32,10 @@ from matplotlib.figure import Figure
 from scipy.stats import wasserstein_distance
 
 import dyntheory as dt
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian import draw_nodes
 from dyntheory.ground.precision import double_precision
-from dyntheory.matrix.limit import num_dimensions
 from dyntheory.problem.prepared import prepare
+from dyntheory.problem.shape import Shape
 from dyntheory.results.agreement import corrected_threshold
 from dyntheory.results.trajectory import Preactivations
 from validation.record import RESULTS, Outcome, Record
@@ -94,7 +93,7 @@ def law_without_memory(settings: Settings, num_nodes: int = 2**14) -> list[Preac
     key, num_steps = jax.random.key(settings.seed), max(settings.steps)
     with double_precision():
         ready = prepare(law, method, key, head=None, first_layer=None, num_heads=1)
-        sizes = num_dimensions(num_steps, method.num_units, 1, 1), num_test_dimensions(law, method)
+        sizes = Shape(num_steps, method.num_units, 1).sample_dimensions, Shape.of(law, method, 0).test_dimensions
         nodes, test_nodes = (draw_nodes(num_nodes, size, num_heavy=1, seed=settings.seed) for size in sizes)
         solve = jax.jit(dt.state_evolution, static_argnames=("num_steps", "keep_preactivations", "memory"))
         options: dict[str, Any] = {"num_steps": num_steps, "keep_preactivations": True, "memory": False}

@@ -43,10 +43,10 @@ from matplotlib.figure import Figure
 
 import dyntheory as dt
 from dyntheory import closed_forms
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.precision import double_precision
 from dyntheory.problem.prepared import prepare
+from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for, solve
 from validation.record import RESULTS, Outcome, Record
 
@@ -90,7 +90,7 @@ def predicted(spectrum: dt.spectra.Spectrum, alpha: float, steps: int, rate: flo
     with double_precision():
         ready = prepare(law, method, jax.random.key(0), head=None, first_layer=ZERO, num_heads=1)
         problem = LimitProblem(ready.law, ready.method, ready.heads[0], ready.joint_second_moment)
-        test = draw_nodes(NUM_NODES, num_test_dimensions(law, method), num_heavy=1, seed=0)
+        test = draw_nodes(NUM_NODES, Shape.of(law, method, 0).test_dimensions, num_heavy=1, seed=0)
         nets = nets_for(law, method, num_steps=steps, num_nodes=NUM_NODES, key=jax.random.key(1))
         return np.asarray(solve(problem, nets, test, num_steps=steps).test_error)
 

@@ -34,9 +34,9 @@ from dyntheory.dynamics.two_time import (
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.ground.linear_algebra import rank_aware_cholesky
-from dyntheory.matrix.limit import num_dimensions
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+from dyntheory.problem.shape import Shape
 
 
 class ResponseForm(NamedTuple):
@@ -95,8 +95,8 @@ def response_form(
         method: a method with a linear feature map, without kinks and without states of its sample rows.
         head: the initial head.
         joint_second_moment: E[(w*, w⁰)(w*, w⁰)ᵀ].
-        nodes: `dyntheory.matrix.limit.num_dimensions` coordinates.
-        test_nodes: `dyntheory.dynamics.test_metrics.num_test_dimensions` coordinates.
+        nodes: `Shape.sample_dimensions` coordinates (`dyntheory.problem.shape`).
+        test_nodes: `Shape.test_dimensions` coordinates.
         num_steps: T, static.
         memory: False drops Σ A_ts g^s from h^t: wrong, for negative controls.
 
@@ -104,8 +104,7 @@ def response_form(
         ValueError: a map with a kink, or a sample map that keeps states or asks for uniforms.
     """
     check_smooth(law, method)
-    r, k = law.num_teacher_units, method.num_units
-    wanted = num_dimensions(num_steps, k, r, law.num_outputs)
+    r, wanted = law.num_teacher_units, Shape.of(law, method, num_steps).sample_dimensions
     coordinates, row_weights = matched_coordinates(nodes).T, nodes.as_arrays()[1]
     if coordinates.shape[0] != wanted:
         raise ValueError(f"The node set must have {wanted} coordinates for this run, got {coordinates.shape[0]}.")

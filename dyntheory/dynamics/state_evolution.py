@@ -26,6 +26,7 @@ from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.matrix.limit import check_nodes, limit_matrix, split_noise
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+from dyntheory.problem.shape import Shape
 
 
 def state_evolution(
@@ -50,12 +51,12 @@ def state_evolution(
         method: a method; without `feature_nodes` its feature map must be linear.
         head: the initial head.
         joint_second_moment: E[(w*, w⁰)(w*, w⁰)ᵀ], see `dyntheory.problem.laws.first_layer.joint_second_moment`.
-        nodes: `dyntheory.matrix.limit.num_dimensions` coordinates, the first r of them the teacher's.
-        test_nodes: `dyntheory.dynamics.test_metrics.num_test_dimensions` coordinates.
+        nodes: `Shape.sample_dimensions` coordinates (`dyntheory.problem.shape`), the first r of them the teacher's.
+        test_nodes: `Shape.test_dimensions` coordinates.
         num_steps: T, static.
         keep_preactivations: record h^t on the nodes.
-        feature_nodes: `dyntheory.matrix.limit.num_feature_dimensions` coordinates, for any row-wise feature map; None
-            takes the exact frame.
+        feature_nodes: `Shape.feature_dimensions` coordinates, for any row-wise feature map; None takes the exact
+            frame.
         draw: (W*, W⁰) whose rows the feature nodes stand for, instead of a law; `joint_second_moment` is its own.
         memory: False drops the Onsager term: wrong, for negative controls.
         rematerialize: bound the memory of a gradient: about 2√T copies of the basis instead of several for every
@@ -74,19 +75,16 @@ def state_evolution(
             DyntheoryWarning,
             stacklevel=2,
         )
-    sides = _prepared(law, method, nodes, feature_nodes, num_steps)
-    alpha = jnp.asarray(law.samples_per_feature, dtype)
+    shape = Shape.of(law, method, num_steps)
+    check_nodes(shape, nodes, feature_nodes)
+    sides = _parted(shape, nodes, feature_nodes)
     given = limit_matrix(
-        sides.samples,
+        law,
         joint_second_moment,
-        alpha,
-        num_teacher_units=law.num_teacher_units,
-        num_outputs=law.num_outputs,
+        sides.samples,
         num_steps=num_steps,
         feature_nodes=sides.features,
-        teacher_priors=law.teacher_priors,
         draw=draw,
-        spectrum=law.features,
         memory=memory,
     )
     records = run(
@@ -98,7 +96,7 @@ def state_evolution(
             weights=given.weights,
             label_noise=given.label_noise,
             head=head,
-            samples_per_feature=alpha,
+            samples_per_feature=jnp.asarray(law.samples_per_feature, dtype),
             sample_uniforms=sides.sample_uniforms,
             feature_uniforms=sides.feature_uniforms,
         ),
@@ -120,38 +118,18 @@ class _Sides(NamedTuple):
     feature_uniforms: Array | None
 
 
-def _prepared(
-    law: TeacherStudent,
-    method: GeneralFirstOrderMethod,
-    nodes: NodeSet,
-    feature_nodes: NodeSet | None,
-    num_steps: int,
-) -> _Sides:
-    """Check the node sets and part innovations from uniforms."""
-    r, outputs, k = law.num_teacher_units, law.num_outputs, method.num_units
-    check_nodes(
-        nodes,
-        feature_nodes,
-        num_steps=num_steps,
-        num_units=k,
-        num_teacher_units=r,
-        num_outputs=outputs,
-        num_uniforms=(method.sample_noise, method.feature_noise),
-        has_spectrum=law.features is not None,
-    )
-    samples = _split(nodes, r + outputs + k, num_steps, k, method.sample_noise)
+def _parted(shape: Shape, nodes: NodeSet, feature_nodes: NodeSet | None) -> _Sides:
+    """Part innovations from uniforms."""
+    samples = _split(nodes, shape, shape.first_sample_dimensions, shape.sample_noise)
     if feature_nodes is None:
         return _Sides(*samples, None, None)
-    num_first = r + k + (law.features is not None)
-    return _Sides(*samples, *_split(feature_nodes, num_first, num_steps, k, method.feature_noise))
+    return _Sides(*samples, *_split(feature_nodes, shape, shape.first_feature_dimensions, shape.feature_noise))
 
 
-def _split(
-    nodes: NodeSet, num_first: int, num_steps: int, num_units: int, num_uniforms: int
-) -> tuple[NodeSet, Array | None]:
+def _split(nodes: NodeSet, shape: Shape, num_first: int, num_uniforms: int) -> tuple[NodeSet, Array | None]:
     """Return the nodes without the coordinates behind the uniforms of the maps, and those uniforms."""
     if not num_uniforms:
         return nodes, None
     coordinates, weights = nodes.as_arrays()
-    innovations, uniforms = split_noise(coordinates[num_first:], num_steps, num_units, num_uniforms)
+    innovations, uniforms = split_noise(coordinates[num_first:], shape.num_steps, shape.num_units, num_uniforms)
     return NodeSet(jnp.concatenate([coordinates[:num_first], innovations]), weights), uniforms

@@ -18,11 +18,7 @@ from dyntheory.matrix.orthonormal import orthonormal_on_nodes
 from dyntheory.matrix.scaled import ScaledMatrix
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
-
-
-def num_test_dimensions(law: TeacherStudent, method: GeneralFirstOrderMethod) -> int:
-    """Return how many coordinates a node set for the test metrics needs: (z, h), and ξ last."""
-    return law.num_teacher_units + method.num_units + law.num_outputs
+from dyntheory.problem.shape import Shape
 
 
 def matched_coordinates(nodes: NodeSet) -> Float[Array, "nodes dimensions"]:
@@ -46,10 +42,10 @@ def population_metrics(
         method: its output, loss and error.
         gram: second moments of (w*, w^t), shape (states, r + k, r + k).
         head: heads with a leading axis of states.
-        nodes: `num_test_dimensions` coordinates.
+        nodes: `Shape.test_dimensions` coordinates.
     """
     coordinates, weights = matched_coordinates(nodes), nodes.as_arrays()[1]
-    r, wanted = law.num_teacher_units, num_test_dimensions(law, method)
+    r, wanted = law.num_teacher_units, Shape.of(law, method, 0).test_dimensions
     size = r + method.num_units
     if coordinates.shape[1] != wanted:
         raise ValueError(f"The test nodes must have {wanted} coordinates, got {coordinates.shape[1]}.")

@@ -24,8 +24,10 @@ from dyntheory.matrix.revealed import Half, RevealedMatrix
 from dyntheory.matrix.scaled import ScaledMatrix, scaled
 from dyntheory.matrix.spectral_frame import spectral_frame
 from dyntheory.problem.laws.first_layer import features_on_nodes, rows_of_draw, starting_rows
+from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.priors import Prior, standard_uniforms
 from dyntheory.problem.laws.spectra import Spectrum
+from dyntheory.problem.shape import Shape
 
 
 class LimitStart(NamedTuple):
@@ -35,28 +37,6 @@ class LimitStart(NamedTuple):
     teacher_weights: Float[Array, "features teacher_units"]
     weights: Float[Array, "features units"]
     label_noise: Float[Array, "nodes outputs"]
-
-
-def num_dimensions(
-    num_steps: int, num_units: int, num_teacher_units: int, num_outputs: int, num_uniforms: int = 0
-) -> int:
-    """Return how many sample coordinates a run needs: z, ξ, k innovations, then innovations and uniforms a step."""
-    return num_teacher_units + num_outputs + num_units * (num_steps + 1) + num_uniforms * num_steps
-
-
-def num_feature_dimensions(
-    num_steps: int, num_units: int, num_teacher_units: int, num_uniforms: int = 0, *, has_spectrum: bool = False
-) -> int:
-    """Return how many feature coordinates a run needs: (w*, w⁰), innovations and uniforms a step, k innovations.
-
-    Correlated features have one more, the first, which decides the eigenvalue.
-    """
-    return has_spectrum + num_teacher_units + num_units * (num_steps + 2) + num_uniforms * num_steps
-
-
-def num_columns(num_steps: int, num_units: int, num_teacher_units: int, num_outputs: int) -> int:
-    """Return how many orthonormal columns the nodes carry at the end of a run; feature nodes carry about as many."""
-    return 1 + num_dimensions(num_steps, num_units, num_teacher_units, num_outputs) + num_units * num_steps
 
 
 def split_noise(
@@ -71,56 +51,48 @@ def split_noise(
 
 
 def limit_matrix(
-    nodes: NodeSet,
+    law: TeacherStudent,
     joint_second_moment: Float[Array, "m m"],
-    samples_per_feature: Array,
+    nodes: NodeSet,
     *,
-    num_teacher_units: int,
-    num_outputs: int,
     num_steps: int,
     feature_nodes: NodeSet | None = None,
-    teacher_priors: tuple[Prior, ...] | None = None,
     draw: tuple[Array, Array] | None = None,
-    spectrum: Spectrum | None = None,
     memory: bool = True,
     drop_below: Array | float = 0.0,
 ) -> LimitStart:
     """Set up the limit matrix on a node set.
 
     Args:
+        law: the data.
+        joint_second_moment: E[(w*, w⁰)(w*, w⁰)ᵀ], shape (r + k, r + k), any rank.
         nodes: normal coordinates in the order z (r), ξ (outputs), innovations; those of later steps may be missing
             and come through `with_reserve`.
-        joint_second_moment: E[(w*, w⁰)(w*, w⁰)ᵀ], shape (r + k, r + k), any rank.
-        samples_per_feature: α.
-        num_teacher_units: r.
-        num_outputs: numbers in one label.
         num_steps: T.
         feature_nodes: normal coordinates in the order (w*, w⁰) (r + k), innovations, k of them beyond the last step;
-            before them one for the eigenvalue, if there is a spectrum. None for the exact frame, on which only linear
-            feature maps make sense.
-        teacher_priors: laws of the teacher's entries on feature nodes; None for Gaussian rows.
+            before them one for the eigenvalue, if features are correlated. None for the exact frame, on which only
+            linear feature maps make sense.
         draw: (W*, W⁰) whose rows the feature nodes stand for, instead of a law.
-        spectrum: of correlated features.
         memory: False drops the Onsager term (negative control).
         drop_below: root mean square of a remainder below which a direction is dropped.
     """
-    r, num_units = num_teacher_units, joint_second_moment.shape[0] - num_teacher_units
+    r, num_units = law.num_teacher_units, joint_second_moment.shape[0] - law.num_teacher_units
     coordinates, weights = nodes.as_arrays()
-    fixed = _fixed_rows(coordinates[r : r + num_outputs], weights)
-    innovations = jnp.concatenate([coordinates[:r], coordinates[r + num_outputs :]])
+    fixed = _fixed_rows(coordinates[r : r + law.num_outputs], weights)
+    innovations = jnp.concatenate([coordinates[:r], coordinates[r + law.num_outputs :]])
     threshold = jnp.asarray(drop_below)
     scales = None
     if feature_nodes is not None:
-        start = _StartingRows(joint_second_moment, teacher_priors, draw, spectrum, r)
+        start = _StartingRows(joint_second_moment, law.teacher_priors, draw, law.features, r)
         features, rows, scales = _feature_nodes(feature_nodes, start, threshold)
-    elif spectrum is not None:
+    elif law.features is not None:
         features, rows, scales = spectral_frame(
-            spectrum, joint_second_moment, num_teacher_units=r, num_steps=num_steps, draw=draw
+            law.features, joint_second_moment, num_teacher_units=r, num_steps=num_steps, draw=draw
         )
     else:
         features, rows = _frame(joint_second_moment, num_units * num_steps, coordinates.dtype)
     matrix = RevealedMatrix(
-        samples_per_feature,
+        jnp.asarray(law.samples_per_feature, coordinates.dtype),
         samples=NodeSide(weights, fixed, innovations, jnp.asarray(0), threshold, num_columns=num_units),
         features=features,
         drop_below=threshold,
@@ -228,28 +200,15 @@ def keep_rows(side: NodeSide, half: Half, places: Array, count: Array) -> Half:
     return half._replace(space=space, directions=directions)
 
 
-def check_nodes(
-    nodes: NodeSet,
-    feature_nodes: NodeSet | None = None,
-    *,
-    num_steps: int,
-    num_units: int,
-    num_teacher_units: int,
-    num_outputs: int,
-    num_uniforms: tuple[int, int] = (0, 0),
-    has_spectrum: bool = False,
-) -> None:
+def check_nodes(shape: Shape, nodes: NodeSet, feature_nodes: NodeSet | None = None) -> None:
     """Refuse node sets on which directions would run out or noise be used twice.
 
     Raises:
         ValueError: too few nodes, or another number of coordinates than the run needs.
     """
-    counts = (num_steps, num_units, num_teacher_units, num_outputs)
-    columns = num_columns(*counts)
-    _check_node_set("node set", nodes, num_dimensions(*counts, num_uniforms[0]), columns)
+    _check_node_set("node set", nodes, shape.sample_dimensions, shape.columns)
     if feature_nodes is not None:
-        wanted = num_feature_dimensions(*counts[:3], num_uniforms[1], has_spectrum=has_spectrum)
-        _check_node_set("set of feature nodes", feature_nodes, wanted, columns)
+        _check_node_set("set of feature nodes", feature_nodes, shape.feature_dimensions, shape.columns)
 
 
 def _check_node_set(name: str, nodes: NodeSet, num_dimensions: int, num_columns: int) -> None:

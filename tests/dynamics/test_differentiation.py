@@ -12,12 +12,11 @@ import pytest
 
 import dyntheory as dt
 from dyntheory.dynamics.differentiation import guarded, kinks
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
-from dyntheory.matrix.limit import num_columns, num_dimensions
 from dyntheory.problem.laws.links import Link
 from dyntheory.problem.networks.activations import Activation
 from dyntheory.problem.networks.losses import LOSSES, Loss
+from dyntheory.problem.shape import Shape
 from tests.oracles import linear_curves
 
 STEPS = 5
@@ -44,8 +43,8 @@ def _decaying(first_rate: Any, last_rate: Any, momentum: Any) -> optax.GradientT
 def _nodes(law: dt.TeacherStudent, method: dt.GeneralFirstOrderMethod, num_steps: int) -> tuple[NodeSet, NodeSet]:
     k = method.num_units
     return (
-        draw_nodes(2**10, num_dimensions(num_steps, k, 1, 1), num_heavy=1, seed=0),
-        draw_nodes(2**10, num_test_dimensions(law, method), num_heavy=1, seed=1),
+        draw_nodes(2**10, Shape(num_steps, k, 1).sample_dimensions, num_heavy=1, seed=0),
+        draw_nodes(2**10, Shape.of(law, method, 0).test_dimensions, num_heavy=1, seed=1),
     )
 
 
@@ -205,14 +204,14 @@ def _memory(num_steps: int, *, rematerialize: bool) -> float:
 
     shapes = [
         (),
-        (num_dimensions(num_steps, 1, 1, 1), size),
+        (Shape(num_steps, 1, 1).sample_dimensions, size),
         (size,),
-        (num_test_dimensions(law, template), size),
+        (Shape.of(law, template, 0).test_dimensions, size),
         (size,),
     ]
     arguments = [jax.ShapeDtypeStruct(shape, float) for shape in shapes]
     analysis: Any = jax.jit(jax.grad(error)).lower(*arguments).compile().memory_analysis()
-    return analysis.temp_size_in_bytes / (8 * size * num_columns(num_steps, 1, 1, 1))
+    return analysis.temp_size_in_bytes / (8 * size * Shape(num_steps, 1, 1).columns)
 
 
 @pytest.mark.usefixtures("double")

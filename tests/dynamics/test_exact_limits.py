@@ -11,10 +11,9 @@ import pytest
 import dyntheory as dt
 from dyntheory.dynamics.curves import Curves
 from dyntheory.dynamics.state_evolution import state_evolution
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.precision import double_precision
-from dyntheory.matrix.limit import num_dimensions
+from dyntheory.problem.shape import Shape
 from tests.oracles import deep_linear, linear_curves
 
 TEACHER = np.array([[1.0, 0.3], [0.3, 2.0]])
@@ -70,8 +69,8 @@ def _deep(num_steps: int, memory: bool = True) -> tuple[Curves, deep_linear.Deep
     overlap = np.array([[0.3, 0.1], [0.0, -0.2], [0.1, 0.0]])
     with double_precision():
         head = network.init_head(jax.random.key(1))
-        nodes = draw_nodes(2**11, num_dimensions(num_steps, 3, 2, 1), num_heavy=2, seed=0)
-        test_nodes = draw_nodes(2**11, num_test_dimensions(law, method), num_heavy=2, seed=1)
+        nodes = draw_nodes(2**11, Shape(num_steps, 3, 2).sample_dimensions, num_heavy=2, seed=0)
+        test_nodes = draw_nodes(2**11, Shape.of(law, method, 0).test_dimensions, num_heavy=2, seed=1)
         joint = jnp.asarray(np.block([[TEACHER, overlap.T], [overlap, np.eye(3)]]))
         solved = jax.jit(state_evolution, static_argnames=("num_steps", "memory"))(
             law, method, head, joint, nodes, test_nodes, num_steps=num_steps, memory=memory

@@ -10,9 +10,8 @@ import optax
 import pytest
 
 import dyntheory as dt
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
-from dyntheory.matrix.limit import num_dimensions
+from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction import pieces
 
 STEPS = 5
@@ -24,8 +23,8 @@ def _nodes() -> tuple[NodeSet, NodeSet]:
     method = dt.gradient_descent(NETWORK, optax.sgd, learning_rate=0.1)
     law = dt.TeacherStudent(2.0, "sin_mixture")
     return (
-        draw_nodes(2**10, num_dimensions(STEPS, 2, 1, 1), num_heavy=1, seed=0),
-        draw_nodes(2**10, num_test_dimensions(law, method), num_heavy=1, seed=1),
+        draw_nodes(2**10, Shape(STEPS, 2, 1).sample_dimensions, num_heavy=1, seed=0),
+        draw_nodes(2**10, Shape.of(law, method, 0).test_dimensions, num_heavy=1, seed=1),
     )
 
 

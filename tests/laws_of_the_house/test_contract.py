@@ -17,13 +17,12 @@ import numpy as np
 import pytest
 
 import dyntheory as dt
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 from dyntheory.ground.precision import double_precision
-from dyntheory.matrix.limit import num_dimensions, num_feature_dimensions
 from dyntheory.problem.methods.method import feature_map_is_linear
 from dyntheory.problem.networks.losses import LOSSES
 from dyntheory.problem.prepared import PreparedProblem, prepare
+from dyntheory.problem.shape import Shape
 from dyntheory.results.trajectory import CURVES, OVERLAPS
 from dyntheory.verbs.simulation import batch
 from tests import registry
@@ -50,14 +49,12 @@ def _stacked(dimensions: int, num_heavy: int, seed: int) -> NodeSet:
 
 
 def _nodes(problem: PreparedProblem) -> Nodes:
-    (law, method), (r, outputs) = problem[:2], (problem.law.num_teacher_units, problem.law.num_outputs)
-    wanted = num_dimensions(STEPS, method.num_units, r, outputs, method.sample_noise)
-    samples, test = _stacked(wanted, r, 0), _stacked(num_test_dimensions(law, method), r, 100)
+    (law, method), r = problem[:2], problem.law.num_teacher_units
+    shape = Shape.of(law, method, STEPS)
+    samples, test = _stacked(shape.sample_dimensions, r, 0), _stacked(shape.test_dimensions, r, 100)
     if feature_map_is_linear(method, problem.heads[0], num_steps=STEPS):
         return Nodes(samples, test, None)
-    has_spectrum = law.features is not None
-    wanted = num_feature_dimensions(STEPS, method.num_units, r, method.feature_noise, has_spectrum=has_spectrum)
-    return Nodes(samples, test, _stacked(wanted, 0, 200))
+    return Nodes(samples, test, _stacked(shape.feature_dimensions, 0, 200))
 
 
 # Compiling is nearly all of the time here, so the code need not be good.

@@ -12,11 +12,10 @@ from scipy.stats import ks_2samp
 import dyntheory as dt
 from dyntheory.dynamics.finite_run import finite_run
 from dyntheory.dynamics.loop import Start, run
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.matrix.finite import finite_matrix
-from dyntheory.problem.shape import Sizes
+from dyntheory.problem.shape import Shape, Sizes
 from dyntheory.verbs.simulation.matrix_choice import Choice, RunShape, choose_matrix
 
 NETWORK = dt.MLP((2,), "tanh")
@@ -111,7 +110,7 @@ def test_the_memory_that_is_refused_is_that_of_the_compiled_run(matrix: str, law
     shape = RunShape(Sizes(1200, 0, 600), 6, 2, 1, 2**6)
     with jax.enable_x64(True):
         head = method.init_head(jax.random.key(0))
-        nodes = draw_nodes(2**6, num_test_dimensions(law, method), num_heavy=1, seed=0)
+        nodes = draw_nodes(2**6, Shape.of(law, method, 0).test_dimensions, num_heavy=1, seed=0)
         arguments = {"inputs": "gaussian", "given": None, "num_steps": 6, "sizes": shape.sizes, "matrix": matrix}
         run_one = functools.partial(finite_run, law, method, head, jnp.eye(3), test_nodes=nodes, **arguments)
         account = jax.jit(lambda key: run_one(key=key)).lower(jax.random.key(0)).compile().memory_analysis()

@@ -10,12 +10,11 @@ import optax
 import pytest
 
 import dyntheory as dt
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 from dyntheory.ground.precision import double_precision
-from dyntheory.matrix.limit import num_dimensions, num_feature_dimensions
 from dyntheory.problem.methods.method import feature_map_jumps
 from dyntheory.problem.prepared import prepare
+from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction import pieces
 from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for, solve
 
@@ -28,7 +27,7 @@ def _solve(method: dt.GeneralFirstOrderMethod, *, on_nodes: bool, num_steps: int
     with double_precision():
         ready = prepare(LAW, method, jax.random.key(0), head=None, first_layer=None, num_heads=1)
         problem = LimitProblem(ready.law, ready.method, ready.heads[0], ready.joint_second_moment, drop_below)
-        test = draw_nodes(2**8, num_test_dimensions(LAW, method), num_heavy=1, seed=0)
+        test = draw_nodes(2**8, Shape.of(LAW, method, 0).test_dimensions, num_heavy=1, seed=0)
         numbers = {"num_steps": num_steps, "num_nodes": 2**11, "key": jax.random.key(1)}
         return solve(problem, nets_for(LAW, method, **numbers, has_feature_nodes=on_nodes), test, num_steps=num_steps)
 
@@ -82,9 +81,9 @@ def test_adam_follows_its_simulation_and_not_without_memory(key: jax.Array) -> N
     with double_precision():
         ready = prepare(LAW, ADAM, key, head=None, first_layer=None, num_heads=1)
         nodes = (
-            draw_nodes(2**11, num_dimensions(steps, 2, 1, 1), num_heavy=1, seed=0),
-            draw_nodes(2**11, num_test_dimensions(LAW, ADAM), num_heavy=1, seed=1),
-            draw_nodes(2**11, num_feature_dimensions(steps, 2, 1), num_heavy=0, seed=2),
+            draw_nodes(2**11, Shape(steps, 2, 1).sample_dimensions, num_heavy=1, seed=0),
+            draw_nodes(2**11, Shape.of(LAW, ADAM, 0).test_dimensions, num_heavy=1, seed=1),
+            draw_nodes(2**11, Shape(steps, 2, 1).feature_dimensions, num_heavy=0, seed=2),
         )
 
         @jax.jit
@@ -98,8 +97,8 @@ def test_adam_follows_its_simulation_and_not_without_memory(key: jax.Array) -> N
 
 
 def test_feature_nodes_of_the_wrong_shape_are_refused() -> None:
-    nodes = draw_nodes(2**8, num_dimensions(2, 2, 1, 1), num_heavy=1, seed=0)
-    test = draw_nodes(2**8, num_test_dimensions(LAW, ADAM), num_heavy=1, seed=1)
+    nodes = draw_nodes(2**8, Shape(2, 2, 1).sample_dimensions, num_heavy=1, seed=0)
+    test = draw_nodes(2**8, Shape.of(LAW, ADAM, 0).test_dimensions, num_heavy=1, seed=1)
     with double_precision(), pytest.raises(ValueError, match="set of feature nodes must have 9 coordinates"):
         dt.state_evolution(LAW, ADAM, {}, jnp.eye(3), nodes, test, feature_nodes=nodes, num_steps=2)
 
@@ -127,9 +126,9 @@ def _error_after(rate: Any, eps: float) -> jax.Array:
         method,
         head,
         jnp.eye(2),
-        draw_nodes(2**8, num_dimensions(2, 1, 1, 1), num_heavy=1, seed=0),
-        draw_nodes(2**8, num_test_dimensions(LAW, method), num_heavy=1, seed=1),
-        feature_nodes=draw_nodes(2**8, num_feature_dimensions(2, 1, 1), num_heavy=0, seed=2),
+        draw_nodes(2**8, Shape(2, 1, 1).sample_dimensions, num_heavy=1, seed=0),
+        draw_nodes(2**8, Shape.of(LAW, method, 0).test_dimensions, num_heavy=1, seed=1),
+        feature_nodes=draw_nodes(2**8, Shape(2, 1, 1).feature_dimensions, num_heavy=0, seed=2),
         num_steps=2,
     ).test_error[-1]
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from dyntheory.gaussian.nodes import draw_nodes
-from dyntheory.matrix.limit import check_nodes, limit_matrix, num_columns, num_dimensions
+from dyntheory.matrix.limit import check_nodes, limit_matrix
 from dyntheory.matrix.revealed import RevealedMatrix
+from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.shape import Shape
 
 ALPHA, STEPS, UNITS = 1.7, 6, 2
 
@@ -24,15 +26,8 @@ transpose_times = jax.jit(RevealedMatrix.transpose_times)
 @functools.cache
 def _asked() -> dict[str, Any]:
     """Ask a limit matrix about nonlinear functions of its own answers; keep questions and answers."""
-    nodes = draw_nodes(2**12, num_dimensions(STEPS, UNITS, 1, 1), num_heavy=1, seed=0)
-    start = limit_matrix(
-        nodes,
-        jnp.eye(1 + UNITS),
-        jnp.asarray(ALPHA),
-        num_teacher_units=1,
-        num_outputs=1,
-        num_steps=STEPS,
-    )
+    nodes = draw_nodes(2**12, Shape(STEPS, UNITS, 1).sample_dimensions, num_heavy=1, seed=0)
+    start = limit_matrix(TeacherStudent(ALPHA), jnp.eye(1 + UNITS), nodes, num_steps=STEPS)
     matrix = start.matrix
     state, z = times(matrix, matrix.init(), start.teacher_weights)
     state = matrix.grow(state, STEPS)
@@ -88,8 +83,8 @@ def test_without_memory_answers_are_not_adjoint() -> None:
 
 def test_questions_need_not_alternate() -> None:
     """Two questions about orthogonal directions in a row get independent answers."""
-    nodes = draw_nodes(2**10, num_dimensions(4, UNITS, 1, 1), num_heavy=1, seed=1)
-    start = limit_matrix(nodes, jnp.eye(3), jnp.asarray(1.0), num_teacher_units=1, num_outputs=1, num_steps=4)
+    nodes = draw_nodes(2**10, Shape(4, UNITS, 1).sample_dimensions, num_heavy=1, seed=1)
+    start = limit_matrix(TeacherStudent(1.0), jnp.eye(3), nodes, num_steps=4)
     matrix = start.matrix
     assert isinstance(matrix, RevealedMatrix)
     state, z = times(matrix, matrix.init(), start.teacher_weights)
@@ -106,14 +101,14 @@ def test_node_sets_that_are_too_small_are_refused() -> None:
     for count, size, message in ((5, 256, "14 coordinates"), (14, 16, "at least")):
         nodes = draw_nodes(size, count, num_heavy=1, seed=0)
         with pytest.raises(ValueError, match=message):
-            check_nodes(nodes, num_steps=5, num_units=2, num_teacher_units=1, num_outputs=1)
+            check_nodes(Shape(5, 2, 1), nodes)
 
 
 def test_growth_in_pieces_changes_nothing() -> None:
-    nodes = draw_nodes(2**10, num_dimensions(4, UNITS, 1, 1), num_heavy=1, seed=1)
+    nodes = draw_nodes(2**10, Shape(4, UNITS, 1).sample_dimensions, num_heavy=1, seed=1)
     answers = []
     for pieces in ((4,), (1, 2, 1)):
-        start = limit_matrix(nodes, jnp.eye(3), jnp.asarray(1.0), num_teacher_units=1, num_outputs=1, num_steps=4)
+        start = limit_matrix(TeacherStudent(1.0), jnp.eye(3), nodes, num_steps=4)
         state, _ = times(start.matrix, start.matrix.init(), start.teacher_weights)
         w = start.weights
         for piece in pieces:
@@ -128,4 +123,4 @@ def test_growth_in_pieces_changes_nothing() -> None:
 
 def test_columns_are_counted() -> None:
     """1, the label noise, r + k (T+1) innovations and k T directions."""
-    assert num_columns(4, UNITS, 1, 1) == 1 + 1 + 1 + UNITS * 5 + UNITS * 4
+    assert Shape(4, UNITS, 1).columns == 1 + 1 + 1 + UNITS * 5 + UNITS * 4

@@ -10,10 +10,9 @@ import pytest
 
 import dyntheory as dt
 from dyntheory.dynamics.loop import Records, Start, run
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 from dyntheory.matrix.dense import DenseMatrix
-from dyntheory.matrix.limit import num_dimensions
+from dyntheory.problem.shape import Shape
 from dyntheory.results.outcome import heavy_tail
 
 STEPS = 2
@@ -31,8 +30,8 @@ def _shares(records: Records, weights: np.ndarray, head_of: str = "layer_2") -> 
 
 @pytest.mark.usefixtures("double")
 def test_recorded_share_is_that_of_the_residuals_on_nodes() -> None:
-    nodes = draw_nodes(2**10, num_dimensions(STEPS, 2, 1, 1), num_heavy=1, seed=0)
-    test_nodes = draw_nodes(2**10, num_test_dimensions(LAW, METHOD), num_heavy=1, seed=1)
+    nodes = draw_nodes(2**10, Shape(STEPS, 2, 1).sample_dimensions, num_heavy=1, seed=0)
+    test_nodes = draw_nodes(2**10, Shape.of(LAW, METHOD, 0).test_dimensions, num_heavy=1, seed=1)
     solve = jax.jit(functools.partial(dt.state_evolution, num_steps=STEPS, keep_preactivations=True))
     head = METHOD.init_head(jax.random.key(0))
     records = solve(LAW, METHOD, head, jnp.eye(3), nodes, test_nodes).records

@@ -11,12 +11,11 @@ import pytest
 
 import dyntheory as dt
 from dyntheory.dynamics.state_evolution import state_evolution
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian import draw_nodes
 from dyntheory.ground.precision import double_precision
-from dyntheory.matrix.limit import num_dimensions
 from dyntheory.problem.laws.inputs import Sparse
 from dyntheory.problem.prepared import prepare
+from dyntheory.problem.shape import Shape
 
 
 class Case(NamedTuple):
@@ -107,7 +106,7 @@ def test_without_memory_the_agreement_fails() -> None:
     law, method, options = _problem(case)
     with double_precision():
         problem = prepare(law, method, options["key"], head=None, first_layer=options["first_layer"], num_heads=1)
-        dimensions = num_dimensions(case.steps, case.hidden[0], 1, 1), num_test_dimensions(law, method)
+        dimensions = Shape(case.steps, case.hidden[0], 1).sample_dimensions, Shape.of(law, method, 0).test_dimensions
         nodes = [draw_nodes(2**12, count, num_heavy=1, seed=0) for count in dimensions]
         wrong = jax.jit(state_evolution, static_argnames=("num_steps", "memory"))(
             problem.law,

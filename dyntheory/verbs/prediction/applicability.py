@@ -17,10 +17,10 @@ from dyntheory.ground.checks import check_count, check_finite
 from dyntheory.ground.memory import available_memory
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.status import Assumptions
-from dyntheory.matrix.limit import num_columns
 from dyntheory.problem.assumptions import assess
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction.cost import Cost, prediction_cost
 
 LEVELS = ("covered", "doubtful", "outside")
@@ -116,8 +116,7 @@ def applicability(
     """
     check_count("num_steps", num_steps, minimum=0)
     n, d = check_count("num_samples", num_samples), check_count("num_features", num_features)
-    columns = num_columns(num_steps, method.num_units, law.num_teacher_units, law.num_outputs)
-    size = choose_num_nodes(num_nodes, columns, least_per_column=2)
+    size = choose_num_nodes(num_nodes, Shape.of(law, method, num_steps).columns, least_per_column=2)
     cost = prediction_cost(law, method, num_steps=num_steps, num_nodes=size)
     checks = [_ratio(law, n / d), _size(law, n, d), _width(method.num_units, n, d), _steps(num_steps, n, d)]
     checks.append(_memory(cost))

@@ -19,9 +19,9 @@ from dyntheory.gaussian.sobol import SobolNet, normals, sobol_net
 from dyntheory.ground.arrays import Array, Key
 from dyntheory.ground.devices import NodeSharding, spread
 from dyntheory.ground.randomness import seed
-from dyntheory.matrix.limit import num_dimensions, num_feature_dimensions
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+from dyntheory.problem.shape import Shape
 
 
 class Nets(NamedTuple):
@@ -70,13 +70,11 @@ def draw_nets(
     Raises:
         ValueError: more dimensions than Sobol points have.
     """
-    k, r = method.num_units, law.num_teacher_units
-    wanted = num_dimensions(num_steps, k, r, law.num_outputs, method.sample_noise)
-    samples = sobol_net(num_nodes, wanted, seed(key, "nodes"))
+    shape = Shape.of(law, method, num_steps)
+    samples = sobol_net(num_nodes, shape.sample_dimensions, seed(key, "nodes"))
     if not has_feature_nodes:
         return Nets(samples, None)
-    wanted = num_feature_dimensions(num_steps, k, r, method.feature_noise, has_spectrum=law.features is not None)
-    return Nets(samples, sobol_net(num_nodes, wanted, seed(key, "feature_nodes")))
+    return Nets(samples, sobol_net(num_nodes, shape.feature_dimensions, seed(key, "feature_nodes")))
 
 
 def first_nodes(
@@ -84,14 +82,14 @@ def first_nodes(
 ) -> FirstNodes:
     """Return the coordinates with which a run begins, on the device."""
     by_row, by_node = (None, None) if sharding is None else sharding
-    r, k = law.num_teacher_units, method.num_units
+    r, shape = law.num_teacher_units, Shape.of(law, method, 0)
     values, weights = teacher_rows(nets.samples.rows(0, r))
-    others = normals(nets.samples.rows(r, r + law.num_outputs + k), by_row)
+    others = normals(nets.samples.rows(r, shape.first_sample_dimensions), by_row)
     samples = NodeSet(jnp.concatenate([spread(values, by_row), others]), spread(weights, by_node))
     if nets.features is None:
         return FirstNodes(samples, None)
     equal = np.full(nets.num_nodes, 1.0 / nets.num_nodes)
-    first = normals(nets.features.rows(0, _num_first(law) + 2 * k), by_row)
+    first = normals(nets.features.rows(0, shape.feature_dimensions), by_row)
     return FirstNodes(samples, NodeSet(first, spread(equal, by_node)))
 
 
@@ -104,16 +102,11 @@ def next_rows(
 ) -> NextRows:
     """Return the coordinates for the steps from the first to before the second of `steps`."""
     by_row: jax.sharding.Sharding | None = None if sharding is None else sharding.rows
-    r, k = law.num_teacher_units, method.num_units
-    start, size = r + law.num_outputs + k, k + method.sample_noise
+    shape, k = Shape.of(law, method, 0), method.num_units
+    start, size = shape.first_sample_dimensions, k + method.sample_noise
     samples = normals(nets.samples.rows(start + size * steps[0], start + size * steps[1]), by_row)
     if nets.features is None:
         return NextRows(samples, None)
-    start, size = _num_first(law) + k, k + method.feature_noise
+    start, size = shape.first_feature_dimensions, k + method.feature_noise
     features = normals(nets.features.rows(start + size * steps[0], start + size * steps[1] + k), by_row)
     return NextRows(samples, features)
-
-
-def _num_first(law: TeacherStudent) -> int:
-    """Return how many coordinates of the features come before the initial weights."""
-    return law.num_teacher_units + (law.features is not None)

@@ -17,10 +17,10 @@ import jax.numpy as jnp
 
 from dyntheory.gaussian.nodes import NUM_BLOCKS
 from dyntheory.ground.precision import double_precision
-from dyntheory.matrix.limit import num_columns
 from dyntheory.matrix.spectral_frame import num_spectral_nodes
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod, feature_map_is_linear
+from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction.pieces import plan
 
 DOUBLE = 8
@@ -79,7 +79,7 @@ def prediction_cost(
         807
     """
     cut, k = plan(num_steps, drops=drops), method.num_units
-    columns = num_columns(cut.num_steps, k, law.num_teacher_units, law.num_outputs)
+    columns = Shape.of(law, method, cut.num_steps).columns
     if drops:
         columns = min(columns, num_nodes // NUM_BLOCKS)
     if has_feature_nodes is None:

@@ -13,7 +13,6 @@ import jax
 import numpy as np
 
 from dyntheory.dynamics.curves import Curves
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import NUM_BLOCKS, NodeSet, draw_nodes, teacher_rows
 from dyntheory.gaussian.sub_nets import standard_error
 from dyntheory.ground.arrays import Key, Progress
@@ -22,6 +21,7 @@ from dyntheory.ground.randomness import seed
 from dyntheory.ground.schedule import Store, run_in_lanes, run_in_turn, run_on_groups
 from dyntheory.problem.assumptions import assess
 from dyntheory.problem.prepared import PreparedProblem, provenance
+from dyntheory.problem.shape import Shape
 from dyntheory.results.outcome import heavy_tail
 from dyntheory.results.trajectory import POSITIVE, PREACTIVATION_BYTES, Trajectory
 from dyntheory.verbs.prediction.jobs import LimitJob
@@ -97,7 +97,7 @@ def _jobs(
     (law, method, heads, moment, draw), (drop_below, has_feature_nodes) = problem, how
     r, size = law.num_teacher_units, max(num_nodes, MIN_TEST_NODES)
     test_nodes = functools.partial(
-        draw_nodes, size, num_test_dimensions(law, method), num_heavy=r, seed=seed(key, "test_nodes")
+        draw_nodes, size, Shape.of(law, method, 0).test_dimensions, num_heavy=r, seed=seed(key, "test_nodes")
     )
     test, cut = test_nodes(), test_nodes(num_blocks=NUM_BLOCKS)
     nets = nets_for(law, method, num_steps=num_steps, num_nodes=num_nodes, key=key, has_feature_nodes=has_feature_nodes)

@@ -202,16 +202,12 @@ def _keep_rows(side: NodeSide, half: Half, places: Array, count: Array) -> Half:
 def _begin(problem: LimitProblem, nodes: FirstNodes, *, num_steps: int, keep: Keep) -> tuple[Problem, Carry, Records]:
     law = problem.law
     start = limit_matrix(
-        nodes.samples,
+        law,
         problem.joint_second_moment,
-        jnp.asarray(law.samples_per_feature),
-        num_teacher_units=law.num_teacher_units,
-        num_outputs=law.num_outputs,
+        nodes.samples,
         num_steps=num_steps,
         feature_nodes=nodes.features,
-        teacher_priors=law.teacher_priors,
         draw=problem.draw,
-        spectrum=law.features,
         drop_below=problem.drop_below,
     )
     rows = Start(

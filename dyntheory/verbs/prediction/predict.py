@@ -22,11 +22,11 @@ from dyntheory.ground.precision import double_precision
 from dyntheory.ground.schedule import Store
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.ground.version import __version__
-from dyntheory.matrix.limit import num_columns
 from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod, feature_map_is_linear
 from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare
+from dyntheory.problem.shape import Shape
 from dyntheory.results.outcome import finish, relative_errors
 from dyntheory.results.trajectory import Trajectory
 from dyntheory.verbs.prediction.cost import Cost, prediction_cost
@@ -226,8 +226,7 @@ def _store(
 
 
 def _first_size(problem: PreparedProblem, num_steps: int, num_nodes: int | None, *, dropping: bool) -> int:
-    law, method = problem.law, problem.method
-    columns = num_columns(num_steps, method.num_units, law.num_teacher_units, law.num_outputs)
+    columns = Shape.of(problem.law, problem.method, num_steps).columns
     return choose_num_nodes(num_nodes, columns, least_per_column=0 if dropping else LEAST_NODES_PER_COLUMN)
 
 

@@ -36,11 +36,12 @@ from dyntheory.ground.checks import check_positive
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.ground.randomness import seed
 from dyntheory.ground.status import DyntheoryWarning
-from dyntheory.matrix.limit import limit_matrix, num_columns, num_dimensions
+from dyntheory.matrix.limit import limit_matrix
 from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod, feature_map_is_linear
 from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare
+from dyntheory.problem.shape import Shape
 
 FIELDS = (
     "weight_covariance",
@@ -151,8 +152,7 @@ def _size(
 ) -> int:
     """Return N; refuse node sets that do not fit the run, and work beyond the budget."""
     check_positive("max_operations", max_operations)
-    columns = num_columns(num_steps, method.num_units, law.num_teacher_units, law.num_outputs)
-    num_nodes = choose_num_nodes(num_nodes, columns)
+    num_nodes = choose_num_nodes(num_nodes, Shape.of(law, method, num_steps).columns)
     states, k = num_steps + 1, method.num_units
     operations, memory = 2 * num_nodes * (states * k) ** 3, 24 * num_nodes * states * k * k
     if operations > max_operations:
@@ -196,7 +196,7 @@ def _is_plain(impulse: np.ndarray) -> bool:
 def _solved(problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int, blocks: int) -> dict[str, np.ndarray]:
     """Return every field on that many sub-nets, as NumPy arrays with a leading axis of blocks."""
     law, method, heads, moment, _ = problem
-    dimensions = num_dimensions(num_steps, method.num_units, law.num_teacher_units, law.num_outputs)
+    dimensions = Shape.of(law, method, num_steps).sample_dimensions
     nodes = draw_nodes(
         num_nodes, dimensions, num_heavy=law.num_teacher_units, seed=seed(key, "nodes"), num_blocks=blocks
     )
@@ -215,8 +215,7 @@ def _along(
 ) -> dict[str, Array]:
     """Run on fixed nodes, then differentiate the maps along the run."""
     alpha = jnp.asarray(law.samples_per_feature, float)
-    r, outputs = law.num_teacher_units, law.num_outputs
-    given = limit_matrix(nodes, moment, alpha, num_teacher_units=r, num_outputs=outputs, num_steps=num_steps)
+    given = limit_matrix(law, moment, nodes, num_steps=num_steps)
     start = Start(given.teacher_weights, given.weights, given.label_noise, head, alpha)
     recorded = run(law, method, given.matrix, start, num_steps=num_steps, keep_preactivations=True, keep_weights=True)
     _, z = given.matrix.times(given.matrix.init(), given.teacher_weights)

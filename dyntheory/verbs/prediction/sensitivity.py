@@ -18,7 +18,6 @@ import jax
 import numpy as np
 
 from dyntheory.dynamics.state_evolution import state_evolution
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.node_count import choose_num_nodes
 from dyntheory.gaussian.nodes import NUM_BLOCKS, NodeSet, draw_nodes
 from dyntheory.gaussian.sub_nets import NEIGHBOURS, standard_error
@@ -27,10 +26,10 @@ from dyntheory.ground.checks import check_finite, check_name, check_positive, ch
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.ground.randomness import seed
 from dyntheory.ground.status import DyntheoryWarning, Status
-from dyntheory.matrix.limit import num_columns, num_dimensions, num_feature_dimensions
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod, feature_map_is_linear
 from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare
+from dyntheory.problem.shape import Shape
 from dyntheory.results.trajectory import CURVES, OVERLAPS
 
 FIELDS = (*CURVES, *OVERLAPS)
@@ -151,16 +150,12 @@ class _Nodes:
     @classmethod
     def draw(cls, problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int | None) -> _Nodes:
         law, method = problem.law, problem.method
-        sizes = (num_steps, method.num_units, law.num_teacher_units, law.num_outputs)
-        num_nodes = choose_num_nodes(num_nodes, num_columns(*sizes))
-        r = law.num_teacher_units
+        shape, r = Shape.of(law, method, num_steps), law.num_teacher_units
+        num_nodes = choose_num_nodes(num_nodes, shape.columns)
         dimensions = {
-            "nodes": (num_dimensions(*sizes, method.sample_noise), r),
-            "test_nodes": (num_test_dimensions(law, method), r),
-            "feature_nodes": (
-                num_feature_dimensions(*sizes[:3], method.feature_noise, has_spectrum=law.features is not None),
-                0,
-            ),
+            "nodes": (shape.sample_dimensions, r),
+            "test_nodes": (shape.test_dimensions, r),
+            "feature_nodes": (shape.feature_dimensions, 0),
         }
         is_linear = feature_map_is_linear(method, problem.heads[0], num_steps=num_steps)
 

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.arrays import Array, ArrayLike, Key, Progress, PyTree
 from dyntheory.ground.checkpoint import CheckpointFolder, checkpoint_folder
@@ -29,7 +28,7 @@ from dyntheory.problem.laws.inputs import check_standardised, name_of_inputs, nu
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare, provenance
-from dyntheory.problem.shape import Sizes
+from dyntheory.problem.shape import Shape, Sizes
 from dyntheory.results.trajectory import CURVES, PREACTIVATION_BYTES, Trajectory
 from dyntheory.verbs.simulation.batch import Plan, Shared
 from dyntheory.verbs.simulation.ensemble import Ensemble, Kept
@@ -126,7 +125,7 @@ def simulate(
         shape = RunShape(sizes, num_steps, method.num_units, law.num_teacher_units, num_test_nodes, kept.rows)
         matrix = choose_matrix(Choice(matrix, name, dtype, limit), shape)
         plan = Plan(static, shape, matrix, dtype if matrix == "dense" else "float64", num_heads, run_mesh(mesh))
-        dimensions, heavy = num_test_dimensions(law, method), law.num_teacher_units
+        dimensions, heavy = Shape.of(law, method, 0).test_dimensions, law.num_teacher_units
         test_nodes = draw_nodes(num_test_nodes, dimensions, num_heavy=heavy, seed=seed(key, "test_nodes"))
         data = None if static is not None else jnp.asarray(rows)
         given = None if first_layer is None else first_layer.draw

@@ -13,13 +13,13 @@ import pytest
 import dyntheory as dt
 from dyntheory import closed_forms
 from dyntheory.dynamics.curves import Curves
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.linear_algebra import gauss_rule
 from dyntheory.ground.precision import double_precision
 from dyntheory.matrix.scaled import ScaledMatrix
 from dyntheory.matrix.spectral_frame import num_spectral_nodes
 from dyntheory.problem.prepared import prepare
+from dyntheory.problem.shape import Shape
 from dyntheory.spectra import Spectrum, power_law, spectrum_of, two_level
 from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for, solve
 from tests.oracles import correlated_linear
@@ -45,7 +45,7 @@ def _solve(law: dt.TeacherStudent, method: dt.GeneralFirstOrderMethod, first: dt
     with double_precision():
         ready = prepare(law, method, jax.random.key(0), head=None, first_layer=first, num_heads=1)
         problem = LimitProblem(ready.law, ready.method, ready.heads[0], ready.joint_second_moment)
-        test = draw_nodes(2**10, num_test_dimensions(law, method), num_heavy=1, seed=0)
+        test = draw_nodes(2**10, Shape.of(law, method, 0).test_dimensions, num_heavy=1, seed=0)
         nets = nets_for(law, method, num_steps=steps, num_nodes=2**10, key=jax.random.key(1))
         return solve(problem, nets, test, num_steps=steps)
 

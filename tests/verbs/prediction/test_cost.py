@@ -8,11 +8,11 @@ import optax
 import pytest
 
 import dyntheory as dt
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import NUM_BLOCKS, draw_nodes
 from dyntheory.ground.precision import double_precision
-from dyntheory.matrix.limit import limit_matrix, num_dimensions
+from dyntheory.matrix.limit import limit_matrix
 from dyntheory.problem.prepared import prepare
+from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction import cost as cost_module
 from dyntheory.verbs.prediction import pieces
 from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for, solve
@@ -27,7 +27,7 @@ def test_memory_covers_what_a_run_holds(law: dt.TeacherStudent, monkeypatch: pyt
     with double_precision():
         ready = prepare(law, METHOD, jax.random.key(0), head=None, first_layer=None, num_heads=1)
         problem = LimitProblem(ready.law, ready.method, ready.heads[0], ready.joint_second_moment)
-        test = draw_nodes(2**8, num_test_dimensions(law, METHOD), num_heavy=1, seed=0)
+        test = draw_nodes(2**8, Shape.of(law, METHOD, 0).test_dimensions, num_heavy=1, seed=0)
         nets = nets_for(law, METHOD, num_steps=steps, num_nodes=nodes, key=jax.random.key(0))
 
         def count(state: pieces.State) -> None:
@@ -52,15 +52,9 @@ def test_cost_grows_as_the_arrays_do(law: dt.TeacherStudent, monkeypatch: pytest
 def _bytes_of_a_step(num_modes: int, num_steps: int) -> float:
     """Return what the compiled program of one step of a linear method reads and writes, on few sample nodes."""
     with double_precision():
-        start = limit_matrix(
-            draw_nodes(2**8, num_dimensions(num_steps, 1, 1, 1), num_heavy=1, seed=0),
-            jnp.eye(2),
-            jnp.asarray(2.0),
-            num_teacher_units=1,
-            num_outputs=1,
-            num_steps=num_steps,
-            spectrum=dt.spectra.power_law(0.6, num_modes=num_modes),
-        )
+        law = dt.TeacherStudent(2.0, features=dt.spectra.power_law(0.6, num_modes=num_modes))
+        nodes = draw_nodes(2**8, Shape(num_steps, 1, 1).sample_dimensions, num_heavy=1, seed=0)
+        start = limit_matrix(law, jnp.eye(2), nodes, num_steps=num_steps)
         first, _ = start.matrix.times(
             start.matrix.init(), jnp.concatenate([start.teacher_weights, start.weights], axis=1)
         )

@@ -13,11 +13,10 @@ import pytest
 
 import dyntheory as dt
 from dyntheory.dynamics.response_form import ResponseForm, response_form
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.dynamics.two_time import ResidualDerivatives, impulse_response, two_time_responses
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.precision import double_precision
-from dyntheory.matrix.limit import num_dimensions
+from dyntheory.problem.shape import Shape
 from tests.oracles import deep_linear, two_time
 
 STEPS, RATE, ALPHA = 6, 0.5, 2.0
@@ -192,8 +191,8 @@ def _engine(law: dt.TeacherStudent, method: dt.GeneralFirstOrderMethod, *problem
     """Run the response engine on 2^13 nodes."""
     k, r, steps = method.num_units, law.num_teacher_units, options["num_steps"]
     with double_precision():
-        nodes = draw_nodes(2**13, num_dimensions(steps, k, r, 1), num_heavy=r, seed=7)
-        test_nodes = draw_nodes(2**13, num_test_dimensions(law, method), num_heavy=r, seed=8)
+        nodes = draw_nodes(2**13, Shape(steps, k, r).sample_dimensions, num_heavy=r, seed=7)
+        test_nodes = draw_nodes(2**13, Shape.of(law, method, 0).test_dimensions, num_heavy=r, seed=8)
         run = jax.jit(functools.partial(response_form, **options))
         return jax.tree.map(np.asarray, run(law, method, *problem, nodes, test_nodes))
 

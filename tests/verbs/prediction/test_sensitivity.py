@@ -10,11 +10,10 @@ import optax
 import pytest
 
 import dyntheory as dt
-from dyntheory.dynamics.test_metrics import num_test_dimensions
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 from dyntheory.ground.precision import double_precision
-from dyntheory.matrix.limit import num_dimensions
 from dyntheory.problem.networks.activations import Activation
+from dyntheory.problem.shape import Shape
 from tests.oracles import linear_curves
 
 STEPS, RATE = 6, 0.5
@@ -62,8 +61,8 @@ def _pathwise(activation: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return derivatives of train and test error by autodiff, shape (T+1,) each."""
     method = _problem(RATE, activation)["method"]
     nodes = (
-        draw_nodes(2**13, num_dimensions(STEPS, 2, 1, 1), num_heavy=1, seed=3),
-        draw_nodes(2**13, num_test_dimensions(LAW, method), num_heavy=1, seed=4),
+        draw_nodes(2**13, Shape(STEPS, 2, 1).sample_dimensions, num_heavy=1, seed=3),
+        draw_nodes(2**13, Shape.of(LAW, method, 0).test_dimensions, num_heavy=1, seed=4),
     )
 
     def errors(rate: jax.Array, nodes: tuple[NodeSet, NodeSet]) -> tuple[jax.Array, jax.Array]:
