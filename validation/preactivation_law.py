@@ -100,7 +100,7 @@ def law_without_memory(settings: Settings, num_nodes: int = 2**14) -> list[Preac
         records = solve(
             ready.law, ready.method, ready.heads[0], ready.joint_second_moment, nodes, test_nodes, **options
         ).records
-    rows, labels = np.asarray(records.preactivations), np.asarray(records.labels)
+    rows, labels = np.asarray(records.recorded["preactivations"]), np.asarray(records.labels)
     return [Preactivations(rows[step], labels, np.asarray(nodes.weights)) for step in settings.steps]
 
 

@@ -38,6 +38,7 @@ from matplotlib.figure import Figure
 
 import dyntheory as dt
 from dyntheory.dynamics.loop import Start, run
+from dyntheory.dynamics.observables import rows_of
 from dyntheory.ground.precision import as_double, double_precision
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.problem.laws.links import Link
@@ -123,14 +124,15 @@ def _train(
             head=head,
             samples_per_feature=jnp.asarray(num_samples / d),
         )
-        records = run(given, method, DenseMatrix(rows[:num_samples]), start, num_steps=num_steps, keep_weights=True)
+        seen, asked = DenseMatrix(rows[:num_samples]), rows_of("weights")
+        records = run(given, method, seen, start, num_steps=num_steps, record=asked)
         rest = DenseMatrix(rows[num_samples:])
 
         def error(state: tuple[jax.Array, Any]) -> jax.Array:
             predictions = jax.vmap(method.output, in_axes=(None, 0))(state[1], rest.times((), state[0])[1])
             return jnp.mean(jax.vmap(method.error)(predictions, labels[num_samples:]))
 
-        return records.train_error, jax.lax.map(error, (records.weights, records.head))
+        return records.train_error, jax.lax.map(error, (records.recorded["weights"], records.head))
 
     return jax.lax.map(one, keys)
 

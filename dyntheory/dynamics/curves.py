@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from jaxtyping import Float
 
 from dyntheory.dynamics.loop import Records
+from dyntheory.dynamics.observables import ROWS
 from dyntheory.ground.arrays import Array
 
 
@@ -32,6 +33,7 @@ class Curves(NamedTuple):
             "weight_overlap": gram[..., r:, r:],
             "estimation_error": _squared_distance(gram, r) if has_estimation_error(gram.shape[-1] - r, r) else None,
             "head": self.records.head,
+            "recorded": {name: path for name, path in self.records.recorded.items() if name not in ROWS} or None,
         }
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from dyntheory.dynamics.curves import Curves
 from dyntheory.dynamics.loop import Start, run
+from dyntheory.dynamics.observables import Record, rows_of
 from dyntheory.dynamics.test_metrics import population_metrics, sample_metrics
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.arrays import Array, Key, PyTree
@@ -36,7 +37,7 @@ def finite_run(
     sizes: Sizes,
     matrix: str = "dense",
     dtype: str = "float64",
-    keep_preactivations: bool = False,
+    record: Record = (),
 ) -> Curves:
     """Train once on drawn data; the pure core of `simulate`, safe under jit and vmap.
 
@@ -54,7 +55,7 @@ def finite_run(
         sizes: n, test rows, d.
         matrix: "dense" stores X, "revealed" has the law of a Gaussian X without storing it.
         dtype: "float32" stores X and multiplies by it in single precision; everything else stays as it is.
-        keep_preactivations: record h^t.
+        record: what is recorded beside the curves, see `dyntheory.dynamics.observables`.
     """
     num_samples, num_test, num_features = sizes
     scales = _scales(law, num_features)
@@ -87,14 +88,12 @@ def finite_run(
         scaled(data, scales),
         start,
         num_steps=num_steps,
-        keep_preactivations=keep_preactivations,
-        keep_weights=num_test > 0,
+        record=(*record, *rows_of("weights")) if num_test else record,
     )
-    if records.weights is None or test is None:
-        metrics = population_metrics(law, method, records.gram, records.head, test_nodes)
-    else:
-        metrics = sample_metrics(law, method, scaled(DenseMatrix(test), scales), teacher, records.weights, records.head)
-    return Curves(records._replace(weights=None), *metrics)
+    if test is None or not num_test:
+        return Curves(records, *population_metrics(law, method, records.gram, records.head, test_nodes))
+    path, fresh = records.recorded.pop("weights"), scaled(DenseMatrix(test), scales)
+    return Curves(records, *sample_metrics(law, method, fresh, teacher, path, records.head))
 
 
 def _draw_weights(law: TeacherStudent, moment: Array, key: Key, num_features: int) -> tuple[Array, Array]:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from dyntheory.dynamics.class_means import ClassMeans, class_means
+from dyntheory.dynamics.observables import Record, View
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.matrix.answers import Matrix
 from dyntheory.problem.laws.law import TeacherStudent
@@ -47,8 +48,8 @@ class Start:
 class Records(NamedTuple):
     """States before each update, T + 1 of them (leading axis).
 
-    `gram` is the second moment of the rows (w*, w^t), shape (T+1, r + k, r + k). `preactivations` and `weights` are
-    None unless asked for. `residual_share` is the largest part of the train error that one sample carries.
+    `gram` is the second moment of the rows (w*, w^t), shape (T+1, r + k, r + k). `recorded` is what was asked for, by
+    name. `residual_share` is the largest part of the train error that one sample carries.
     """
 
     train_loss: Float[Array, " states"]
@@ -56,8 +57,7 @@ class Records(NamedTuple):
     gram: Float[Array, "states m m"]
     head: PyTree
     labels: Array
-    preactivations: Float[Array, "states samples units"] | None
-    weights: Float[Array, "states features units"] | None
+    recorded: dict[str, PyTree]
     residual_share: Float[Array, " states"] | None = None
 
 
@@ -82,15 +82,8 @@ class Problem(NamedTuple):
     means: ClassMeans
 
 
-class Keep(NamedTuple):
-    """What is recorded at every state beside the curves."""
-
-    preactivations: bool = False
-    weights: bool = False
-
-
 def begin(
-    law: TeacherStudent, method: GeneralFirstOrderMethod, matrix: Matrix, start: Start, keep: Keep
+    law: TeacherStudent, method: GeneralFirstOrderMethod, matrix: Matrix, start: Start, record: Record = ()
 ) -> tuple[Problem, Carry, Records]:
     """Reveal the labels and the first preactivation; return the record of state 0 as well."""
     rows = jnp.concatenate([start.teacher_weights, start.weights], axis=1)
@@ -104,7 +97,7 @@ def begin(
     problem = Problem(method, matrix, labels, start.teacher_weights, means)
     h = h + means.of_samples(matrix, start.weights)
     carry = Carry(matrix_state, sample_states, feature_states, start.weights, h, shared)
-    return problem, carry, _record(problem, carry, keep)
+    return problem, carry, _recorded(problem, carry, record)
 
 
 def grow(problem: Problem, carry: Carry, *, num_steps: int) -> Carry:
@@ -116,7 +109,7 @@ def advance(
     problem: Problem,
     carry: Carry,
     uniforms: tuple[Array, Array],
-    keep: Keep,
+    record: Record = (),
     *,
     num_steps: int,
     rematerialize: bool = False,
@@ -125,7 +118,7 @@ def advance(
 
     def step(carry: Carry, uniforms: tuple[Array, Array]) -> tuple[Carry, Records]:
         carry = _update(problem, carry, *uniforms)
-        return carry, _record(problem, carry, keep)
+        return carry, _recorded(problem, carry, record)
 
     scan = _scan_in_blocks if rematerialize else jax.lax.scan
     return scan(step, carry, uniforms, length=num_steps)
@@ -157,8 +150,7 @@ def run(
     start: Start,
     *,
     num_steps: int,
-    keep_preactivations: bool = False,
-    keep_weights: bool = False,
+    record: Record = (),
     rematerialize: bool = False,
 ) -> Records:
     """Run `method` on data of `law` for `num_steps` updates; pure, safe under jit, vmap and grad.
@@ -169,12 +161,10 @@ def run(
         matrix: a dense, revealed or limit matrix.
         start: rows to start from.
         num_steps: T, static.
-        keep_preactivations: record h^t at every state.
-        keep_weights: record W^t at every state.
+        record: what is recorded at every state beside the curves, see `dyntheory.dynamics.observables`; static.
         rematerialize: bound the memory of derivatives; values are the same, a gradient takes about twice the time.
     """
-    keep = Keep(keep_preactivations, keep_weights)
-    problem, carry, first = begin(law, method, matrix, start, keep)
+    problem, carry, first = begin(law, method, matrix, start, record)
     uniforms = (
         _uniforms(start.sample_uniforms, num_steps, problem.labels.shape[0], method.sample_noise, problem.labels.dtype),
         _uniforms(
@@ -185,7 +175,7 @@ def run(
     for length in matrix.segments(num_steps):
         carry = grow(problem, carry, num_steps=length)
         now = jax.tree.map(lambda u, a=done, b=done + length: u[a:b], uniforms)
-        carry, records = advance(problem, carry, now, keep, num_steps=length, rematerialize=rematerialize)
+        carry, records = advance(problem, carry, now, record, num_steps=length, rematerialize=rematerialize)
         pieces.append(records)
         done += length
     stacked = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *pieces)
@@ -198,7 +188,7 @@ def _uniforms(given: Array | None, num_steps: int, rows: int, count: int, dtype:
     return jnp.zeros((num_steps, rows, 0), dtype) if given is None else given
 
 
-def _record(problem: Problem, carry: Carry, keep: Keep) -> Records:
+def _recorded(problem: Problem, carry: Carry, record: Record) -> Records:
     method, matrix = problem.method, problem.matrix
     head, h = method.head_of(carry.shared), carry.preactivation
 
@@ -209,14 +199,14 @@ def _record(problem: Problem, carry: Carry, keep: Keep) -> Records:
     losses, errors = jax.vmap(metrics)(h, problem.labels)
     train_loss, train_error = matrix.sample_mean((losses, errors))
     rows = jnp.concatenate([problem.teacher_weights, carry.weights], axis=1)
+    view = View(carry.shared, h, problem.labels, problem.teacher_weights, carry.weights, matrix)
     return Records(
         train_loss=train_loss,
         train_error=train_error,
         gram=matrix.feature_gram(rows, rows),
         head=head,
         labels=jnp.zeros(()),
-        preactivations=h if keep.preactivations else None,
-        weights=carry.weights if keep.weights else None,
+        recorded={name: observable(view) for name, observable in record},
         residual_share=_largest_share(matrix, errors, train_error),
     )
 

@@ -120,7 +120,7 @@ def response_form(
         return _state(given, carry, t, alpha, memory)
 
     carry, states = jax.lax.scan(step, _begin(given, shared, num_steps), jnp.arange(num_steps + 1))
-    records = Records(*states, labels=jnp.zeros(()), preactivations=None, weights=None)
+    records = Records(*states, labels=jnp.zeros(()), recorded={})
     test = population_metrics(law, method, states.gram, states.head, test_nodes)
     overlaps = _covariance(given, carry, alpha)
     return ResponseForm(Curves(records, *test), carry.responses, overlaps, carry.residual_covariance)

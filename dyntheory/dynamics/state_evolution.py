@@ -19,6 +19,7 @@ from jaxtyping import Float
 from dyntheory.dynamics.curves import Curves
 from dyntheory.dynamics.differentiation import guarded
 from dyntheory.dynamics.loop import Start, run
+from dyntheory.dynamics.observables import Record, rows_of
 from dyntheory.dynamics.test_metrics import population_metrics
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.arrays import Array, PyTree
@@ -39,6 +40,7 @@ def state_evolution(
     *,
     num_steps: int,
     keep_preactivations: bool = False,
+    record: Record = (),
     feature_nodes: NodeSet | None = None,
     draw: tuple[Array, Array] | None = None,
     memory: bool = True,
@@ -55,6 +57,7 @@ def state_evolution(
         test_nodes: `Shape.test_dimensions` coordinates.
         num_steps: T, static.
         keep_preactivations: record h^t on the nodes.
+        record: what else is recorded, see `dyntheory.dynamics.observables`; static.
         feature_nodes: `Shape.feature_dimensions` coordinates, for any row-wise feature map; None takes the exact
             frame.
         draw: (W*, W⁰) whose rows the feature nodes stand for, instead of a law; `joint_second_moment` is its own.
@@ -101,7 +104,7 @@ def state_evolution(
             feature_uniforms=sides.feature_uniforms,
         ),
         num_steps=num_steps,
-        keep_preactivations=keep_preactivations,
+        record=(*record, *rows_of("preactivations")) if keep_preactivations else record,
         rematerialize=rematerialize,
     )
     test_loss, test_error = population_metrics(law, method, records.gram, records.head, test_nodes)

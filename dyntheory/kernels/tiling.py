@@ -23,6 +23,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from dyntheory.ground.arrays import Array, ArrayLike, Progress
 from dyntheory.ground.checks import check_positive
 from dyntheory.ground.fingerprint import fingerprint
+from dyntheory.ground.resources import silent
 from dyntheory.ground.version import __version__
 from dyntheory.kernels.kernels import Kernels
 from dyntheory.kernels.layer import Layer, labelled_kernel, warn_left_out
@@ -282,4 +283,4 @@ def _reporter(progress: bool | Progress) -> AbstractContextManager[Progress]:
 
     if progress is True:
         return progress_bar("kernels")
-    return nullcontext(progress or (lambda fraction, text: None))
+    return nullcontext(progress or silent)

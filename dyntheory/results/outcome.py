@@ -129,7 +129,9 @@ def _blank(result: Trajectory, where: np.ndarray) -> Trajectory:
     def blanked(trajectory: Trajectory | None) -> Trajectory | None:
         if trajectory is None:
             return None
-        fields = {name: jax.tree.map(blank, getattr(trajectory, name)) for name in (*POSITIVE, *OVERLAPS, "head")}
+        fields = {
+            name: jax.tree.map(blank, getattr(trajectory, name)) for name in (*POSITIVE, *OVERLAPS, "head", "recorded")
+        }
         return dataclasses.replace(trajectory, **fields)
 
     return dataclasses.replace(blanked(result) or result, standard_error=blanked(result.standard_error))

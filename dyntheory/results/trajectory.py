@@ -52,6 +52,7 @@ class Trajectory:
         estimation_error: (T+1,) mean of ‖w − w*‖² over features, for methods whose k units estimate the r = k teacher
             directions; None where r ≠ k. With correlated features a mean of λ ‖w − w*‖², as the overlaps are.
         head: path of the trained head, leading axis T+1 on every leaf.
+        recorded: by name the order parameters asked for with `record=`, leading axis T+1 on every leaf.
         standard_error: the same structure: numerical error of a prediction, sampling error of a mean over runs.
         status: how it ended.
         assumptions: what it rests on.
@@ -77,6 +78,7 @@ class Trajectory:
     weight_overlap: OptionalArray = None
     estimation_error: OptionalArray = None
     head: PyTree = None
+    recorded: dict[str, PyTree] | None = None
     standard_error: Trajectory | None = None
     status: Status = dataclasses.field(default_factory=Status)
     assumptions: Assumptions | None = None

@@ -10,6 +10,7 @@ import pytest
 
 import dyntheory as dt
 from dyntheory.dynamics.loop import Records, Start, run
+from dyntheory.dynamics.observables import rows_of
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.problem.shape import Shape
@@ -23,7 +24,7 @@ METHOD = dt.gradient_descent(dt.MLP((2,), "tanh"), optax.sgd, learning_rate=0.1)
 def _shares(records: Records, weights: np.ndarray, head_of: str = "layer_2") -> np.ndarray:
     """Recompute the largest share from recorded preactivations, labels and heads."""
     heads = np.asarray(records.head[head_of]["weights"])[:, 0]
-    outputs = np.einsum("tk,tik->ti", heads, np.tanh(np.asarray(records.preactivations)))
+    outputs = np.einsum("tk,tik->ti", heads, np.tanh(np.asarray(records.recorded["preactivations"])))
     power = weights * (outputs - np.asarray(records.labels)) ** 2
     return power.max(axis=1) / power.sum(axis=1)
 
@@ -45,7 +46,7 @@ def test_recorded_share_is_that_of_the_residuals_of_a_dense_run() -> None:
     random = np.random.default_rng(3)
     inputs, teacher, weights = (jnp.asarray(random.standard_normal(shape)) for shape in ((60, 40), (40, 1), (40, 2)))
     start = Start(teacher, weights, jnp.zeros((60, 1)), METHOD.init_head(jax.random.key(0)), jnp.asarray(1.5))
-    trained = jax.jit(functools.partial(run, num_steps=STEPS, keep_preactivations=True))
+    trained = jax.jit(functools.partial(run, num_steps=STEPS, record=rows_of("preactivations")))
     records = trained(LAW, METHOD, DenseMatrix(inputs), start)
     np.testing.assert_allclose(records.residual_share, _shares(records, np.full(60, 1 / 60)), rtol=1e-10)
 

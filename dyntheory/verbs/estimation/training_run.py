@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from dyntheory.dynamics.loop import Start, run
+from dyntheory.dynamics.observables import rows_of
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.problem.laws.law import TeacherStudent
@@ -91,15 +92,12 @@ def train_on(
         DenseMatrix(inputs),
         start,
         num_steps=num_steps,
-        keep_preactivations=True,
-        keep_weights=True,
+        record=rows_of("preactivations", "weights"),
     )
-    if records.preactivations is None or records.weights is None:
-        raise AssertionError("The run kept no rows.")
     return TrainingRun(
         records.head,
-        records.preactivations,
-        records.weights,
+        records.recorded["preactivations"],
+        records.recorded["weights"],
         labels,
         uniforms,
         records.train_loss,

@@ -10,6 +10,7 @@ import numpy as np
 
 from dyntheory.dynamics.curves import Curves
 from dyntheory.dynamics.loop import Records
+from dyntheory.dynamics.observables import Record, structure_of
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.devices import NodeSharding
 from dyntheory.verbs.prediction.coordinates import Nets
@@ -24,7 +25,7 @@ class LimitJob(NamedTuple):
     nets: Nets
     test_nodes: NodeSet
     num_steps: int
-    keep_preactivations: bool
+    record: Record
     sharding: NodeSharding | None
 
     @property
@@ -44,7 +45,7 @@ class LimitJob(NamedTuple):
             self.nets,
             self.test_nodes,
             num_steps=self.num_steps,
-            keep_preactivations=self.keep_preactivations,
+            record=self.record,
             sharding=self.sharding,
             after_piece=after_piece,
             take_up=take_up,
@@ -53,9 +54,9 @@ class LimitJob(NamedTuple):
     def structure(self) -> Any:
         """Return the structure of a solution: one leaf for every recorded quantity."""
         leaf: Any = np.zeros(())
-        fields: dict[str, Any] = dict.fromkeys(Records._fields, leaf) | {"head": self.problem.head, "weights": None}
-        if not self.keep_preactivations:
-            fields["preactivations"] = None
+        law, method, head = self.problem[:3]
+        recorded = structure_of(self.record, law, method, head)
+        fields: dict[str, Any] = dict.fromkeys(Records._fields, leaf) | {"head": head, "recorded": recorded}
         return jax.tree.structure(Curves(Records(**fields), leaf, leaf))
 
     def placed(self, sharding: NodeSharding) -> Self:

@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.dynamics.curves import Curves
-from dyntheory.dynamics.loop import Carry, Keep, Problem, Records, Start, advance, begin, grow
+from dyntheory.dynamics.loop import Carry, Problem, Records, Start, advance, begin, grow
+from dyntheory.dynamics.observables import Record
 from dyntheory.dynamics.test_metrics import population_metrics
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.arrays import Array, Key, PyTree
@@ -104,7 +105,7 @@ def solve(
     test_nodes: NodeSet,
     *,
     num_steps: int,
-    keep_preactivations: bool = False,
+    record: Record = (),
     sharding: NodeSharding | None = None,
     after_piece: Callable[[State], None] = lambda state: None,
     take_up: Callable[[State], State] = lambda first: first,
@@ -116,16 +117,15 @@ def solve(
         nets: from `nets_for`; with a net of the features any row-wise feature map, without it a linear one.
         test_nodes: for the population metrics.
         num_steps: T.
-        keep_preactivations: record h^t on the nodes.
+        record: what is recorded beside the curves, see `dyntheory.dynamics.observables`.
         sharding: how nodes are spread over devices; default all on one.
         after_piece: called between pieces with the run so far; may raise to stop.
         take_up: given the first state, returns the one from which to go on.
     """
     cut = plan(num_steps, drops=float(problem.drop_below) > 0)
-    keep = Keep(preactivations=keep_preactivations)
-    state = take_up(_first_state(problem, nets, cut, keep, sharding))
+    state = take_up(_first_state(problem, nets, cut, record, sharding))
     while state.pieces_done < cut.num_pieces:
-        state = _next_piece(problem, nets, cut, keep, state, sharding)
+        state = _next_piece(problem, nets, cut, record, state, sharding)
         after_piece(state)
     stacked = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: num_steps + 1], *state.records)
     records = stacked._replace(labels=gathered(state.problem.labels))
@@ -133,14 +133,14 @@ def solve(
     return Curves(records, *gathered(test))
 
 
-def _first_state(problem: LimitProblem, nets: Nets, cut: Plan, keep: Keep, sharding: NodeSharding | None) -> State:
+def _first_state(problem: LimitProblem, nets: Nets, cut: Plan, record: Record, sharding: NodeSharding | None) -> State:
     nodes = first_nodes(nets, problem.law, problem.method, sharding)
-    fixed, carry, record = _begin(problem, nodes, num_steps=cut.num_steps, keep=keep)
-    return State(0, cut.num_pieces, fixed, carry, [gathered(record)])
+    fixed, carry, first = _begin(problem, nodes, num_steps=cut.num_steps, record=record)
+    return State(0, cut.num_pieces, fixed, carry, [gathered(first)])
 
 
 def _next_piece(
-    problem: LimitProblem, nets: Nets, cut: Plan, keep: Keep, state: State, sharding: NodeSharding | None
+    problem: LimitProblem, nets: Nets, cut: Plan, record: Record, state: State, sharding: NodeSharding | None
 ) -> State:
     done = state.pieces_done * cut.length
     rows = next_rows(nets, problem.law, problem.method, (done, done + cut.length), sharding)
@@ -149,7 +149,7 @@ def _next_piece(
         room = min(cut.per_growth, cut.num_pieces - state.pieces_done) * cut.length
         carry = _compact(problem, state, room)
         carry = _grow(state.problem, carry, rows, done, num_steps=room, length=cut.length)
-    carry, records = _advance(state.problem, carry, rows, done, num_steps=cut.length, keep=keep)
+    carry, records = _advance(state.problem, carry, rows, done, num_steps=cut.length, record=record)
     return state._replace(pieces_done=state.pieces_done + 1, carry=carry, records=[*state.records, gathered(records)])
 
 
@@ -197,9 +197,11 @@ def _keep_rows(side: NodeSide, half: Half, places: Array, count: Array) -> Half:
 
 # It runs once and takes longer to compile than to run.
 @functools.partial(
-    jax.jit, static_argnames=("num_steps", "keep"), compiler_options={"xla_backend_optimization_level": "0"}
+    jax.jit, static_argnames=("num_steps", "record"), compiler_options={"xla_backend_optimization_level": "0"}
 )
-def _begin(problem: LimitProblem, nodes: FirstNodes, *, num_steps: int, keep: Keep) -> tuple[Problem, Carry, Records]:
+def _begin(
+    problem: LimitProblem, nodes: FirstNodes, *, num_steps: int, record: Record
+) -> tuple[Problem, Carry, Records]:
     law = problem.law
     start = limit_matrix(
         law,
@@ -217,8 +219,8 @@ def _begin(problem: LimitProblem, nodes: FirstNodes, *, num_steps: int, keep: Ke
         head=problem.head,
         samples_per_feature=jnp.asarray(law.samples_per_feature),
     )
-    fixed, carry, record = begin(law, problem.method, start.matrix, rows, keep)
-    return fixed, carry, jax.tree.map(lambda leaf: leaf[None], record)
+    fixed, carry, first = begin(law, problem.method, start.matrix, rows, record)
+    return fixed, carry, jax.tree.map(lambda leaf: leaf[None], first)
 
 
 @functools.partial(jax.jit, static_argnames=("num_steps", "length"))
@@ -226,12 +228,12 @@ def _grow(problem: Problem, carry: Carry, rows: NextRows, done: Any, *, num_step
     return grow(_at_step(problem, rows, done, length)[0], carry, num_steps=num_steps)
 
 
-@functools.partial(jax.jit, static_argnames=("num_steps", "keep"), donate_argnames=("carry",))
+@functools.partial(jax.jit, static_argnames=("num_steps", "record"), donate_argnames=("carry",))
 def _advance(
-    problem: Problem, carry: Carry, rows: NextRows, done: Any, *, num_steps: int, keep: Keep
+    problem: Problem, carry: Carry, rows: NextRows, done: Any, *, num_steps: int, record: Record
 ) -> tuple[Carry, Records]:
     problem, uniforms = _at_step(problem, rows, done, num_steps)
-    return advance(problem, carry, uniforms, keep, num_steps=num_steps)
+    return advance(problem, carry, uniforms, record, num_steps=num_steps)
 
 
 def _at_step(problem: Problem, rows: NextRows, done: Any, length: int) -> tuple[Problem, tuple[Array, Array]]:

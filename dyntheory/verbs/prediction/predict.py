@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
-import jax
 from jax.sharding import Mesh
 
-from dyntheory.gaussian.node_count import choose_num_nodes
-from dyntheory.gaussian.nodes import NUM_BLOCKS
+from dyntheory.dynamics.observables import check_record, means_of
 from dyntheory.ground.arrays import Key, Progress, PyTree
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, check_scalar
 from dyntheory.ground.devices import NETS, NodeSharding, node_groups
-from dyntheory.ground.fingerprint import fingerprint
-from dyntheory.ground.memory import available_memory
 from dyntheory.ground.precision import double_precision
-from dyntheory.ground.schedule import Store
+from dyntheory.ground.resources import Resources
 from dyntheory.ground.status import DyntheoryWarning
-from dyntheory.ground.version import __version__
 from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod, feature_map_is_linear
-from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare
+from dyntheory.problem.prepared import check_problem, prepare
 from dyntheory.problem.shape import Shape
 from dyntheory.results.outcome import finish, relative_errors
 from dyntheory.results.trajectory import Trajectory
-from dyntheory.verbs.prediction.cost import Cost, prediction_cost
-from dyntheory.verbs.prediction.on_nodes import SUB_NET_DROPPING, solve_on_nodes
+from dyntheory.verbs.prediction.budget import Budget, first_num_nodes
+from dyntheory.verbs.prediction.on_nodes import solve_on_nodes
 from dyntheory.verbs.prediction.store import solution_store
-
-LEAST_NODES_PER_COLUMN = 2
-CONVERGENCE_RATE = 0.6
+from dyntheory.verbs.prediction.wanted import Wanted
 
 
 def predict(
@@ -49,6 +40,7 @@ def predict(
     num_nodes: int | None = None,
     num_heads: int = 1,
     keep_preactivations: bool | None = None,
+    record: Mapping[str, Callable[..., PyTree]] | None = None,
     max_nodes: int = 2**18,
     max_memory: int | None = None,
     drop_below: float = 0.0,
@@ -75,6 +67,10 @@ def predict(
         num_nodes: N, a power of two; default 2^14 or what the number of steps and units asks for.
         num_heads: average the curves over that many draws of the head.
         keep_preactivations: keep samples of the limit law of preactivations; default while they are below 64 MB.
+        record: order parameters by name, reported with their errors in `.recorded`: functions (shared, h, y) of one
+            training sample, h of shape (k,), whose mean is taken, or a `FeatureMean` of
+            `dyntheory.dynamics.observables` where the feature side takes nodes. They need no more nodes to be right,
+            but `rtol` does not look at them.
         max_nodes: budget for `rtol`.
         max_memory: bytes that may be used, over all devices of `mesh`; default most of what is free. A prediction that
             needs more is refused before it starts; `dt.prediction_cost` tells what it takes.
@@ -111,128 +107,39 @@ def predict(
     check_count("max_nodes", max_nodes)
     check_scalar("drop_below", drop_below)
     check_nonnegative("drop_below", drop_below)
-    if resume and checkpoint is None:
-        raise ValueError("`resume` needs `checkpoint`: the folder to go on from.")
+    resources = Resources.checked(
+        max_memory=max_memory, mesh=mesh, checkpoint=checkpoint, resume=resume, progress=progress
+    )
     if checkpoint is not None and mesh is not None and NETS in mesh.axis_names:
         raise ValueError(f'`checkpoint` is for a mesh without the axis "{NETS}": leave one of them out.')
-    report, groups = progress or (lambda fraction, text: None), node_groups(mesh)
+    groups, means = node_groups(mesh), means_of(record)
     with double_precision():
         problem = prepare(law, method, key, head=head, first_layer=first_layer, num_heads=num_heads)
         on_nodes = not feature_map_is_linear(problem.method, problem.heads[0], num_steps=num_steps)
-        dropping = drop_below > 0
-        memory = available_memory() if max_memory is None else max_memory
-        budget = _Budget(problem, num_steps, dropping, on_nodes, max_nodes, int(memory / _beside(groups, num_heads)))
-        size = _first_size(problem, num_steps, num_nodes, dropping=dropping)
-        budget.check(size)
-        while True:
-            with _store(
-                checkpoint, problem, key, num_steps, size, drop_below, keep_preactivations, resume=resume
-            ) as store:
-                result = solve_on_nodes(
-                    problem,
-                    key,
-                    num_steps,
-                    size,
-                    keep_preactivations,
-                    report,
-                    drop_below=drop_below,
-                    has_feature_nodes=on_nodes,
-                    store=store,
-                    groups=groups,
-                )
-            larger = _next_size(size, float(relative_errors(result).max()), rtol, budget.largest())
-            if larger is None:
-                break
-            size = larger
+        check_record(means, problem.law, problem.method, problem.heads[0], has_feature_rows=on_nodes)
+        shape, drops = Shape.of(problem.law, problem.method, num_steps), drop_below > 0
+        size = first_num_nodes(num_nodes, shape, drops=drops)
+        wanted = Wanted(problem, key, num_steps, size, on_nodes, drop_below, means, keep_preactivations)
+        result = _within(Budget.of(max_nodes, resources.max_memory, groups, num_heads), wanted, rtol, resources, groups)
     result = finish(result, rtol)
     if not result.status.ok:
         warnings.warn(str(result.status), DyntheoryWarning, stacklevel=2)
     return result
 
 
-class _Budget(NamedTuple):
-    """What may be spent on a prediction."""
-
-    problem: PreparedProblem
-    num_steps: int
-    is_dropping: bool
-    has_feature_nodes: bool
-    max_nodes: int
-    max_memory: int
-
-    def cost(self, num_nodes: int) -> Cost:
-        """Return what a prediction on that many nodes takes."""
-        law, method = self.problem.law, self.problem.method
-        return prediction_cost(
-            law,
-            method,
-            num_steps=self.num_steps,
-            num_nodes=num_nodes,
-            drops=self.is_dropping,
-            has_feature_nodes=self.has_feature_nodes,
-        )
-
-    def check(self, num_nodes: int) -> None:
-        """Refuse what does not fit."""
-        needed = self.cost(num_nodes)
-        if needed.memory > self.max_memory:
-            raise ValueError(
-                f"This prediction needs about {needed.memory / 1e9:.3g} GB ({num_nodes} nodes × {needed.num_columns} "
-                f"directions) and {self.max_memory / 1e9:.3g} GB may be used: lower `num_nodes` or num_steps × "
-                "num_units, spread the nodes over more devices with `mesh`, or raise `max_memory`."
-            )
-
-    def largest(self) -> int:
-        """Return the largest number of nodes that `max_nodes` and the memory allow."""
-        size = 2 ** math.floor(math.log2(self.max_nodes))
-        while size > 1 and self.cost(size).memory > self.max_memory:
-            size //= 2
-        return size
-
-
-def _beside(groups: list[NodeSharding] | None, num_heads: int) -> float:
-    """Return how many solutions, in units of all nodes and one sub-net, are there at the same time."""
-    count = 1 if groups is None else len(groups)
-    return min(count, num_heads) + max(0, count - num_heads) / NUM_BLOCKS
-
-
-def _store(
-    folder: str | Path | None,
-    problem: PreparedProblem,
-    key: Key,
-    num_steps: int,
-    num_nodes: int,
-    drop_below: float,
-    keep_preactivations: bool | None,
-    *,
-    resume: bool,
-) -> AbstractContextManager[Store | None]:
-    """Return the checkpoint of one computation; every number of nodes has a folder of its own."""
-    if folder is None:
-        return nullcontext()
-    identity = {
-        "problem": fingerprint(tuple(problem)),
-        "key": fingerprint(key),
-        "num_steps": num_steps,
-        "num_nodes": num_nodes,
-        "drop_below": drop_below,
-        "sub_nets_drop": SUB_NET_DROPPING * drop_below,
-        "keep_preactivations": keep_preactivations,
-        "dyntheory": __version__,
-        "jax": jax.__version__,
-        "dtype": "float64",
-    }
-    return solution_store(Path(folder) / f"nodes_{num_nodes}", identity, resume=resume)
-
-
-def _first_size(problem: PreparedProblem, num_steps: int, num_nodes: int | None, *, dropping: bool) -> int:
-    columns = Shape.of(problem.law, problem.method, num_steps).columns
-    return choose_num_nodes(num_nodes, columns, least_per_column=0 if dropping else LEAST_NODES_PER_COLUMN)
-
-
-def _next_size(size: int, reached: float, rtol: float | None, max_nodes: int) -> int | None:
-    """Return the next number of nodes, or None when the accuracy or the budget is reached."""
-    if rtol is None or reached <= rtol or 2 * size > max_nodes or not math.isfinite(reached):
-        return None
-    doublings = max(1, math.ceil(math.log2(reached / rtol) / CONVERGENCE_RATE))
-    return min(max_nodes, size * 2**doublings)
+def _within(
+    budget: Budget,
+    wanted: Wanted,
+    rtol: float | None,
+    resources: Resources,
+    groups: list[NodeSharding] | None,
+) -> Trajectory:
+    """Solve on more and more nodes until the accuracy asked for or the budget is reached."""
+    budget.check(wanted)
+    while True:
+        with solution_store(resources, wanted) as store:
+            result = solve_on_nodes(wanted, resources.report, store=store, groups=groups)
+        larger = budget.next(wanted, float(relative_errors(result).max()), rtol)
+        if larger is None:
+            return result
+        wanted = larger

@@ -18,6 +18,7 @@ import numpy as np
 
 from dyntheory.dynamics.differentiation import REMEDY, kinks
 from dyntheory.dynamics.loop import Start, run
+from dyntheory.dynamics.observables import rows_of
 from dyntheory.dynamics.response_form import check_smooth, check_stateless
 from dyntheory.dynamics.two_time import (
     ImpulseResponse,
@@ -217,22 +218,22 @@ def _along(
     alpha = jnp.asarray(law.samples_per_feature, float)
     given = limit_matrix(law, moment, nodes, num_steps=num_steps)
     start = Start(given.teacher_weights, given.weights, given.label_noise, head, alpha)
-    recorded = run(law, method, given.matrix, start, num_steps=num_steps, keep_preactivations=True, keep_weights=True)
+    recorded = run(law, method, given.matrix, start, num_steps=num_steps, record=rows_of("preactivations", "weights"))
+    h, weight_path = recorded.recorded["preactivations"], recorded.recorded["weights"]
     _, z = given.matrix.times(given.matrix.init(), given.teacher_weights)
 
     def derivatives(state: tuple[PyTree, Array]) -> ResidualDerivatives:
         shared = method.init_shared(state[0], alpha, method.hyperparameters)
         return residual_derivatives(law, method, shared, state[1], z, given.label_noise)
 
-    found = jax.lax.map(derivatives, (recorded.head, recorded.preactivations))
+    found = jax.lax.map(derivatives, (recorded.head, h))
     shared = method.init_shared(head, alpha, method.hyperparameters)
     impulse, weights = impulse_response(method, shared, num_steps), nodes.as_arrays()[1]
     two_time = two_time_responses(found, impulse, weights, alpha)
-    assert recorded.preactivations is not None and recorded.weights is not None
-    gaussian = recorded.preactivations - jnp.einsum("tsab,snb->tna", two_time.weight, found.values)
+    gaussian = h - jnp.einsum("tsab,snb->tna", two_time.weight, found.values)
     return {
-        "weight_covariance": jnp.einsum("tda,sdb->tsab", recorded.weights, recorded.weights),
-        "teacher_overlap": jnp.einsum("tda,dr->tar", recorded.weights, given.teacher_weights),
+        "weight_covariance": jnp.einsum("tda,sdb->tsab", weight_path, weight_path),
+        "teacher_overlap": jnp.einsum("tda,dr->tar", weight_path, given.teacher_weights),
         "residual_covariance": _covariance(found.values, weights),
         "weight_response": two_time.weight,
         "residual_response": two_time.residual,

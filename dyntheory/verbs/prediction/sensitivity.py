@@ -25,6 +25,7 @@ from dyntheory.ground.arrays import Array, Key, Progress, PyTree
 from dyntheory.ground.checks import check_finite, check_name, check_positive, check_scalar
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.ground.randomness import seed
+from dyntheory.ground.resources import silent
 from dyntheory.ground.status import DyntheoryWarning, Status
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod, feature_map_is_linear
@@ -119,7 +120,7 @@ def sensitivity(
     step_size = RELATIVE_STEP * (abs(value) or 1.0) if step_size is None else step_size
     check_scalar("step_size", step_size)
     check_positive("step_size", step_size)
-    report = progress or (lambda fraction, text: None)
+    report = progress or silent
     values, blocks = [], []
     with double_precision():
         prepared = [_prepare(problem, value + offset * step_size, num_steps, key) for offset in OFFSETS]

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
 from dyntheory.ground.arrays import PyTree
 from dyntheory.ground.checkpoint import CheckpointFolder, checkpoint_folder
+from dyntheory.ground.resources import Resources
 from dyntheory.verbs.prediction.pieces import State
+from dyntheory.verbs.prediction.wanted import Wanted
 
 
 @contextlib.contextmanager
-def solution_store(path: str | Path, identity: dict[str, Any], *, resume: bool) -> Iterator[SolutionStore]:
-    """Yield what keeps solutions in the folder of one computation; see `claimed_folder`."""
-    with checkpoint_folder(path, identity, resume=resume) as folder:
+def solution_store(resources: Resources, wanted: Wanted) -> Iterator[SolutionStore | None]:
+    """Yield what keeps the solutions of one computation, None without a folder; every number of nodes has its own."""
+    if resources.checkpoint is None:
+        yield None
+        return
+    path = resources.checkpoint / f"nodes_{wanted.num_nodes}"
+    with checkpoint_folder(path, wanted.identity(), resume=resources.resume) as folder:
         yield SolutionStore(folder)
 
 

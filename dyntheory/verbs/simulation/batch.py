@@ -13,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dyntheory.dynamics.curves import Curves
 from dyntheory.dynamics.finite_run import finite_run
+from dyntheory.dynamics.observables import Record, rows_of
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.ground.devices import RUNS, gathered, spread
@@ -34,6 +35,7 @@ class Plan(NamedTuple):
         matrix: "dense" or "revealed".
         dtype: of a stored X.
         num_heads: H; run i has head i mod H.
+        means: observables, recorded as means.
         mesh: devices to spread runs over, or None.
     """
 
@@ -42,6 +44,7 @@ class Plan(NamedTuple):
     matrix: str
     dtype: str
     num_heads: int
+    means: Record
     mesh: Mesh | None
 
     @property
@@ -109,6 +112,7 @@ def _solve(shared: Shared, indices: Array, *, plan: Plan) -> Curves:
 def _solve_part(shared: Shared, indices: Array, *, plan: Plan) -> Curves:
     law, method, heads, moment, _ = shared.problem
     inputs = shared.rows if plan.inputs is None else plan.inputs
+    record = (*plan.means, *(rows_of("preactivations") if plan.shape.keep_preactivations else ()))
 
     def run_one(index: Array) -> Curves:
         return finite_run(
@@ -124,7 +128,7 @@ def _solve_part(shared: Shared, indices: Array, *, plan: Plan) -> Curves:
             sizes=plan.shape.sizes,
             matrix=plan.matrix,
             dtype=plan.dtype,
-            keep_preactivations=plan.shape.keep_preactivations,
+            record=record,
         )
 
     together = plan.together(len(indices))

@@ -44,14 +44,23 @@ class Ensemble:
         num_units: k.
         num_teacher_units: r.
         kept: what is kept beside means and variances.
+        recorded: one value of every order parameter, for its structure.
     """
 
     def __init__(
-        self, head: PyTree, *, num_heads: int, num_steps: int, num_units: int, num_teacher_units: int, kept: Kept
+        self,
+        head: PyTree,
+        *,
+        num_heads: int,
+        num_steps: int,
+        num_units: int,
+        num_teacher_units: int,
+        kept: Kept,
+        recorded: PyTree = None,
     ) -> None:
         self.head, self.num_heads, self.num_teacher_units = head, num_heads, num_teacher_units
         self.has_estimation_error = has_estimation_error(num_units, num_teacher_units)
-        self.steps, self.kept = np.arange(num_steps + 1), kept
+        self.steps, self.kept, self.recorded = np.arange(num_steps + 1), kept, recorded or None
         self.survived: list[Moments] = []
         self.diverged: list[Moments] = []
         self.diverged_at: list[np.ndarray] = []
@@ -76,7 +85,7 @@ class Ensemble:
         if self.kept.runs:
             self.runs.append(fields)
         if self.kept.rows:
-            self.rows.append((solved.records.preactivations, solved.records.labels))
+            self.rows.append((solved.records.recorded["preactivations"], solved.records.labels))
 
     def state(self) -> PyTree:
         """Return all that was added, as arrays."""
@@ -91,6 +100,7 @@ class Ensemble:
     def structure(self) -> PyTree:
         """Return a tree with the structure of `state`."""
         fields: dict[str, Any] = {**dict.fromkeys((*CURVES, *OVERLAPS), 0), "head": self.head}
+        fields["recorded"] = self.recorded
         fields["estimation_error"] = 0 if self.has_estimation_error else None
         curves: dict[str, Any] = dict.fromkeys(CURVES if self.kept.covariance else (), 0)
         count: Any = 0

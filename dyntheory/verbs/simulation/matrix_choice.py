@@ -84,7 +84,7 @@ class Choice(NamedTuple):
     matrix: str
     inputs: str
     dtype: str
-    max_memory: int
+    max_memory: float
 
     @property
     def itemsize(self) -> int:

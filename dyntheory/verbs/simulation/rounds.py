@@ -127,6 +127,7 @@ def identity_of(shared: Shared, plan: Plan, target: Target, kept: Kept) -> dict[
         "device": jax.devices()[0].device_kind,
         **target._asdict(),
         "keep_runs": kept.runs,
+        "means": fingerprint(plan.means),
         "dyntheory": __version__,
         "jax": jax.__version__,
     }

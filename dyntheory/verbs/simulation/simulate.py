@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from dyntheory.dynamics.observables import check_record, means_of, structure_of
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.arrays import Array, ArrayLike, Key, Progress, PyTree
 from dyntheory.ground.checkpoint import CheckpointFolder, checkpoint_folder
 from dyntheory.ground.checks import check_count, check_name, check_positive, check_scalar
 from dyntheory.ground.devices import run_mesh
-from dyntheory.ground.memory import available_memory
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.randomness import seed, stream
+from dyntheory.ground.resources import Resources
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.inputs import check_standardised, name_of_inputs, num_test_rows, resolve_inputs
@@ -57,6 +58,7 @@ def simulate(
     num_test_nodes: int = 2**14,
     keep_runs: bool | None = None,
     keep_preactivations: bool | None = None,
+    record: Mapping[str, Callable[..., PyTree]] | None = None,
     max_memory: int | None = None,
     mesh: Mesh | None = None,
     checkpoint: str | Path | None = None,
@@ -93,6 +95,9 @@ def simulate(
             5e-5, 2^11 by 1e-3 to 3e-3 (measured). Below d = 100 they take most of the time.
         keep_runs: keep the curves of every run as `.per_run`; default while they are below 64 MB.
         keep_preactivations: keep every row's preactivations; default while they are below 64 MB and `rtol` is None.
+        record: order parameters by name, reported with their errors in `.recorded`: functions (shared, h, y) of one
+            training sample, h of shape (k,), whose mean is taken, or a `FeatureMean` of
+            `dyntheory.dynamics.observables`.
         max_memory: bytes that one run may take; default most of what is free. More is refused before anything is drawn.
         mesh: devices to spread runs over, a `jax.sharding.Mesh` with an axis "runs"; default one device.
         checkpoint: folder for the state of a long ensemble, saved every two minutes; one process at a time.
@@ -115,43 +120,53 @@ def simulate(
     sizes = _sizes(law, rows, num_features)
     _check_draw(first_layer, num_features)
     _check_test(method, rows, sizes, num_test_nodes)
-    if resume and checkpoint is None:
-        raise ValueError("`resume` needs `checkpoint`: the folder to go on from.")
-    name, static = name_of_inputs(rows), None if isinstance(rows, np.ndarray) else rows
-    limit = available_memory() if max_memory is None else max_memory
+    resources = Resources.checked(
+        max_memory=max_memory, mesh=mesh, checkpoint=checkpoint, resume=resume, progress=progress
+    )
+    name, static, means = name_of_inputs(rows), None if isinstance(rows, np.ndarray) else rows, means_of(record)
     with double_precision():
         problem = prepare(law, method, key, head=head, first_layer=first_layer, num_heads=num_heads)
+        check_record(means, problem.law, problem.method, problem.heads[0])
         kept = _kept(problem, num_steps, sizes, target, keep_runs, keep_preactivations)
         shape = RunShape(sizes, num_steps, method.num_units, law.num_teacher_units, num_test_nodes, kept.rows)
-        matrix = choose_matrix(Choice(matrix, name, dtype, limit), shape)
-        plan = Plan(static, shape, matrix, dtype if matrix == "dense" else "float64", num_heads, run_mesh(mesh))
+        matrix = choose_matrix(Choice(matrix, name, dtype, resources.max_memory), shape)
+        stored = dtype if matrix == "dense" else "float64"
+        plan = Plan(static, shape, matrix, stored, num_heads, means, run_mesh(mesh))
         dimensions, heavy = Shape.of(law, method, 0).test_dimensions, law.num_teacher_units
         test_nodes = draw_nodes(num_test_nodes, dimensions, num_heavy=heavy, seed=seed(key, "test_nodes"))
         data = None if static is not None else jnp.asarray(rows)
         given = None if first_layer is None else first_layer.draw
         shared = Shared(problem, _key_of_runs(key, sizes), data, given, test_nodes)
         details = {"num_steps": num_steps, "num_heads": num_heads, "matrix": matrix, "inputs": name}
-        record = provenance(problem, key, "simulation", **details, **sizes._asdict()) | {"dtype": plan.dtype}
-        ensemble = Ensemble(
-            problem.heads[0],
-            num_heads=num_heads,
-            num_steps=num_steps,
-            num_units=method.num_units,
-            num_teacher_units=heavy,
-            kept=kept,
-        )
-        report = progress or (lambda fraction, text: None)
-        with _folder(checkpoint, functools.partial(identity_of, shared, plan, target, kept), resume=resume) as folder:
-            result = run_ensemble(shared, plan, ensemble, target, record, report=report, folder=folder)
+        origin = provenance(problem, key, "simulation", **details, **sizes._asdict()) | {"dtype": plan.dtype}
+        with _folder(resources, functools.partial(identity_of, shared, plan, target, kept)) as folder:
+            result = run_ensemble(
+                shared, plan, _ensemble(plan, problem, kept), target, origin, report=resources.report, folder=folder
+            )
     if not result.status.ok:
         warnings.warn(str(result.status), DyntheoryWarning, stacklevel=2)
     return result
 
 
+def _ensemble(plan: Plan, problem: PreparedProblem, kept: Kept) -> Ensemble:
+    """Return an empty ensemble."""
+    law, method, heads = problem[:3]
+    return Ensemble(
+        heads[0],
+        num_heads=len(heads),
+        num_steps=plan.shape.num_steps,
+        num_units=method.num_units,
+        num_teacher_units=law.num_teacher_units,
+        kept=kept,
+        recorded=structure_of(plan.means, law, method, heads[0]),
+    )
+
+
 def _folder(
-    path: str | Path | None, identity: Callable[[], dict[str, Any]], *, resume: bool
+    resources: Resources, identity: Callable[[], dict[str, Any]]
 ) -> AbstractContextManager[CheckpointFolder | None]:
-    return nullcontext() if path is None else checkpoint_folder(path, identity(), resume=resume)
+    path = resources.checkpoint
+    return nullcontext() if path is None else checkpoint_folder(path, identity(), resume=resources.resume)
 
 
 def _key_of_runs(key: Key, sizes: Sizes) -> Key:

@@ -11,6 +11,7 @@ import pytest
 
 import dyntheory as dt
 from dyntheory.dynamics.loop import Records, Start, run
+from dyntheory.dynamics.observables import rows_of
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.problem.methods import flax_dictionary
 from dyntheory.problem.methods.flax_dictionary import ScaledSchedule
@@ -47,7 +48,7 @@ def _ours(optimizer: Any, **keywords: Any) -> Records:
     method = dt.gradient_descent(NETWORK, optimizer, **keywords)
     start = Start(weights[:, :1], weights[:, 1:], noise, _head(), jnp.asarray(NUM_SAMPLES / NUM_FEATURES))
     law = dt.TeacherStudent(NUM_SAMPLES / NUM_FEATURES, "tanh", 0.2)
-    return run(law, method, DenseMatrix(inputs), start, num_steps=STEPS, keep_weights=True)
+    return run(law, method, DenseMatrix(inputs), start, num_steps=STEPS, record=rows_of("weights"))
 
 
 def _theirs(optimizer: optax.GradientTransformation) -> flax_training.Training:
@@ -67,8 +68,8 @@ def test_a_flax_script_gives_the_same_curves(case: str) -> None:
     theirs = _theirs(optimizer(**numbers))
     ours = _ours(optimizer, **dt.from_flax_hyperparameters(optimizer, num_features=NUM_FEATURES, **numbers))
     np.testing.assert_allclose(np.asarray(ours.train_loss), theirs.losses, rtol=1e-10)
-    assert ours.weights is not None
-    np.testing.assert_allclose(np.asarray(ours.weights)[-1] / np.sqrt(NUM_FEATURES), theirs.kernels[0], rtol=1e-9)
+    weights = np.asarray(ours.recorded["weights"])[-1]
+    np.testing.assert_allclose(weights / np.sqrt(NUM_FEATURES), theirs.kernels[0], rtol=1e-9)
     np.testing.assert_allclose(np.asarray(ours.head["layer_3"]["weights"])[-1].T, theirs.kernels[2], rtol=1e-9)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import dyntheory as dt
 from dyntheory.dynamics.loop import Records, Start, run
+from dyntheory.dynamics.observables import rows_of
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.problem.methods.method import feature_map_is_linear
 from tests.oracles import dense_loop
@@ -33,7 +34,7 @@ def _ours(method: dt.GeneralFirstOrderMethod, head: Any, num_steps: int = 8) -> 
         samples_per_feature=jnp.asarray(40 / 25),
     )
     matrix = DenseMatrix(jnp.asarray(inputs))
-    return run(law, method, matrix, start, num_steps=num_steps, keep_weights=True)
+    return run(law, method, matrix, start, num_steps=num_steps, record=rows_of("weights"))
 
 
 @pytest.mark.usefixtures("double")

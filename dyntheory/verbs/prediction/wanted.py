@@ -1,0 +1,87 @@
+"""One prediction on one set of nodes, as it is asked for."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+
+from dyntheory.dynamics.observables import Record
+from dyntheory.ground.arrays import Key
+from dyntheory.ground.fingerprint import fingerprint
+from dyntheory.ground.version import __version__
+from dyntheory.problem.prepared import PreparedProblem
+from dyntheory.problem.shape import Shape
+
+PREACTIVATION_BYTES = 2**26
+SUB_NET_DROPPING = 10.0
+
+
+class Wanted(NamedTuple):
+    """What is solved on nodes.
+
+    Args:
+        problem: law, method, heads, moments.
+        key: decides the node sets.
+        num_steps: T.
+        num_nodes: N.
+        has_feature_nodes: whether the feature side takes nodes; it must where the feature map is not linear.
+        drop_below: root mean square of a remainder below which a direction is dropped.
+        means: observables, reported as means.
+        keep_preactivations: keep them on the nodes; None while they are small.
+    """
+
+    problem: PreparedProblem
+    key: Key
+    num_steps: int
+    num_nodes: int
+    has_feature_nodes: bool = False
+    drop_below: float = 0.0
+    means: Record = ()
+    keep_preactivations: bool | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """Dimensions and columns of the run."""
+        return Shape.of(self.problem.law, self.problem.method, self.num_steps)
+
+    @property
+    def sub_nets_drop_below(self) -> float:
+        """The same for the sub-nets: larger, so that their difference contains what dropping costs."""
+        return SUB_NET_DROPPING * self.drop_below
+
+    @property
+    def keeps_preactivations(self) -> bool:
+        """Whether the nodes' preactivations are kept.
+
+        Raises:
+            ValueError: preactivations are to be kept for several heads.
+        """
+        num_heads = len(self.problem.heads)
+        if self.keep_preactivations and num_heads > 1:
+            raise ValueError(
+                "`keep_preactivations` needs a single head: preactivations of several heads do not average."
+            )
+        size = 8 * (self.num_steps + 1) * self.num_nodes * self.problem.method.num_units
+        small = num_heads == 1 and size <= PREACTIVATION_BYTES
+        return small if self.keep_preactivations is None else self.keep_preactivations
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the computation is, for its checkpoint.
+
+        Raises:
+            ValueError: a function without source.
+        """
+        return {
+            "problem": fingerprint(tuple(self.problem)),
+            "key": fingerprint(self.key),
+            "num_steps": self.num_steps,
+            "num_nodes": self.num_nodes,
+            "drop_below": self.drop_below,
+            "sub_nets_drop": self.sub_nets_drop_below,
+            "means": fingerprint(self.means),
+            "keep_preactivations": self.keep_preactivations,
+            "dyntheory": __version__,
+            "jax": jax.__version__,
+            "dtype": "float64",
+        }

@@ -1,0 +1,99 @@
+"""Order parameters: means of rows of whichever matrix answers, in predictions, simulations and the pure core."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import dyntheory as dt
+from dyntheory.dynamics.observables import FeatureMean, SampleMean
+
+NETWORK = dt.MLP((2,), "tanh")
+SGD = dt.gradient_descent(NETWORK, optax.sgd, learning_rate=0.4)
+ADAM = dt.gradient_descent(NETWORK, optax.adam, learning_rate=0.1)
+SIZES: dict[str, Any] = {"num_steps": 3, "num_nodes": 2**11}
+RUNS: dict[str, Any] = {"num_steps": 3, "num_features": 60, "num_runs": 6}
+
+
+def _fourth(shared: Any, h: jax.Array, y: jax.Array) -> dict[str, jax.Array]:
+    del shared
+    return {"power": h**4, "label": jnp.square(y)}
+
+
+def _output(shared: Any, h: jax.Array, y: jax.Array) -> jax.Array:
+    return jnp.square(NETWORK.apply_head(shared["head"], h) - y)
+
+
+def _moment(shared: Any, teacher: jax.Array, weights: jax.Array) -> jax.Array:
+    del shared, teacher
+    return jnp.outer(weights, weights)
+
+
+def test_a_predicted_order_parameter_is_the_mean_over_the_nodes(law: dt.TeacherStudent, key: jax.Array) -> None:
+    theory = dt.predict(law, SGD, key=key, record={"fourth": _fourth, "error": _output}, **SIZES)
+    assert theory.recorded is not None and theory.standard_error is not None
+    for step in (0, 3):
+        rows = theory.preactivations(step)
+        power = rows.weights @ rows.values**4
+        np.testing.assert_allclose(theory.recorded["fourth"]["power"][step], power, rtol=1e-12)
+        unweighted = np.mean(rows.values**4, axis=0)  # the nodes have weights: their plain mean is another number
+        assert np.all(np.abs(unweighted / power - 1) > 1e-6)
+    np.testing.assert_allclose(theory.recorded["error"], theory.train_error, rtol=1e-12)
+    bars = theory.standard_error.recorded["fourth"]["power"]
+    assert bars.shape == (4, 2) and np.all(np.abs(theory.recorded["fourth"]["power"][0] - 3.0) < 5 * bars[0])
+
+
+def test_it_is_that_of_simulations(law: dt.TeacherStudent, key: jax.Array) -> None:
+    """z-scores after a gate; h⁴ is heavier than errors, and the finite size is allowed for as in `compare`."""
+    theory = dt.predict(law, SGD, key=key, record={"fourth": _fourth}, **SIZES)
+    runs = dt.simulate(law, SGD, key=key, record={"fourth": _fourth}, **{**RUNS, "num_features": 200, "num_runs": 20})
+    found, bars = (one.recorded["fourth"]["power"] for one in (runs, runs.standard_error))
+    wanted = theory.recorded["fourth"]["power"]
+    assert np.all(bars < 0.1 * wanted)
+    assert np.all(np.abs(found - wanted) < 4.5 * bars + 10 / 200 * wanted)
+
+
+def test_means_over_features_need_features(law: dt.TeacherStudent, key: jax.Array) -> None:
+    record = {"moment": FeatureMean(_moment)}
+    theory = dt.predict(law, ADAM, key=key, record=record, **SIZES)
+    runs = dt.simulate(law, ADAM, key=key, record=record, **RUNS)
+    for one in (theory, runs):
+        np.testing.assert_allclose(one.recorded["moment"], one.weight_overlap, rtol=1e-10, atol=1e-12)
+    with pytest.raises(ValueError, match="mean over features, and this optimizer is linear"):
+        dt.predict(law, SGD, key=key, record=record, **SIZES)
+
+
+def test_heads_are_averaged_and_checkpoints_know_what_is_recorded(
+    law: dt.TeacherStudent, key: jax.Array, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {**SIZES, "num_steps": 2, "key": key, "num_heads": 2, "record": {"fourth": _fourth}}
+    first = dt.predict(law, SGD, checkpoint=tmp_path, **options)
+    again = dt.predict(law, SGD, checkpoint=tmp_path, resume=True, **options)
+    np.testing.assert_array_equal(first.recorded["fourth"]["power"], again.recorded["fourth"]["power"])
+    with pytest.raises(ValueError, match="another computation"):
+        dt.predict(law, SGD, checkpoint=tmp_path, resume=True, **{**options, "record": {"error": _output}})
+    kept = {**RUNS, "key": key, "record": {"fourth": _fourth}, "checkpoint": tmp_path / "runs"}
+    runs = dt.simulate(law, SGD, **kept)
+    resumed = dt.simulate(law, SGD, resume=True, **kept)
+    np.testing.assert_array_equal(runs.recorded["fourth"]["label"], resumed.recorded["fourth"]["label"])
+
+
+@pytest.mark.parametrize(
+    ("record", "error", "told"),
+    [
+        ([_fourth], TypeError, "must map names to functions"),
+        ({"preactivations": _fourth}, ValueError, "cannot use the names preactivations"),
+        ({"wrong": lambda shared, h: h}, TypeError, r"`record\['wrong'\]` failed on one row"),
+        ({"text": lambda shared, h, y: {}}, TypeError, "must return arrays of numbers"),
+        ({"bool": SampleMean(lambda shared, h, y: h > 0)}, TypeError, "must return arrays of numbers"),
+    ],
+)
+def test_bad_records_are_named(record: Any, error: type, told: str, law: dt.TeacherStudent, key: jax.Array) -> None:
+    with pytest.raises(error, match=told):
+        dt.predict(law, SGD, key=key, record=record, **SIZES)
+    with pytest.raises(error, match=told):
+        dt.simulate(law, SGD, key=key, record=record, **RUNS)
