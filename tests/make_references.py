@@ -23,7 +23,7 @@ from scipy.stats import t as student
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.files import replacing
 from dyntheory.ground.precision import double_precision
-from dyntheory.problem.methods.method import feature_map_is_linear
+from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import prepare
 from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for

@@ -20,7 +20,8 @@ from dyntheory.ground.smoothness import known_kink
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.links import resolve_link
-from dyntheory.problem.methods.method import GeneralFirstOrderMethod, feature_map_jumps
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+from dyntheory.problem.methods.probing import feature_map_jumps
 
 REMEDY = (
     "a derivative along fixed nodes misses the nodes that cross it and would be wrong in silence. "

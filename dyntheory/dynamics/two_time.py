@@ -54,7 +54,7 @@ def impulse_response(method: GeneralFirstOrderMethod, shared: PyTree, num_steps:
     """Run a linear feature map on one unit impulse for every step and unit.
 
     Args:
-        method: its feature map must be linear, see `dyntheory.problem.methods.method.feature_map_is_linear`.
+        method: its feature map must be linear, see `dyntheory.problem.methods.probing.feature_map_is_linear`.
         shared: a shared value; its numbers are those of the optimizer and α.
         num_steps: T.
     """

@@ -19,7 +19,7 @@ import pytest
 import dyntheory as dt
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 from dyntheory.ground.precision import double_precision
-from dyntheory.problem.methods.method import feature_map_is_linear
+from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.networks.losses import LOSSES
 from dyntheory.problem.prepared import PreparedProblem, prepare
 from dyntheory.problem.shape import Shape

@@ -12,7 +12,7 @@ import pytest
 import dyntheory as dt
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 from dyntheory.ground.precision import double_precision
-from dyntheory.problem.methods.method import feature_map_jumps
+from dyntheory.problem.methods.probing import feature_map_jumps
 from dyntheory.problem.prepared import prepare
 from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction import pieces

@@ -19,9 +19,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dyntheory.ground.arrays import Array, Key, Number, PyTree
+from dyntheory.ground.arrays import Array, Number, PyTree
 from dyntheory.ground.checks import check_positive, check_scalar
 from dyntheory.problem.laws.priors import Prior
+from dyntheory.problem.methods.message_passing import known_numbers, message_passing
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.networks.losses import LOSSES
 
@@ -92,22 +93,8 @@ class _Maps:
     def init_shared(self, head: PyTree, samples_per_feature: Array, hyperparameters: PyTree) -> PyTree:
         """Return α, the numbers, and no memory yet."""
         del head
-        return {
-            "samples_per_feature": jnp.asarray(samples_per_feature, dtype=float),
-            "numbers": jax.tree.map(lambda number: jnp.asarray(number, dtype=float), hyperparameters),
-            "onsager": jnp.zeros(()),
-            "tau": jnp.zeros(()),
-        }
-
-    def init_sample(self, label: Array, shared: PyTree) -> PyTree:
-        """Return r⁻¹ = 0."""
-        del shared
-        return jnp.zeros_like(label)
-
-    def init_feature(self, row: Array, shared: PyTree) -> PyTree:
-        """Return the estimate itself."""
-        del shared
-        return row
+        known = known_numbers(samples_per_feature, hyperparameters)
+        return {**known, "onsager": jnp.zeros(()), "tau": jnp.zeros(())}
 
     def sample_map(
         self, state: PyTree, h: Array, label: Array, shared: PyTree, u: Array
@@ -133,49 +120,10 @@ class _Maps:
         return {**shared, "onsager": mean_stats["slope"] / shared["samples_per_feature"]}
 
 
-def no_head(key: Key) -> PyTree:
-    """Return the head of a method without a network."""
-    del key
-    return {}
-
-
-def no_head_of(shared: PyTree) -> PyTree:
-    """Return the same."""
-    del shared
-    return {}
-
-
-def first_preactivation(head: PyTree, h: Array) -> Array:
-    """Return the prediction of a method without a network: h itself."""
-    del head
-    return h[0]
-
-
 def _with_numbers(denoiser: Denoiser, name: str, numbers: dict[str, Any]) -> GeneralFirstOrderMethod:
     return dataclasses.replace(_template(denoiser, name), hyperparameters=numbers)
 
 
 @functools.cache
 def _template(denoiser: Denoiser, name: str) -> GeneralFirstOrderMethod:
-    maps, squared = _Maps(denoiser), LOSSES["squared"]
-    return GeneralFirstOrderMethod(
-        name=name,
-        num_units=1,
-        init_head=no_head,
-        init_shared=maps.init_shared,
-        init_sample=maps.init_sample,
-        init_feature=maps.init_feature,
-        sample_map=maps.sample_map,
-        feature_map=maps.feature_map,
-        output=first_preactivation,
-        loss=squared.value,
-        error=squared.error,
-        head_of=no_head_of,
-        after_samples=maps.after_samples,
-        after_features=maps.after_features,
-        noise_coefficients=squared.noise_coefficients,
-        smooth=True,
-        has_kink=False,
-        starts_at_zero=True,
-        description=name,
-    )
+    return message_passing(_Maps(denoiser), name, LOSSES["squared"], smooth=True, has_kink=False)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +21,7 @@ from jax.scipy.stats import norm
 from dyntheory.ground.arrays import Array, Number, PyTree
 from dyntheory.ground.checks import check_name, check_nonnegative, check_scalar
 from dyntheory.problem.laws.priors import Prior, gaussian
-from dyntheory.problem.methods.amp import first_preactivation, no_head, no_head_of
+from dyntheory.problem.methods.message_passing import known_numbers, message_passing
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.networks.losses import LOSSES, Loss
 
@@ -116,23 +115,12 @@ class _Maps:
     def init_shared(self, head: PyTree, samples_per_feature: Array, hyperparameters: PyTree) -> PyTree:
         """Return α, prior and noise; nothing is known but the prior."""
         del head
-        numbers = jax.tree.map(lambda number: jnp.asarray(number, dtype=float), hyperparameters)
+        known = known_numbers(samples_per_feature, hyperparameters)
         return {
-            "samples_per_feature": jnp.asarray(samples_per_feature, dtype=float),
-            "numbers": numbers,
-            "variance": jnp.asarray(numbers["prior"].second_moment, float),
+            **known,
+            "variance": jnp.asarray(known["numbers"]["prior"].second_moment, float),
             "precision": jnp.ones(()),
         }
-
-    def init_sample(self, label: Array, shared: PyTree) -> PyTree:
-        """Return g⁻¹ = 0."""
-        del shared
-        return jnp.zeros_like(label)
-
-    def init_feature(self, row: Array, shared: PyTree) -> PyTree:
-        """Return the estimate itself."""
-        del shared
-        return row
 
     def sample_map(
         self, state: PyTree, h: Array, label: Array, shared: PyTree, u: Array
@@ -166,25 +154,4 @@ class _Maps:
 
 @functools.cache
 def _template(channel: Channel, name: str, loss: Loss) -> GeneralFirstOrderMethod:
-    maps = _Maps(channel)
-    options: dict[str, Any] = {"smooth": loss.smooth, "has_kink": loss.is_kinked}
-    return GeneralFirstOrderMethod(
-        name=name,
-        num_units=1,
-        init_head=no_head,
-        init_shared=maps.init_shared,
-        init_sample=maps.init_sample,
-        init_feature=maps.init_feature,
-        sample_map=maps.sample_map,
-        feature_map=maps.feature_map,
-        output=first_preactivation,
-        loss=loss.value,
-        error=loss.error,
-        head_of=no_head_of,
-        after_samples=maps.after_samples,
-        after_features=maps.after_features,
-        noise_coefficients=loss.noise_coefficients,
-        starts_at_zero=True,
-        description=name,
-        **options,
-    )
+    return message_passing(_Maps(channel), name, loss, smooth=loss.smooth, has_kink=loss.is_kinked)

@@ -120,11 +120,6 @@ class _Maps:
             "hyperparameters": numbers,
         }
 
-    def init_sample(self, label: Array, shared: PyTree) -> PyTree:
-        """Return the empty state of a sample row."""
-        del label, shared
-        return ()
-
     def init_feature(self, row: Array, shared: PyTree) -> PyTree:
         """Return the optimizer state of a weight row, and the row."""
         return init_row(self._first_layer(shared), row)
@@ -179,7 +174,6 @@ def _template(*parts: Any) -> GeneralFirstOrderMethod:
         num_units=maps.network.num_units,
         init_head=maps.network.init_head,
         init_shared=maps.init_shared,
-        init_sample=maps.init_sample,
         init_feature=maps.init_feature,
         sample_map=maps.sample_map,
         feature_map=maps.feature_map,

@@ -16,7 +16,8 @@ from dyntheory.ground.memory import available_memory
 from dyntheory.ground.precision import as_double, double_precision, to_numpy
 from dyntheory.ground.randomness import stream
 from dyntheory.ground.status import Assumptions, DyntheoryWarning, Status
-from dyntheory.problem.methods.method import GeneralFirstOrderMethod, feature_map_is_linear
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import check_head, described, environment
 from dyntheory.results.outcome import has_diverged
 from dyntheory.results.trajectory import PREACTIVATION_BYTES, Trajectory

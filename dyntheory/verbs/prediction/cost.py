@@ -19,7 +19,8 @@ from dyntheory.gaussian.nodes import NUM_BLOCKS
 from dyntheory.ground.precision import double_precision
 from dyntheory.matrix.spectral_frame import num_spectral_nodes
 from dyntheory.problem.laws.law import TeacherStudent
-from dyntheory.problem.methods.method import GeneralFirstOrderMethod, feature_map_is_linear
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction.pieces import plan
 

@@ -17,7 +17,8 @@ from dyntheory.ground.resources import Resources
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
-from dyntheory.problem.methods.method import GeneralFirstOrderMethod, feature_map_is_linear
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import check_problem, prepare
 from dyntheory.problem.shape import Shape
 from dyntheory.results.outcome import finish, relative_errors

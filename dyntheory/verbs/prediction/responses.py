@@ -40,7 +40,8 @@ from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.matrix.limit import limit_matrix
 from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
-from dyntheory.problem.methods.method import GeneralFirstOrderMethod, feature_map_is_linear
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare
 from dyntheory.problem.shape import Shape
 

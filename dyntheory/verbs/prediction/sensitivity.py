@@ -28,7 +28,8 @@ from dyntheory.ground.randomness import seed
 from dyntheory.ground.resources import silent
 from dyntheory.ground.status import DyntheoryWarning, Status
 from dyntheory.problem.laws.law import TeacherStudent
-from dyntheory.problem.methods.method import GeneralFirstOrderMethod, feature_map_is_linear
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare
 from dyntheory.problem.shape import Shape
 from dyntheory.results.trajectory import CURVES, OVERLAPS

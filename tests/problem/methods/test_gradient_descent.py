@@ -12,7 +12,7 @@ import dyntheory as dt
 from dyntheory.dynamics.loop import Records, Start, run
 from dyntheory.dynamics.observables import rows_of
 from dyntheory.matrix.dense import DenseMatrix
-from dyntheory.problem.methods.method import feature_map_is_linear
+from dyntheory.problem.methods.probing import feature_map_is_linear
 from tests.oracles import dense_loop
 
 NETWORK = dt.MLP((3, 2), "gelu")
