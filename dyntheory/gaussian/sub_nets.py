@@ -12,8 +12,13 @@ networks, whose nodes are exact: 1e-11). `validation/honesty.py` counts how ofte
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+import jax
 import numpy as np
 from scipy.stats import t as student
+
+from dyntheory.ground.arrays import PyTree
 
 NEIGHBOURS = 2
 ROUNDING = 1e-10
@@ -77,3 +82,15 @@ def standard_error(values: np.ndarray, blocks: np.ndarray, *, relative: bool) ->
         )
         error = np.hypot(np.hypot(spread, shift / 2), rounding_floor(values))
     return np.where(np.isfinite(values) & np.isfinite(blocks).all(axis=0), error, np.inf)
+
+
+def standard_errors(
+    values: dict[str, PyTree], blocks: dict[str, PyTree], *, relative: Collection[str] = ()
+) -> dict[str, PyTree]:
+    """Return `standard_error` of every leaf of named quantities; those in `relative` are curves that stay positive."""
+    return {
+        name: jax.tree.map(
+            lambda v, b, r=name in relative: standard_error(v, b, relative=r), values[name], blocks[name]
+        )
+        for name in values
+    }

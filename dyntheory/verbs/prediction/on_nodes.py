@@ -15,7 +15,7 @@ import numpy as np
 from dyntheory.dynamics.curves import Curves
 from dyntheory.dynamics.observables import rows_of
 from dyntheory.gaussian.nodes import NUM_BLOCKS, NodeSet, draw_nodes, teacher_rows
-from dyntheory.gaussian.sub_nets import standard_error
+from dyntheory.gaussian.sub_nets import standard_errors
 from dyntheory.ground.arrays import Progress
 from dyntheory.ground.devices import NodeSharding
 from dyntheory.ground.randomness import seed
@@ -111,10 +111,7 @@ def _assemble(
     )
     if len(whole) > 1:
         values["head"] = blocks["head"] = None
-    errors = {
-        name: jax.tree.map(functools.partial(standard_error, relative=name in POSITIVE), values[name], blocks[name])
-        for name in values
-    }
+    errors = standard_errors(values, blocks, relative=POSITIVE)
     num_states, records = len(values["train_error"]), whole[0].records
     rows = records.recorded.get("preactivations")
     shares, train_errors = ([getattr(one.records, name) for one in whole] for name in ("residual_share", "train_error"))

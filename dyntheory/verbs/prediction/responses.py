@@ -31,7 +31,7 @@ from dyntheory.dynamics.two_time import (
 )
 from dyntheory.gaussian.node_count import choose_num_nodes
 from dyntheory.gaussian.nodes import NUM_BLOCKS, NodeSet, draw_nodes
-from dyntheory.gaussian.sub_nets import standard_error
+from dyntheory.gaussian.sub_nets import standard_errors
 from dyntheory.ground.arrays import Array, Key, OptionalArray, PyTree
 from dyntheory.ground.checks import check_positive
 from dyntheory.ground.precision import double_precision, to_numpy
@@ -144,7 +144,7 @@ def responses(
         whole, blocks = (_solved(problem, key, num_steps, num_nodes, count) for count in (1, NUM_BLOCKS))
     named = (*FIELDS, "rho", "tau") if _is_plain(whole.pop("impulse")[0]) else FIELDS
     values: dict[str, Any] = {name: whole[name][0] for name in named}
-    errors: dict[str, Any] = {name: standard_error(values[name], blocks[name], relative=False) for name in named}
+    errors: dict[str, Any] = standard_errors(values, blocks)
     steps = np.arange(num_steps + 1)
     return ResponseFunctions(steps, **values, standard_error=ResponseFunctions(steps, **errors))
 
