@@ -1,4 +1,4 @@
-"""What the commands share: their common arguments, the files they will write, how they end."""
+"""The arguments that commands share, as tyro reads them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from typing import Annotated, Any
 
 import tyro
 
-AGREES, DISAGREES, BAD_INPUT, UNRESOLVED, INTERRUPTED = 0, 1, 2, 3, 130
+from dyntheory.shell.outputs import Outputs, planned_outputs
+
 Flag = tyro.conf.FlagCreatePairsOff[bool]
+Assignments = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="KEY=VALUE")]
+FigurePath = Annotated[Path | None, tyro.conf.arg(metavar="FIGURE")]
+NumbersPath = Annotated[Path | None, tyro.conf.arg(metavar="FILE.nc")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,14 +23,14 @@ class Task:
     problem: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PROBLEM.toml")]
     """The problem; `dyntheory new` writes one."""
 
-    set: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="KEY=VALUE")] = ()
+    set: Assignments = ()
     """Replace entries of the problem, --set run.num_steps=50 link=relu network.hidden=[3,3]; TOML values, the quotes of
     a word and the table may be left out."""
 
-    plot: Annotated[Path | None, tyro.conf.arg(metavar="FIGURE")] = None
+    plot: FigurePath = None
     """Draw the curves into this file: .png, .svg or .pdf."""
 
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE.nc")] = None
+    out: NumbersPath = None
     """Write the numbers into this NetCDF file; compare writes FILE.theory.nc and FILE.simulation.nc."""
 
     force: Flag = False
@@ -38,39 +42,15 @@ class Task:
     resume: Flag = False
     """Go on from the checkpoint, to the same numbers bit by bit."""
 
+    def outputs(self, *results: str) -> Outputs:
+        """Return where the figure and the results with these names will be written."""
+        return planned_outputs(*results, plot=self.plot, out=self.out, force=self.force)
+
+    def saving(self, part: str = "") -> dict[str, Any]:
+        """Return the keywords of a checkpoint, in a folder of this name inside its own; refuse to resume nothing."""
+        if self.resume and self.checkpoint is None:
+            raise ValueError("--resume needs --checkpoint FOLDER: where to go on from.")
+        return {} if self.checkpoint is None else {"checkpoint": self.checkpoint / part, "resume": self.resume}
+
 
 Arguments = Annotated[Task, tyro.conf.arg(name="")]
-
-
-def saving_of(task: Task) -> dict[str, Any]:
-    """Return the keywords of a checkpoint; refuse to go on from nowhere."""
-    if task.resume and task.checkpoint is None:
-        raise ValueError("--resume needs --checkpoint FOLDER: where to go on from.")
-    return {} if task.checkpoint is None else {"checkpoint": task.checkpoint, "resume": task.resume}
-
-
-def planned_files(task: Task, sides: tuple[str, ...]) -> dict[str, Path]:
-    """Return where the numbers go; refuse names that cannot be written before anything is computed."""
-    from dyntheory.ground.files import check_destination
-
-    check_figure(task.plot, force=task.force)
-    if task.out is not None and task.out.suffix != ".nc":
-        raise ValueError(f"--out takes a file that ends in .nc, got '{task.out}'.")
-    files: dict[str, Path] = {}
-    if task.out is not None:
-        out = task.out
-        files = {side: out if len(sides) == 1 else out.with_suffix(f".{side}.nc") for side in sides}
-    for path in files.values():
-        check_destination(path, force=task.force)
-    return files
-
-
-def check_figure(path: Path | None, *, force: bool) -> None:
-    """Refuse a name that cannot be written, before anything is computed."""
-    from dyntheory.ground.files import check_destination
-
-    if path is None:
-        return
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise ValueError(f"--plot takes a file that ends in .png, .svg or .pdf, got '{path}'.")
-    check_destination(path, force=force)

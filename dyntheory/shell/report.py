@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from dyntheory.results.trajectory import Trajectory
+from dyntheory import Agreement, Trajectory
 
 if TYPE_CHECKING:
-    from dyntheory.results.agreement import Agreement
+    from rich.console import Console
 
 MOST_ROWS = 12
 NEGLIGIBLE = 1e-5
@@ -23,42 +21,48 @@ ENVIRONMENT = ("dyntheory", "python", "jax", "jaxlib", "numpy", "device", "dtype
 METRICS = (("train_error", "train"), ("test_error", "test"))
 
 
-def print_report(console: Console, results: dict[str, Trajectory], agreement: Agreement | None = None) -> None:
-    """Print the table and the lines below it.
+def print_report(results: Mapping[str, Trajectory], agreement: Agreement | None = None) -> None:
+    """Print the train and test errors at about a dozen steps, and the lines below them.
 
     Args:
-        console: where to.
         results: what was computed, "theory" or "simulation" or both.
         agreement: the verdict, when there are both.
     """
-    console.print(results_table(results, agreement))
-    if any(trajectory.standard_error is not None for trajectory in results.values()):
-        print_line(console, NOTATION)
-    for name, trajectory in results.items():
-        print_line(console, _summary(name, trajectory))
-    print_line(console, _environment(next(iter(results.values()))))
-    for line in str(agreement).splitlines() if agreement is not None else ():
-        print_line(console, line)
-
-
-def results_table(results: dict[str, Trajectory], agreement: Agreement | None = None) -> Table:
-    """Return the train and test errors at about a dozen steps, with z where theory and simulation meet."""
     first, *_ = results.values()
+    headings, rows = ["step"], [[str(step)] for step in shown_steps(first.steps)]
+    for metric, label in METRICS:
+        headings += [f"{label} error,\n{name}" for name in results] + ["z"] * (agreement is not None)
+        for row in rows:
+            row += [_cell(trajectory, metric, int(row[0])) for trajectory in results.values()]
+            row += [] if agreement is None else [_z(agreement, metric, int(row[0]))]
+    print_table(headings, rows)
+    has_errors = any(trajectory.standard_error is not None for trajectory in results.values())
+    print_lines(
+        *([NOTATION] if has_errors else []),
+        *(_summary(name, trajectory) for name, trajectory in results.items()),
+        _environment(first),
+        *([] if agreement is None else str(agreement).splitlines()),
+    )
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print columns that end on the right and are never wrapped."""
+    from rich import box
+    from rich.table import Table
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("step", justify="right", no_wrap=True)
-    for _, label in METRICS:
-        for name in results:
-            table.add_column(f"{label} error,\n{name}", justify="right", no_wrap=True)
-        if agreement is not None:
-            table.add_column("z", justify="right", no_wrap=True)
-    for step in shown_steps(first.steps):
-        cells = [str(step)]
-        for metric, _ in METRICS:
-            cells += [_cell(trajectory, metric, step) for trajectory in results.values()]
-            if agreement is not None:
-                cells.append(_z(agreement, metric, step))
-        table.add_row(*cells)
-    return table
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    _console().print(table)
+
+
+def print_lines(*lines: str) -> None:
+    """Print lines as they are."""
+    console = _console()
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def shown_steps(steps: np.ndarray) -> list[int]:
@@ -100,9 +104,10 @@ def _z(agreement: Agreement, metric: str, step: int) -> str:
     return f"{agreement.z[metric][found[0]]:+.1f}" if found.size and metric in agreement.z else "-"
 
 
-def print_line(console: Console, text: str) -> None:
-    """Print a line as it is."""
-    console.print(text, highlight=False, soft_wrap=True, markup=False)
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
 
 
 def _summary(name: str, trajectory: Trajectory) -> str:

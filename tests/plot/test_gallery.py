@@ -1,4 +1,4 @@
-"""The pictures: measurements have the exact means of finite n, figures are drawn, the command line writes them."""
+"""The pictures: measurements have the exact means of finite n, figures are drawn."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ import pytest
 
 import dyntheory as dt
 from dyntheory import gallery
-from dyntheory.shell import main as cli
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +66,3 @@ def test_best_times_are_lowest() -> None:
     assert np.all(
         data.best_error >= data.ridge_error
     )  # no rotation-invariant estimator is better than ridge at its best
-
-
-def test_command_line_writes_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "out.png"
-    assert cli.main(["closed-form", "benign-overfitting", "--plot", str(path)]) == 0
-    assert path.stat().st_size > 20_000 and "2000: 0.0" in capsys.readouterr().out
-    assert cli.main(["closed-form", "benign-overfitting", "--plot", str(path)]) == 2  # it exists
-    assert cli.main(["closed-form", "early-stopping", "--plot", str(tmp_path / "out.jpg")]) == 2
-    assert cli.main(["closed-form", "triple-descent"]) == 2

@@ -12,7 +12,7 @@ from dyntheory.problem.laws import priors
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.mixture import gaussian_mixture
 from dyntheory.problem.laws.spectra import Spectrum, power_law, two_level
-from dyntheory.shell.tables.kinds import COUNT, MOMENT, NAME, NUMBER, NUMBERS, Choice, Kind, build, table_of
+from dyntheory.shell.tables.entries import COUNT, MOMENT, NAME, NUMBER, NUMBERS, Choice, Kind, build, table_of
 
 PRIORS = {
     "gaussian": Choice(priors.gaussian, {"std": NUMBER, "mean": NUMBER}),

@@ -14,7 +14,7 @@ from dyntheory.problem.methods.proximal import proximal_gradient
 from dyntheory.problem.methods.randomised import dropout, label_noise, mini_batches
 from dyntheory.problem.networks.losses import resolve_loss
 from dyntheory.problem.networks.network import MLP, LinearModel, Network
-from dyntheory.shell.tables.kinds import (
+from dyntheory.shell.tables.entries import (
     COUNT,
     COUNTS,
     FLAG,

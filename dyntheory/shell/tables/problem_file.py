@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import dataclasses
 import importlib.resources
 import re
 import tomllib
@@ -24,8 +23,7 @@ from dyntheory.problem.laws.datasets import DATASETS
 from dyntheory.problem.laws.first_layer import FirstLayer, joint_second_moment
 from dyntheory.problem.laws.inputs import INPUTS
 from dyntheory.problem.laws.law import TeacherStudent
-from dyntheory.problem.methods.method import GeneralFirstOrderMethod
-from dyntheory.shell.tables.kinds import COUNT, COUNTS, FLAG, MATRIX, MOMENT, NAME, NUMBER, check_entries
+from dyntheory.shell.tables.entries import COUNT, COUNTS, FLAG, MATRIX, MOMENT, NAME, NUMBER, check_entries
 from dyntheory.shell.tables.law_table import LAWS, read_law, with_files
 from dyntheory.shell.tables.method_table import (
     METHOD_NAMES,
@@ -37,50 +35,8 @@ from dyntheory.shell.tables.method_table import (
     read_network,
 )
 from dyntheory.shell.tables.overrides import apply_overrides
+from dyntheory.shell.tables.problem import Problem, ProblemError
 from dyntheory.verbs.simulation.matrix_choice import MATRICES
-
-
-class ProblemError(ValueError):
-    """A problem that cannot be read; the text names the file, the table and the key."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Problem:
-    """A problem read from TOML.
-
-    Args:
-        law: the data.
-        method: the algorithm.
-        predict: keywords of `dyntheory.predict`.
-        simulate: keywords of `dyntheory.simulate`; `inputs` may be the name of a data set.
-        finite_size: keywords of `dyntheory.finite_size`: those of `simulate`, with several sizes.
-        table: the tables as they were read, defaults filled in; belongs to the provenance of what is computed.
-    """
-
-    law: TeacherStudent
-    method: GeneralFirstOrderMethod
-    predict: dict[str, Any]
-    simulate: dict[str, Any]
-    finite_size: dict[str, Any]
-    table: dict[str, dict[str, Any]]
-
-    def simulate_arguments(self) -> dict[str, Any]:
-        """Return the keywords of `dyntheory.simulate`, the name of a data set replaced by its rows.
-
-        Raises:
-            ModuleNotFoundError: the data set needs a package that is not installed.
-            ProblemError: `num_features` is not the number of its columns.
-        """
-        inputs, num_features = self.simulate["inputs"], self.simulate["num_features"]
-        if inputs not in DATASETS:
-            return self.simulate
-        rows = DATASETS[inputs]()
-        if rows.shape[1] != num_features:
-            raise ProblemError(
-                f"`simulate.num_features` must be {rows.shape[1]}, the columns of {inputs!r}, got {num_features}."
-            )
-        return {**self.simulate, "inputs": rows}
-
 
 FIRST_LAYER = {"second_moment": MOMENT, "teacher_overlap": MATRIX}
 RUN = {"num_steps": COUNT, "seed": COUNT, "num_heads": COUNT, "keep_preactivations": FLAG}
@@ -99,6 +55,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "simulate": {"num_features": 1000, "num_runs": 20, "inputs": "gaussian", "matrix": "dense"},
     "finite_size": {"num_runs": 200},
 }
+UNUSED_LAW = {"samples_per_feature": 1.0}
 
 
 def template() -> str:
@@ -106,13 +63,14 @@ def template() -> str:
     return importlib.resources.files("dyntheory.shell.tables").joinpath("template.toml").read_text(encoding="utf-8")
 
 
-def load_problem(path: str | Path, *, overrides: Sequence[str] = ()) -> Problem:
+def load_problem(path: str | Path, *, overrides: Sequence[str] = (), law_optional: bool = False) -> Problem:
     """Read a problem from a TOML file.
 
     Args:
         path: the file.
         overrides: assignments such as "method.learning_rate=0.3" that replace entries of the file; see
             `dyntheory.shell.tables.overrides.apply_overrides`.
+        law_optional: whether [law] may be left out, for data that come from elsewhere.
 
     Raises:
         ProblemError: the file is missing, is not TOML, or does not describe a problem.
@@ -126,6 +84,7 @@ def load_problem(path: str | Path, *, overrides: Sequence[str] = ()) -> Problem:
     except OSError as error:
         raise ProblemError(f"{path} cannot be read: {error.strerror}.") from error
     try:
+        table = {"law": UNUSED_LAW, **table} if law_optional else table
         return parse_problem(table, overrides=overrides, directory=Path(path).parent)
     except ProblemError as error:
         raise ProblemError(f"{path}: {error}") from error

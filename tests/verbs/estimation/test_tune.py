@@ -2,7 +2,6 @@
 
 import importlib
 import re
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -10,8 +9,6 @@ import optax
 import pytest
 
 import dyntheory as dt
-from dyntheory.shell.main import main
-from dyntheory.shell.tables.data_table import read_table
 from tests import ROOT
 
 KEY = jax.random.key(2)
@@ -135,72 +132,9 @@ def test_an_even_link_shows_no_direction():
         dt.teacher_direction(rows, labels, linear(0.1), num_steps=1, key=KEY, weights=np.zeros((100, 1)))
 
 
-METHOD = "[network]\nhidden = [2]\n[method]\nlearning_rate = 0.1\n[run]\nnum_steps = 8\n"
-
-
 @pytest.mark.full
 def test_the_documented_example_runs(tmp_path, monkeypatch):
     code = re.findall(r"```python\n(.*?)```", (ROOT / "docs/estimate.md").read_text(), flags=re.S)
     monkeypatch.chdir(tmp_path)
     exec("\n".join(code), {})
     assert (tmp_path / "live.png").exists()
-
-
-def write_csv(path: Path, *, missing=False):
-    rows, labels = data(60, 4)
-    lines = ["a,b,c,d,colour,flat,price"]
-    for index, (row, label) in enumerate(zip(rows, labels, strict=True)):
-        numbers = ",".join(f"{x:.6f}" for x in row)
-        lines.append(f"{numbers},{'red' if index % 3 else 'blue'},1,{'' if missing and index == 3 else label}")
-    path.write_text("\n".join(lines))
-
-
-def test_a_csv_file_is_trained_on_from_the_command_line(tmp_path, capsys):
-    (tmp_path / "method.toml").write_text(METHOD)
-    write_csv(tmp_path / "data.csv")
-    files = ["--plot", str(tmp_path / "live.png"), "--out", str(tmp_path / "live.nc")]
-    arguments = ["estimate", str(tmp_path / "method.toml"), "--data", str(tmp_path / "data.csv"), "--target", "price"]
-    assert main([*arguments, *files]) == 0
-    shown = capsys.readouterr().out
-    assert "error on fresh rows" in shown and "← best" in shown
-    assert "words became indicator columns: colour" in shown and "constant columns were left out: flat" in shown
-    assert "60 rows, 5 columns" in shown
-    assert dt.load(tmp_path / "live.nc").provenance["columns"][-1] == "colour_red"
-    assert (tmp_path / "live.png").stat().st_size > 5000
-    arguments[-1] = "colour"
-    assert main([*arguments, "--set", "method.loss=logistic"]) == 0
-    assert "rate of wrong signs, red against blue" in capsys.readouterr().out
-    assert main(arguments) == 2
-    assert "'colour' holds words" in capsys.readouterr().err
-
-
-def test_other_files_are_read(tmp_path):
-    rows, labels = data(30, 3)
-    np.savez(tmp_path / "data.npz", X=rows, y=labels)
-    np.save(tmp_path / "data.npy", np.column_stack([rows, labels]))
-    for name, target in (("data.npz", "y"), ("data.npy", "-1")):
-        table = read_table(tmp_path / name, target)
-        np.testing.assert_array_equal(table.inputs, rows)
-        np.testing.assert_array_equal(table.labels, labels)
-
-
-def test_bad_files_are_named(tmp_path):
-    write_csv(tmp_path / "holes.csv", missing=True)
-    np.save(tmp_path / "objects.npy", np.array([[1, "a"]], dtype=object), allow_pickle=True)
-    (tmp_path / "broken.npz").write_bytes(b"no archive")
-    (tmp_path / "data.txt").write_text("1 2")
-    write_csv(tmp_path / "data.csv")
-    cases = {
-        ("holes.csv", "price"): "missing entries: price \\(1 rows\\)",
-        ("data.csv", "prise"): "Did you mean 'price'",
-        ("objects.npy", "0"): "without unpickling",
-        ("broken.npz", "y"): "is it a .npz file",
-        ("data.txt", "y"): "ends in .csv",
-    }
-    for (name, target), message in cases.items():
-        with pytest.raises(ValueError, match=message):
-            read_table(tmp_path / name, target)
-    with pytest.raises(ValueError, match="take fewer rows"):
-        read_table(tmp_path / "data.csv", "price", max_memory=100)
-    with pytest.raises(FileNotFoundError, match="no file"):
-        read_table(tmp_path / "none.csv", "price")

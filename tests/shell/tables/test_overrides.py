@@ -1,0 +1,17 @@
+"""Values as they are typed after --set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dyntheory.shell.tables.overrides import parse_value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3", 3), ("0.5", 0.5), ("true", True), ("[3, 3]", [3, 3]), ("tanh", "tanh"), ('"tanh"', "tanh"), ("1e-3", 1e-3)],
+)
+def test_override_values(text: str, value: Any) -> None:
+    assert parse_value(text) == value
