@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 
 
 class DyntheoryWarning(UserWarning):
     """A result is returned but should not be trusted blindly; the text says why."""
+
+
+class Outcome(enum.StrEnum):
+    """The ways in which a computation can end; each is equal to its name."""
+
+    OK = "ok"
+    HEAVY_TAIL = "heavy_tail"
+    UNRESOLVED = "unresolved"
+    DIVERGED = "diverged"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,23 +24,24 @@ class Status:
     """How a computation ended.
 
     Args:
-        code: "ok", "heavy_tail", "unresolved" or "diverged".
+        code: an `Outcome`, or its name: "ok", "heavy_tail", "unresolved" or "diverged".
         message: what happened and which argument to change, empty when ok.
         step: the first step concerned, or None.
     """
 
-    code: str = "ok"
+    code: str = Outcome.OK
     message: str = ""
     step: int | None = None
 
     def __post_init__(self) -> None:
-        if self.code not in ("ok", "heavy_tail", "unresolved", "diverged"):
+        if self.code not in tuple(Outcome):
             raise ValueError(f"`code` is not a known outcome: {self.code!r}.")
+        object.__setattr__(self, "code", Outcome(self.code))
 
     @property
     def ok(self) -> bool:
         """Whether nothing has to be said."""
-        return self.code == "ok"
+        return self.code == Outcome.OK
 
     def __str__(self) -> str:
         return self.code if not self.message else f"{self.code}: {self.message}"

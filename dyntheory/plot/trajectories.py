@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.status import Outcome
 from dyntheory.plot.style import STEP, STYLES, add_legend, figure_of, finish, new_figure, words
 from dyntheory.results.agreement import Agreement
 from dyntheory.results.trajectory import CURVES, Preactivations, Trajectory
@@ -210,7 +211,7 @@ def _spans_decades(trajectories: Iterable[Trajectory], names: Iterable[str]) -> 
 
 def _mark_divergence(axes: Axes, theory: Trajectory) -> None:
     status = theory.status
-    if status.code == "diverged" and status.step is not None:
+    if status.code == Outcome.DIVERGED and status.step is not None:
         axes.axvline(status.step, color="0.4", ls=":", lw=1.0, label="theory diverged")
 
 

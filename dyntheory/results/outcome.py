@@ -1,4 +1,4 @@
-"""How a prediction ended: heavy tails, divergence, accuracy reached."""
+"""How a computation ended: heavy tails, divergence, accuracy reached. All verbs are judged here."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import dataclasses
 import jax
 import numpy as np
 
-from dyntheory.ground.status import Status
-from dyntheory.results.trajectory import OVERLAPS, POSITIVE, Trajectory
+from dyntheory.ground.arrays import PyTree
+from dyntheory.ground.status import Outcome, Status
+from dyntheory.results.trajectory import CURVES, OVERLAPS, POSITIVE, Trajectory
 
 FLOOR = 1e-3
 RELATIVE_ERROR_UNRESOLVED = 0.1
@@ -27,6 +28,36 @@ def has_diverged(train_loss: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         first = train_loss[..., :1]
         return ~(train_loss <= np.where(first > 0, DIVERGED_GROWTH * first, np.finfo(float).max))
+
+
+def first_bad_step(curves: dict[str, PyTree]) -> np.ndarray:
+    """Return for each run the first step at which it has diverged, T + 1 when it has not, from curves (runs, T+1)."""
+    bad = ~np.all(np.isfinite(np.stack([curves[name] for name in CURVES])), axis=0) | has_diverged(curves["train_loss"])
+    return np.where(np.any(bad, axis=1), np.argmax(bad, axis=1), bad.shape[1])
+
+
+def diverged_where(
+    bad: np.ndarray, *, cause: str = "the training loss blew up", cure: str = "lower the learning rate"
+) -> Status:
+    """Return that a computation diverged at the first bad step of T+1, if there is one."""
+    if not bad.any():
+        return Status()
+    step = int(np.argmax(bad))
+    return Status(Outcome.DIVERGED, f"{cause} from step {step} on: {cure}", step)
+
+
+def diverged_runs(diverged_at: np.ndarray, num_states: int) -> Status:
+    """Return whether some runs diverged; `diverged_at` (runs,) is from `first_bad_step`, `num_states` is T+1."""
+    count = int((diverged_at < num_states).sum())
+    if count == 0:
+        return Status()
+    first = int(diverged_at.min())
+    rest = "means are over the others" if count < len(diverged_at) else "means stop being finite there"
+    return Status(
+        Outcome.DIVERGED,
+        f"{count} of {len(diverged_at)} runs diverged, the first at step {first}; {rest}: lower the learning rate",
+        first,
+    )
 
 
 def heavy_tail(
@@ -49,7 +80,7 @@ def heavy_tail(
     effective = 1.0 / max(np.square(share).sum(), 1e-300)
     if share.max() > LABEL_SHARE or effective < LABEL_SAMPLES:
         return Status(
-            "heavy_tail",
+            Outcome.HEAVY_TAIL,
             f"one node carries {share.max():.1%} of E[y²] (effective sample size {effective:.0f}): "
             "the link grows too fast for this node set, raise `num_nodes`",
         )
@@ -68,7 +99,7 @@ def _residual_tail(residual_share: np.ndarray, train_error: np.ndarray) -> Statu
     if worst[step] <= RESIDUAL_SHARE:
         return Status()
     return Status(
-        "heavy_tail",
+        Outcome.HEAVY_TAIL,
         f"one node carries {worst[step]:.1%} of the train error at step {step}: its error bars may be too small, "
         "raise `num_nodes`",
         step,
@@ -89,8 +120,27 @@ def relative_errors(result: Trajectory) -> np.ndarray:
     return np.stack(rows)
 
 
+def unreached(result: Trajectory, rtol: float | None, *, within: str, cure: str) -> Status | None:
+    """Return "unresolved" where a relative error was asked for and not reached, else None.
+
+    Args:
+        result: a prediction or a mean over runs, with its errors.
+        rtol: what was asked for, or None.
+        within: what was spent on it, "within the budget".
+        cure: what to do.
+    """
+    if rtol is None:
+        return None
+    relative = relative_errors(result)
+    reached, step = float(relative.max()), int(relative.max(axis=0).argmax())
+    if reached <= rtol:
+        return None
+    told = f"rtol={rtol:g} was asked for and {reached:.2g} reached (step {step}) {within}: {cure}"
+    return Status(Outcome.UNRESOLVED, told if result.status.ok else f"{told}; {result.status.message}", step)
+
+
 def finish(result: Trajectory, rtol: float | None) -> Trajectory:
-    """Return the result with its final status, blank (NaN) from the step where it stopped being finite."""
+    """Return a prediction with its final status, blank (NaN) from the step where it stopped being finite."""
     relative = relative_errors(result)
     curves = np.stack([np.asarray(getattr(result, name)) for name in ("train_error", "test_error")])
     finite = np.all(np.isfinite(relative) & np.isfinite(curves), axis=0)
@@ -102,20 +152,17 @@ def _status(result: Trajectory, relative: np.ndarray, finite: np.ndarray, rtol: 
     blown = has_diverged(np.asarray(result.train_loss))
     bad = ~finite | blown | np.any(relative > RELATIVE_ERROR_DIVERGED, axis=0)
     if bad.any():
-        step = int(np.argmax(bad))
-        cause = "the training loss blew up" if blown[step] else "the numerical error exceeds half the value"
-        return Status("diverged", f"{cause} from step {step} on: lower the learning rate or raise `num_nodes`", step)
-    reached, step = float(relative.max()), int(relative.max(axis=0).argmax())
+        cause = "the training loss blew up" if blown[np.argmax(bad)] else "the numerical error exceeds half the value"
+        return diverged_where(bad, cause=cause, cure="lower the learning rate or raise `num_nodes`")
     drops = bool(result.provenance.get("drop_below"))
-    advice = "raise `num_nodes`" + " or lower `drop_below`" * drops
-    if rtol is not None and reached > rtol:
-        told = (
-            f"rtol={rtol:g} was asked for and {reached:.2g} reached (step {step}) within the budget: raise `max_nodes`"
-            + " or lower `drop_below`, whose error more nodes do not mend" * drops
-        )
-        return Status("unresolved", told if result.status.ok else f"{told}; {result.status.message}", step)
+    cure = "raise `max_nodes`" + " or lower `drop_below`, whose error more nodes do not mend" * drops
+    missed = unreached(result, rtol, within="within the budget", cure=cure)
+    if missed is not None:
+        return missed
+    reached, step = float(relative.max()), int(relative.max(axis=0).argmax())
     if result.status.ok and reached > RELATIVE_ERROR_UNRESOLVED:
-        return Status("unresolved", f"the numerical error is {reached:.0%} at step {step}: {advice}", step)
+        advice = "raise `num_nodes`" + " or lower `drop_below`" * drops
+        return Status(Outcome.UNRESOLVED, f"the numerical error is {reached:.0%} at step {step}: {advice}", step)
     return result.status
 
 

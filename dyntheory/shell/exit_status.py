@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dyntheory.ground.status import Status
+from dyntheory.ground.status import Outcome, Status
 
 DONE, DISAGREES, BAD_INPUT, UNRESOLVED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -14,4 +14,4 @@ def of_verdict(verdict: str) -> int:
 
 def of_status(status: Status) -> int:
     """Return the number for what a prediction, a simulation or an estimate says of itself."""
-    return UNRESOLVED if status.code in ("diverged", "unresolved") else DONE
+    return UNRESOLVED if status.code in (Outcome.DIVERGED, Outcome.UNRESOLVED) else DONE

@@ -12,9 +12,11 @@ import dyntheory as dt
 from dyntheory.dynamics.loop import Records, Start, run
 from dyntheory.dynamics.observables import rows_of
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
+from dyntheory.ground.status import Outcome, Status
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.problem.shape import Shape
-from dyntheory.results.outcome import heavy_tail
+from dyntheory.results.outcome import diverged_runs, diverged_where, heavy_tail, unreached
+from dyntheory.results.trajectory import Trajectory
 
 STEPS = 2
 LAW = dt.TeacherStudent(1.5, "cubic", 0.3)
@@ -81,3 +83,36 @@ def test_residuals_at_rounding_are_not_called_heavy() -> None:
     assert heavy_tail(labels, weights, share, np.array([1.0, 0.1, 1e-25])).ok
     assert not heavy_tail(labels, weights, share, np.array([1.0, 0.1, 0.05])).ok
     assert heavy_tail(labels, weights, np.array([0.01, np.nan, np.nan]), np.array([1.0, np.inf, np.nan])).ok
+
+
+def test_codes_are_their_names() -> None:
+    assert Status("diverged").code is Outcome.DIVERGED and Status().code == "ok" and str(Status()) == "ok"
+    with pytest.raises(ValueError, match="`code` is not a known outcome: 'fine'"):
+        Status("fine")
+
+
+def _curves(error: float, status: Status) -> Trajectory:
+    steps, curve = np.arange(3), np.array([1.0, 0.5, 0.25])
+    errors = Trajectory(steps, train_error=0 * curve, test_error=np.array([0.0, error, 0.0]))
+    return Trajectory(steps, train_error=curve, test_error=curve, standard_error=errors, status=status)
+
+
+def test_an_accuracy_asked_for_is_reached_or_told_with_its_step() -> None:
+    words = {"within": "with 20 runs", "cure": "raise `max_runs`"}
+    assert unreached(_curves(0.05, Status()), None, **words) is None
+    assert unreached(_curves(0.05, Status()), 0.1, **words) is None
+    text = "rtol=0.01 was asked for and 0.1 reached (step 1) with 20 runs: raise `max_runs`"
+    assert unreached(_curves(0.05, Status()), 0.01, **words) == Status("unresolved", text, 1)
+    before = Status("heavy_tail", "one node carries it")
+    assert unreached(_curves(0.05, before), 0.01, **words) == Status("unresolved", f"{text}; one node carries it", 1)
+    assert unreached(_curves(np.nan, Status()), 0.01, **words) is not None
+
+
+def test_divergence_is_told_from_its_first_step() -> None:
+    assert diverged_where(np.zeros(4, bool)).ok
+    found = diverged_where(np.array([False, False, True, False]))
+    assert (found.code, found.step) == (Outcome.DIVERGED, 2) and "blew up from step 2 on: lower" in found.message
+    assert diverged_runs(np.array([5, 5]), 5).ok
+    some, every = diverged_runs(np.array([5, 3]), 5), diverged_runs(np.array([4, 3]), 5)
+    assert some.step == every.step == 3
+    assert "1 of 2" in some.message and "over the others" in some.message and "stop being finite" in every.message

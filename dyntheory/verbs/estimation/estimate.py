@@ -15,11 +15,11 @@ from dyntheory.ground.checks import check_count, check_key, check_positive, chec
 from dyntheory.ground.memory import available_memory
 from dyntheory.ground.precision import as_double, double_precision, to_numpy
 from dyntheory.ground.randomness import stream
-from dyntheory.ground.status import Assumptions, DyntheoryWarning, Status
+from dyntheory.ground.status import Assumptions, DyntheoryWarning
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import check_head, described, environment
-from dyntheory.results.outcome import has_diverged
+from dyntheory.results.outcome import diverged_where, has_diverged
 from dyntheory.results.trajectory import PREACTIVATION_BYTES, Trajectory
 from dyntheory.verbs.estimation.assumption_report import report_on
 from dyntheory.verbs.estimation.covariance import Covariance, feature_side
@@ -217,20 +217,12 @@ def _trajectory(
         weight_overlap=np.einsum("tda,tdb->tab", weights, weights) / weights.shape[1],
         head=to_numpy(jax.vmap(method.head_of)(run.shared)),
         standard_error=error,
-        status=_status(np.asarray(run.train_loss), errors.mean(axis=1)),
+        status=diverged_where(has_diverged(np.asarray(run.train_loss)) | ~np.isfinite(errors.mean(axis=1))),
         recorded_preactivations=fresh,
         recorded_weights=weights if weights.nbytes <= PREACTIVATION_BYTES else None,
         labels=np.asarray(run.labels),
         sample_weights=np.full(n, 1.0 / n),
     )
-
-
-def _status(train_loss: np.ndarray, test_error: np.ndarray) -> Status:
-    bad = has_diverged(train_loss) | ~np.isfinite(test_error)
-    if not bad.any():
-        return Status()
-    step = int(np.argmax(bad))
-    return Status("diverged", f"the training loss blew up from step {step} on: lower the learning rate", step)
 
 
 def _assumptions(findings: tuple[Any, ...]) -> Assumptions:

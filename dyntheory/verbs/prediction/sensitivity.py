@@ -26,12 +26,13 @@ from dyntheory.ground.checks import check_finite, check_name, check_positive, ch
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.ground.randomness import seed
 from dyntheory.ground.resources import silent
-from dyntheory.ground.status import DyntheoryWarning, Status
+from dyntheory.ground.status import DyntheoryWarning, Outcome, Status
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare
 from dyntheory.problem.shape import Shape
+from dyntheory.results.outcome import diverged_where
 from dyntheory.results.trajectory import CURVES, OVERLAPS
 
 FIELDS = (*CURVES, *OVERLAPS)
@@ -255,13 +256,13 @@ def _status(found: dict[str, np.ndarray], errors: dict[str, np.ndarray]) -> Stat
     for name in ("train_error", "test_error"):
         finite = np.isfinite(found[name]) & np.isfinite(errors[name])
         if not finite.all():
-            step = int(np.argmin(finite))
-            status = Status("diverged", f"training blows up near this value from step {step} on", step)
+            cure = "take another value or a smaller `step_size`"
+            status = diverged_where(~finite, cause="training blows up near this value", cure=cure)
             break
         scale, worst = np.max(np.abs(found[name])), int(np.argmax(errors[name]))
         if errors[name][worst] > UNRESOLVED * scale:
             status = Status(
-                "unresolved",
+                Outcome.UNRESOLVED,
                 f"the error of the derivative of {name} is {errors[name][worst]:.2g} at step {worst} "
                 f"(its largest value is {scale:.2g}): raise `num_nodes`, or change `step_size`",
                 worst,

@@ -12,8 +12,7 @@ import numpy as np
 
 from dyntheory.dynamics.curves import Curves, has_estimation_error
 from dyntheory.ground.arrays import PyTree
-from dyntheory.ground.status import Status
-from dyntheory.results.outcome import has_diverged
+from dyntheory.results.outcome import diverged_runs, first_bad_step
 from dyntheory.results.trajectory import CURVES, OVERLAPS, Trajectory
 from dyntheory.verbs.simulation.running_moments import Moments, merged, moments_of
 
@@ -137,7 +136,7 @@ class Ensemble:
             steps=self.steps,
             **means,
             standard_error=Trajectory(steps=self.steps, **errors) if counts.min() > 1 else None,
-            status=_status(diverged_at, len(self.steps)),
+            status=diverged_runs(diverged_at, len(self.steps)),
             provenance=provenance,
             covariance=_covariance(groups) if self.kept.covariance and groups is self.survived else None,
             per_run=None if runs is None else Trajectory(steps=self.steps, **runs, provenance=provenance),
@@ -173,13 +172,6 @@ def _joined(pieces: list[PyTree]) -> PyTree:
     return pieces[0]
 
 
-def first_bad_step(fields: dict[str, PyTree]) -> np.ndarray:
-    """Return for each run the first step at which it has diverged, T + 1 when it has not."""
-    curves = np.stack([fields[name] for name in CURVES])
-    bad = ~np.all(np.isfinite(curves), axis=0) | has_diverged(fields["train_loss"])
-    return np.where(np.any(bad, axis=1), np.argmax(bad, axis=1), bad.shape[1])
-
-
 def _mean(group: Moments) -> PyTree:
     return jax.tree.map(lambda m: m if group.num_runs else np.full(np.shape(m), np.nan), group.mean)
 
@@ -207,16 +199,3 @@ def _covariance(groups: list[Moments]) -> dict[str, np.ndarray] | None:
     if freedom == 0:
         return None
     return {name: np.sum([group.products[name] for group in groups], axis=0) / freedom for name in groups[0].products}
-
-
-def _status(diverged_at: np.ndarray, num_states: int) -> Status:
-    count = int((diverged_at < num_states).sum())
-    if count == 0:
-        return Status()
-    first = int(diverged_at.min())
-    rest = "means are over the others" if count < len(diverged_at) else "means stop being finite there"
-    return Status(
-        "diverged",
-        f"{count} of {len(diverged_at)} runs diverged, the first at step {first}; {rest}: lower the learning rate",
-        first,
-    )

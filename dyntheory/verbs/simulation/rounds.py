@@ -12,9 +12,8 @@ import numpy as np
 from dyntheory.ground.arrays import Progress
 from dyntheory.ground.checkpoint import CheckpointFolder
 from dyntheory.ground.fingerprint import fingerprint
-from dyntheory.ground.status import Status
 from dyntheory.ground.version import __version__
-from dyntheory.results.outcome import relative_errors
+from dyntheory.results.outcome import relative_errors, unreached
 from dyntheory.results.trajectory import Trajectory
 from dyntheory.verbs.simulation.batch import Plan, Shared, run_batch
 from dyntheory.verbs.simulation.ensemble import Ensemble, Kept
@@ -95,17 +94,10 @@ def _round(
 
 def _finished(result: Trajectory, target: Target) -> Trajectory:
     """Return the result with the status "unresolved" when the error asked for was not reached."""
-    if target.rtol is None or result.standard_error is None or not result.status.ok:
+    if result.standard_error is None or not result.status.ok:
         return result
-    relative = relative_errors(result)
-    reached, step = float(relative.max()), int(relative.max(axis=0).argmax())
-    if reached <= target.rtol:
-        return result
-    told = (
-        f"rtol={target.rtol:g} was asked for and {reached:.2g} reached (step {step}) with {target.max_runs} runs: "
-        "raise `max_runs`"
-    )
-    return dataclasses.replace(result, status=Status("unresolved", told, step))
+    missed = unreached(result, target.rtol, within=f"with {target.max_runs} runs", cure="raise `max_runs`")
+    return result if missed is None else dataclasses.replace(result, status=missed)
 
 
 def identity_of(shared: Shared, plan: Plan, target: Target, kept: Kept) -> dict[str, Any]:
