@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dyntheory.dynamics.state_evolution import state_evolution
 from dyntheory.ground.status import DyntheoryWarning, Status
+from dyntheory.ground.storage.netcdf import load
 from dyntheory.ground.version import __version__
 from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.fit_law import FittedLaw, fit_law
@@ -25,7 +26,7 @@ from dyntheory.problem.methods.proximal import fista, ista, proximal_gradient
 from dyntheory.problem.methods.randomised import dropout, label_noise, mini_batches
 from dyntheory.problem.networks.network import MLP, FlaxNetwork, LinearModel
 from dyntheory.results.compare import Agreement, compare
-from dyntheory.results.trajectory import Trajectory, load
+from dyntheory.results.trajectory import Trajectory
 from dyntheory.verbs.estimation.assumption_report import AssumptionReport, assumption_report
 from dyntheory.verbs.estimation.estimate import estimate
 from dyntheory.verbs.estimation.teacher_direction import TeacherDirection, teacher_direction

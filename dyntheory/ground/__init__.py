@@ -1,1 +1,1 @@
-"""What everything stands on: arrays, checks, precision, status, files, checkpoints, memory, devices, schedule."""
+"""What everything stands on: arrays, checks, precision, status, files, storage, memory, devices, schedule."""

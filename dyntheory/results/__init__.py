@@ -1,1 +1,1 @@
-"""The one result, its file, its status, and how two agree."""
+"""The one result, its status, and how two agree."""

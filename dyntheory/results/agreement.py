@@ -9,12 +9,15 @@ the finite-size bias of the simulation.
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from dyntheory.ground.storage.marks import Axes, Coordinate
+from dyntheory.ground.storage.saved import Saved
+
 Verdict: TypeAlias = Literal["agree", "disagree", "unresolved"]
-Curves: TypeAlias = dict[str, np.ndarray]
+Curves: TypeAlias = dict[str, Annotated[np.ndarray, Axes("step")]]
 
 COARSEST_RESOLUTION = 0.2  # above this median of c · s.e. / |theory| an agreement says nothing
 
@@ -30,7 +33,7 @@ class WorstPoint(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Agreement:
+class Agreement(Saved):
     """How well a simulation agrees with a prediction.
 
     Args:
@@ -51,7 +54,7 @@ class Agreement:
         notes: what else a reader must know: extrapolation, divergence, why unresolved.
     """
 
-    steps: np.ndarray
+    steps: Annotated[np.ndarray, Coordinate("step")]
     difference: Curves
     standard_error: Curves
     z: Curves

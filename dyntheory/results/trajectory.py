@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from dyntheory.ground.arrays import OptionalArray, PyTree
 from dyntheory.ground.status import Assumptions, Status
+from dyntheory.ground.storage.marks import Axes, Coordinate, Leaves, Stacked
+from dyntheory.ground.storage.saved import Saved
 
-if TYPE_CHECKING:
-    import xarray
+Steps: TypeAlias = Annotated[np.ndarray, Coordinate("step")]
+Curve: TypeAlias = Annotated[np.ndarray, Axes("step")]
+OptionalCurve: TypeAlias = Annotated[OptionalArray, Axes("step")]
+TeacherOverlap: TypeAlias = Annotated[np.ndarray, Axes("step", "unit", "teacher")]
+WeightOverlap: TypeAlias = Annotated[np.ndarray, Axes("step", "unit", "unit")]
 
 CURVES = ("train_loss", "test_loss", "train_error", "test_error")
 OVERLAPS = ("teacher_overlap", "weight_overlap")
@@ -37,7 +41,7 @@ class Preactivations(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Trajectory:
+class Trajectory(Saved):
     """Learning curves and order parameters at states 0..T (before each update).
 
     Args:
@@ -68,28 +72,28 @@ class Trajectory:
             None for a prediction, a single run, or very many steps.
     """
 
-    steps: np.ndarray
-    train_loss: OptionalArray = None
-    test_loss: OptionalArray = None
-    train_error: OptionalArray = None
-    test_error: OptionalArray = None
-    held_out_error: OptionalArray = None
-    teacher_overlap: OptionalArray = None
-    weight_overlap: OptionalArray = None
-    estimation_error: OptionalArray = None
-    head: PyTree = None
-    recorded: dict[str, PyTree] | None = None
+    steps: Steps
+    train_loss: OptionalCurve = None
+    test_loss: OptionalCurve = None
+    train_error: OptionalCurve = None
+    test_error: OptionalCurve = None
+    held_out_error: OptionalCurve = None
+    teacher_overlap: Annotated[OptionalArray, Axes("step", "unit", "teacher")] = None
+    weight_overlap: Annotated[OptionalArray, Axes("step", "unit", "unit")] = None
+    estimation_error: OptionalCurve = None
+    head: Annotated[PyTree, Leaves("step")] = None
+    recorded: Annotated[dict[str, PyTree] | None, Leaves("step")] = None
     standard_error: Trajectory | None = None
     status: Status = dataclasses.field(default_factory=Status)
     assumptions: Assumptions | None = None
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
-    recorded_preactivations: np.ndarray | None = None
-    recorded_weights: np.ndarray | None = None
-    labels: np.ndarray | None = None
-    sample_weights: np.ndarray | None = None
-    per_run: Trajectory | None = None
+    recorded_preactivations: Annotated[np.ndarray | None, Axes("step", "sample", "unit")] = None
+    recorded_weights: Annotated[np.ndarray | None, Axes("step", "feature", "unit")] = None
+    labels: Annotated[np.ndarray | None, Axes("sample", "output", least=1)] = None
+    sample_weights: Annotated[np.ndarray | None, Axes("sample")] = None
+    per_run: Annotated[Trajectory | None, Stacked("run")] = None
     num_diverged: int | None = None
-    covariance: dict[str, np.ndarray] | None = None
+    covariance: dict[str, Annotated[np.ndarray, Axes("step", "step")]] | None = None
 
     @property
     def num_steps(self) -> int:
@@ -159,35 +163,8 @@ class Trajectory:
             values = np.asarray(jax.vmap(fn)(samples.values))
         return np.tensordot(samples.weights, values, axes=1)
 
-    def to_xarray(self) -> xarray.Dataset:
-        """Return a labelled dataset; see `dyntheory.results.netcdf`."""
-        from dyntheory.results.netcdf import to_xarray
-
-        return to_xarray(self)
-
-    def save(self, path: str | Path, *, force: bool = False) -> Path:
-        """Write a NetCDF file (never pickle), whole or not at all.
-
-        Raises:
-            FileExistsError: the file exists and `force` is False.
-        """
-        from dyntheory.results.netcdf import save
-
-        return save(self, path, force=force)
-
     def _index(self, step: int) -> int:
         found = np.flatnonzero(self.steps == step)
         if found.size == 0:
             raise ValueError(f"`step` must be one of {self.steps[0]}..{self.steps[-1]}, got {step!r}.")
         return int(found[0])
-
-
-def load(path: str | Path) -> Trajectory:
-    """Read a file written by `Trajectory.save`.
-
-    Raises:
-        ValueError: the file is not one of ours, is newer than this version, or is damaged.
-    """
-    from dyntheory.results.netcdf import load as load_file
-
-    return load_file(path)

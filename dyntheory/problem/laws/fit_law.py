@@ -7,17 +7,16 @@ what it could not see. What no function of one direction explains counts as nois
 from __future__ import annotations
 
 import dataclasses
-import functools
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
-from dyntheory.ground.arrays import Array, ArrayLike
+from dyntheory.ground.arrays import ArrayLike
 from dyntheory.ground.checks import check_count, check_finite, check_name
+from dyntheory.ground.storage.marks import Axes
+from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.law import TeacherStudent
-from dyntheory.problem.laws.links import Link
+from dyntheory.problem.laws.links import HermiteSeries, Link
 from dyntheory.problem.laws.spectra import Spectrum
 
 NOISE = ("auto", "least_squares", "moments")
@@ -40,7 +39,7 @@ class Powers(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class FittedLaw:
+class FittedLaw(Saved):
     """A law that has the second moments of a data set.
 
     Args:
@@ -58,7 +57,7 @@ class FittedLaw:
     signal_power: float
     noise_power: float
     link_coefficients: tuple[float, float, float]
-    input_mean: np.ndarray
+    input_mean: Annotated[np.ndarray, Axes("feature")]
     label_mean: float
     unidentified: tuple[str, ...]
 
@@ -276,13 +275,7 @@ def _alignment(
     return grouped / total
 
 
-def _hermite_link(z: Float[Array, ""], coefficients: tuple[float, float, float]) -> Array:
-    first, second, third = coefficients
-    return first * z + second * (z**2 - 1) / 2**0.5 + third * (z**3 - 3 * z) / jnp.sqrt(6.0)
-
-
 def _named_link(coefficients: tuple[float, float, float]) -> Link:
     """Return φ = Σ c_k h_k under a name that has its numbers."""
     shown = ", ".join(f"{c:.4g}" for c in coefficients)
-    function = functools.partial(_hermite_link, coefficients=coefficients)
-    return Link(f"hermite({shown})", function, smooth=not any(coefficients[1:]), has_jump=False)
+    return Link(f"hermite({shown})", HermiteSeries(coefficients), smooth=not any(coefficients[1:]), has_jump=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,8 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import check_nonnegative, check_positive, check_scalar, check_second_moment, is_concrete
-from dyntheory.problem.laws.links import Link, resolve_link
+from dyntheory.ground.storage.marks import Axes, StoredAs
+from dyntheory.problem.laws.links import Link, resolve_link, stored_link
 from dyntheory.problem.laws.priors import Prior
 from dyntheory.problem.laws.spectra import Spectrum
 
@@ -54,9 +56,11 @@ class TeacherStudent:
     """
 
     samples_per_feature: Number
-    link: Link | str | Callable[[Array], Array] = dataclasses.field(default="linear", metadata={"static": True})
+    link: Annotated[Link | str | Callable[[Array], Array], StoredAs(stored_link)] = dataclasses.field(
+        default="linear", metadata={"static": True}
+    )
     noise_std: Number = 0.0
-    teacher_second_moment: ArrayLike | None = None
+    teacher_second_moment: Annotated[ArrayLike | None, Axes("teacher", "teacher")] = None
     teacher_prior: Prior | tuple[Prior, ...] | None = None
     separation: Number | None = None
     features: Spectrum | None = None

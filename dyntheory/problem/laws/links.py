@@ -17,8 +17,10 @@ import jax.numpy as jnp
 from dyntheory.ground.arrays import Array
 from dyntheory.ground.checks import check_name
 from dyntheory.ground.smoothness import known_kink
+from dyntheory.ground.storage.marks import storable
 
 
+@storable
 @dataclasses.dataclass(frozen=True)
 class Link:
     """The deterministic part φ of a label; `smooth` means smooth with bounded derivatives.
@@ -55,6 +57,19 @@ class Link:
         """Return φ(z, ξ) for one row z of shape (r,) of a link that takes its noise inside."""
         row = teacher_preactivation[0] if teacher_preactivation.shape[0] == 1 else teacher_preactivation
         return jnp.asarray(self.function(row, noise, noise_std))
+
+
+@storable
+@dataclasses.dataclass(frozen=True)
+class HermiteSeries:
+    """φ(z) = c_1 h_1(z) + c_2 h_2(z) + c_3 h_3(z), h_k the Hermite polynomials of variance one."""
+
+    coefficients: tuple[float, float, float]
+
+    def __call__(self, z: Array) -> Array:
+        """Return φ(z)."""
+        first, second, third = self.coefficients
+        return first * z + second * (z**2 - 1) / 2**0.5 + third * (z**3 - 3 * z) / jnp.sqrt(6.0)
 
 
 def _linear(z: Array) -> Array:
@@ -116,6 +131,11 @@ LINKS = {
 LINKS["argmax"] = Link("argmax", _argmax, smooth=False, has_jump=True)
 for _name, _function in (("probit", _probit), ("logistic", _logistic)):
     LINKS[_name] = Link(_name, _function, smooth=False, has_jump=True, takes_noise=True)
+
+
+def stored_link(link: Link) -> Link | str:
+    """Return the name of a link where the name says it all."""
+    return link.name if LINKS.get(link.name) == link else link
 
 
 def resolve_link(link: str | Callable[[Array], Array] | Link) -> Link:

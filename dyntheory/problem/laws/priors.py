@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from jax.scipy.special import ndtr
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key, Number
 from dyntheory.ground.checks import check_finite, check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.storage.marks import Axes, storable
 
 NUM_BISECTIONS = 64
 LAPLACE_STEP, LAPLACE_RANGE = 0.1, (-4.6, 4.2)
@@ -44,6 +45,7 @@ class Prior(Protocol):
         ...
 
 
+@storable
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class GaussianMixture:
@@ -65,9 +67,9 @@ class GaussianMixture:
         1.0
     """
 
-    probabilities: ArrayLike
-    means: ArrayLike
-    stds: ArrayLike
+    probabilities: Annotated[ArrayLike, Axes("component")]
+    means: Annotated[ArrayLike, Axes("component")]
+    stds: Annotated[ArrayLike, Axes("component")]
 
     def __post_init__(self) -> None:
         fields = (self.probabilities, self.means, self.stds)

@@ -8,7 +8,7 @@ equal to the number of pairs takes every one once.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,7 @@ from dyntheory.ground.checks import (
     check_scalar,
     is_concrete,
 )
+from dyntheory.ground.storage.marks import Axes
 
 ROUNDING = 1e-9
 
@@ -55,9 +56,9 @@ class Spectrum:
     Reference: `hastie2022surprises`, section 4, for the law of (λ, a).
     """
 
-    eigenvalues: ArrayLike
-    alignment: ArrayLike | None = None
-    shares: ArrayLike | None = None
+    eigenvalues: Annotated[ArrayLike, Axes("mode")]
+    alignment: Annotated[ArrayLike | None, Axes("mode")] = None
+    shares: Annotated[ArrayLike | None, Axes("mode")] = None
 
     def __post_init__(self) -> None:
         for name in ("eigenvalues", "alignment", "shares"):

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from scipy.spatial import KDTree
 
 from dyntheory.ground.arrays import ArrayLike
+from dyntheory.ground.storage.saved import Saved
 from dyntheory.verbs.estimation.rows import checked_labels, standardised
 
 FEW_ROWS = 50.0
@@ -42,7 +43,7 @@ class Finding(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class AssumptionReport:
+class AssumptionReport(Saved):
     """All findings; none means that nothing was seen, not that all is well.
 
     Args:

@@ -7,7 +7,8 @@ best combination of them is an unbiased coordinate-wise estimate of w* with Gaus
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,8 @@ from dyntheory.ground.checks import check_scalar
 from dyntheory.ground.memory import available_memory
 from dyntheory.ground.precision import as_double, double_precision
 from dyntheory.ground.randomness import stream
+from dyntheory.ground.storage.marks import Axes
+from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.fit_law import moment_powers
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.verbs.estimation.debias import run_responses
@@ -32,7 +35,8 @@ from dyntheory.verbs.estimation.training_run import TrainingRun, replay, train_o
 from dyntheory.verbs.estimation.weight_responses import KnownSpectrum
 
 
-class TeacherDirection(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class TeacherDirection(Saved):
     """The direction with its errors, in standardised columns.
 
     Args:
@@ -46,9 +50,9 @@ class TeacherDirection(NamedTuple):
             √(signal_power/d) ŵ.
     """
 
-    direction: np.ndarray
+    direction: Annotated[np.ndarray, Axes("feature")]
     standard_error: float
-    interval: np.ndarray
+    interval: Annotated[np.ndarray, Axes("feature", "end")]
     step: int
     overlap: float
     signal_power: float

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from dyntheory.ground.arrays import ArrayLike, Key, Progress
 from dyntheory.ground.checks import check_count
 from dyntheory.ground.precision import double_precision
+from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.results.trajectory import Trajectory
 from dyntheory.verbs.estimation.covariance import Covariance
@@ -43,7 +44,7 @@ class Candidate(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Tuned:
+class Tuned(Saved):
     """What to train, for how long, and what error to expect.
 
     Args:

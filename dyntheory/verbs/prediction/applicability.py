@@ -17,6 +17,7 @@ from dyntheory.ground.checks import check_count, check_finite
 from dyntheory.ground.memory import available_memory
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.status import Assumptions
+from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.assumptions import assess
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
@@ -50,7 +51,7 @@ class Check(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Applicability:
+class Applicability(Saved):
     """What can be said before a prediction is computed.
 
     Args:

@@ -8,15 +8,16 @@ as large on a sub-net as on all nodes.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from dyntheory.gaussian.nodes import NUM_BLOCKS
 from dyntheory.ground.precision import double_precision
+from dyntheory.ground.storage.saved import Saved
 from dyntheory.matrix.spectral_frame import num_spectral_nodes
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
@@ -32,7 +33,8 @@ PROBE_COLUMNS = 16
 COLUMNS_PER_UNIT = 3.5  # of one reading of the basis; seven for two
 
 
-class Cost(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Cost(Saved):
     """Cost of one prediction on one node set.
 
     Args:

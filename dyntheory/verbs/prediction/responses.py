@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import warnings
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +37,8 @@ from dyntheory.ground.checks import check_positive
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.ground.randomness import seed
 from dyntheory.ground.status import DyntheoryWarning
+from dyntheory.ground.storage.marks import Axes
+from dyntheory.ground.storage.saved import Saved
 from dyntheory.matrix.limit import limit_matrix
 from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
@@ -44,7 +46,9 @@ from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare
 from dyntheory.problem.shape import Shape
+from dyntheory.results.trajectory import Steps, TeacherOverlap
 
+TwoTimes: TypeAlias = Annotated[np.ndarray, Axes("step", "step", "unit", "unit")]
 FIELDS = (
     "weight_covariance",
     "teacher_overlap",
@@ -57,7 +61,7 @@ FIELDS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class ResponseFunctions:
+class ResponseFunctions(Saved):
     """Two-time quantities of one run; axes step, step', unit, unit', and zero where an effect would precede its cause.
 
     h^t = u^t + Σ_{s<t} A_ts g^s and p^t = v^t + Σ_{s≤t} B_ts w^s + B_t⋆ w*, with u and v Gaussian.
@@ -76,16 +80,16 @@ class ResponseFunctions:
         standard_error: the same structure: numerical error, one sigma.
     """
 
-    steps: np.ndarray
-    weight_covariance: np.ndarray
-    teacher_overlap: np.ndarray
-    residual_covariance: np.ndarray
-    weight_response: np.ndarray
-    residual_response: np.ndarray
-    teacher_response: np.ndarray
-    gaussian_covariance: np.ndarray
-    rho: OptionalArray = None
-    tau: OptionalArray = None
+    steps: Steps
+    weight_covariance: TwoTimes
+    teacher_overlap: TeacherOverlap
+    residual_covariance: TwoTimes
+    weight_response: TwoTimes
+    residual_response: TwoTimes
+    teacher_response: TeacherOverlap
+    gaussian_covariance: TwoTimes
+    rho: Annotated[OptionalArray, Axes("step", "step", "unit", "unit")] = None
+    tau: Annotated[OptionalArray, Axes("step", "step", "unit", "unit")] = None
     standard_error: ResponseFunctions | None = None
 
 

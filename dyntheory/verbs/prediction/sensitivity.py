@@ -27,13 +27,14 @@ from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.ground.randomness import seed
 from dyntheory.ground.resources import silent
 from dyntheory.ground.status import DyntheoryWarning, Outcome, Status
+from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare
 from dyntheory.problem.shape import Shape
 from dyntheory.results.outcome import diverged_where
-from dyntheory.results.trajectory import CURVES, OVERLAPS
+from dyntheory.results.trajectory import CURVES, OVERLAPS, Curve, Steps, TeacherOverlap, WeightOverlap
 
 FIELDS = (*CURVES, *OVERLAPS)
 OFFSETS = (-2.0, -1.0, 1.0, 2.0)
@@ -42,7 +43,7 @@ UNRESOLVED = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
-class Derivatives:
+class Derivatives(Saved):
     """Derivatives of predicted curves in one number of the problem; the fields are those of `Trajectory`.
 
     Args:
@@ -59,13 +60,13 @@ class Derivatives:
         status: how it ended.
     """
 
-    steps: np.ndarray
-    train_loss: np.ndarray
-    test_loss: np.ndarray
-    train_error: np.ndarray
-    test_error: np.ndarray
-    teacher_overlap: np.ndarray
-    weight_overlap: np.ndarray
+    steps: Steps
+    train_loss: Curve
+    test_loss: Curve
+    train_error: Curve
+    test_error: Curve
+    teacher_overlap: TeacherOverlap
+    weight_overlap: WeightOverlap
     value: float
     step_size: float
     standard_error: Derivatives | None = None

@@ -8,12 +8,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from dyntheory.ground.arrays import Key, Progress, PyTree
 from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.storage.marks import Axes, Coordinate
+from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
@@ -31,7 +33,7 @@ MOST_ROWS = 6
 
 
 @dataclasses.dataclass(frozen=True)
-class FiniteSize:
+class FiniteSize(Saved):
     """How simulations approach the limit.
 
     Args:
@@ -45,13 +47,13 @@ class FiniteSize:
         agreement: of the extrapolated values with the prediction.
     """
 
-    sizes: np.ndarray
+    sizes: Annotated[np.ndarray, Coordinate("size")]
     theory: Trajectory
     runs: tuple[Trajectory, ...]
     limit: dict[str, LimitFit]
     fluctuation: dict[str, PowerFit]
     bias: dict[str, PowerFit]
-    spread: dict[str, np.ndarray]
+    spread: dict[str, Annotated[np.ndarray, Axes("size", "step")]]
     agreement: Agreement
 
     @property

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dyntheory.results.trajectory import Curve
+
 RESOLVED = 2.0  # standard errors by which a value has to differ from zero before its logarithm is fitted
 
 
@@ -23,11 +25,11 @@ class LimitFit(NamedTuple):
         p_value: (T+1,) probability of a misfit as large by chance (χ², S − 2 degrees of freedom); NaN for two sizes.
     """
 
-    limit: np.ndarray
-    limit_error: np.ndarray
-    slope: np.ndarray
-    slope_error: np.ndarray
-    p_value: np.ndarray
+    limit: Curve
+    limit_error: Curve
+    slope: Curve
+    slope_error: Curve
+    p_value: Curve
 
 
 class PowerFit(NamedTuple):
@@ -36,8 +38,8 @@ class PowerFit(NamedTuple):
     `exponent` and `error` have shape (T+1,).
     """
 
-    exponent: np.ndarray
-    error: np.ndarray
+    exponent: Curve
+    error: Curve
 
 
 def fit_limit(sizes: np.ndarray, means: np.ndarray, errors: np.ndarray, *, power: float = 1.0) -> LimitFit:

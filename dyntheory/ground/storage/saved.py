@@ -1,0 +1,33 @@
+"""What every result can do: become a labelled dataset, and be saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dyntheory.ground.storage import netcdf
+from dyntheory.ground.storage.marks import storable
+
+if TYPE_CHECKING:
+    import xarray
+
+
+class Saved:
+    """Base of a frozen dataclass that can be saved; the hints of its arrays are marked with their `Axes`."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        storable(cls)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return a labelled dataset; see `dyntheory.ground.storage.netcdf`."""
+        return netcdf.to_xarray(self)
+
+    def save(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write a NetCDF file (never pickle), whole or not at all; `dyntheory.load` reads it.
+
+        Raises:
+            FileExistsError: the file exists and `force` is False.
+            TypeError: something in it cannot be stored, such as a Python function.
+        """
+        return netcdf.save(self, path, force=force)
