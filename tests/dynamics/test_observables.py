@@ -33,26 +33,30 @@ def _moment(shared: Any, teacher: jax.Array, weights: jax.Array) -> jax.Array:
     return jnp.outer(weights, weights)
 
 
+def _recorded(result: dt.Trajectory | None) -> dict[str, Any]:
+    assert result is not None and result.recorded is not None
+    return result.recorded
+
+
 def test_a_predicted_order_parameter_is_the_mean_over_the_nodes(law: dt.TeacherStudent, key: jax.Array) -> None:
     theory = dt.predict(law, SGD, key=key, record={"fourth": _fourth, "error": _output}, **SIZES)
-    assert theory.recorded is not None and theory.standard_error is not None
     for step in (0, 3):
         rows = theory.preactivations(step)
         power = rows.weights @ rows.values**4
-        np.testing.assert_allclose(theory.recorded["fourth"]["power"][step], power, rtol=1e-12)
+        np.testing.assert_allclose(_recorded(theory)["fourth"]["power"][step], power, rtol=1e-12)
         unweighted = np.mean(rows.values**4, axis=0)  # the nodes have weights: their plain mean is another number
         assert np.all(np.abs(unweighted / power - 1) > 1e-6)
-    np.testing.assert_allclose(theory.recorded["error"], theory.train_error, rtol=1e-12)
-    bars = theory.standard_error.recorded["fourth"]["power"]
-    assert bars.shape == (4, 2) and np.all(np.abs(theory.recorded["fourth"]["power"][0] - 3.0) < 5 * bars[0])
+    np.testing.assert_allclose(_recorded(theory)["error"], theory.train_error, rtol=1e-12)
+    bars = _recorded(theory.standard_error)["fourth"]["power"]
+    assert bars.shape == (4, 2) and np.all(np.abs(_recorded(theory)["fourth"]["power"][0] - 3.0) < 5 * bars[0])
 
 
 def test_it_is_that_of_simulations(law: dt.TeacherStudent, key: jax.Array) -> None:
     """z-scores after a gate; h⁴ is heavier than errors, and the finite size is allowed for as in `compare`."""
     theory = dt.predict(law, SGD, key=key, record={"fourth": _fourth}, **SIZES)
     runs = dt.simulate(law, SGD, key=key, record={"fourth": _fourth}, **{**RUNS, "num_features": 200, "num_runs": 20})
-    found, bars = (one.recorded["fourth"]["power"] for one in (runs, runs.standard_error))
-    wanted = theory.recorded["fourth"]["power"]
+    found, bars = (_recorded(one)["fourth"]["power"] for one in (runs, runs.standard_error))
+    wanted = _recorded(theory)["fourth"]["power"]
     assert np.all(bars < 0.1 * wanted)
     assert np.all(np.abs(found - wanted) < 4.5 * bars + 10 / 200 * wanted)
 
@@ -62,7 +66,7 @@ def test_means_over_features_need_features(law: dt.TeacherStudent, key: jax.Arra
     theory = dt.predict(law, ADAM, key=key, record=record, **SIZES)
     runs = dt.simulate(law, ADAM, key=key, record=record, **RUNS)
     for one in (theory, runs):
-        np.testing.assert_allclose(one.recorded["moment"], one.weight_overlap, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(_recorded(one)["moment"], one.weight_overlap, rtol=1e-10, atol=1e-12)
     with pytest.raises(ValueError, match="mean over features, and this optimizer is linear"):
         dt.predict(law, SGD, key=key, record=record, **SIZES)
 
@@ -73,13 +77,13 @@ def test_heads_are_averaged_and_checkpoints_know_what_is_recorded(
     options: dict[str, Any] = {**SIZES, "num_steps": 2, "key": key, "num_heads": 2, "record": {"fourth": _fourth}}
     first = dt.predict(law, SGD, checkpoint=tmp_path, **options)
     again = dt.predict(law, SGD, checkpoint=tmp_path, resume=True, **options)
-    np.testing.assert_array_equal(first.recorded["fourth"]["power"], again.recorded["fourth"]["power"])
+    np.testing.assert_array_equal(_recorded(first)["fourth"]["power"], _recorded(again)["fourth"]["power"])
     with pytest.raises(ValueError, match="another computation"):
         dt.predict(law, SGD, checkpoint=tmp_path, resume=True, **{**options, "record": {"error": _output}})
     kept = {**RUNS, "key": key, "record": {"fourth": _fourth}, "checkpoint": tmp_path / "runs"}
     runs = dt.simulate(law, SGD, **kept)
     resumed = dt.simulate(law, SGD, resume=True, **kept)
-    np.testing.assert_array_equal(runs.recorded["fourth"]["label"], resumed.recorded["fourth"]["label"])
+    np.testing.assert_array_equal(_recorded(runs)["fourth"]["label"], _recorded(resumed)["fourth"]["label"])
 
 
 @pytest.mark.parametrize(

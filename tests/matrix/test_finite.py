@@ -16,7 +16,7 @@ from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.matrix.finite import finite_matrix
 from dyntheory.problem.shape import Shape, Sizes
-from dyntheory.verbs.simulation.matrix_choice import Choice, RunShape, choose_matrix
+from dyntheory.verbs.simulation.matrix_choice import MatrixChoice, RunShape, choose_matrix
 
 NETWORK = dt.MLP((2,), "tanh")
 SIZES = {"more samples": (30, 20, 5, 4000), "fewer samples": (12, 20, 4, 4000), "exhausted": (20, 8, 10, 2000)}
@@ -96,7 +96,7 @@ def test_simulate_takes_either_matrix(law: dt.TeacherStudent, key: jax.Array) ->
 
 def test_auto_takes_the_cheaper_matrix() -> None:
     small, large = (RunShape(Sizes(2 * d, 0, d), 50, 3, 1) for d in (100, 10_000))
-    auto = Choice("auto", "gaussian", "float64", 10**12)
+    auto = MatrixChoice("auto", "gaussian", "float64", 10**12)
     assert choose_matrix(auto, small) == "dense"
     assert choose_matrix(auto, large) == "revealed"
     assert choose_matrix(auto._replace(inputs="uniform"), large) == "dense"

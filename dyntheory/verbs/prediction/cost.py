@@ -23,7 +23,7 @@ from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.shape import Shape
-from dyntheory.verbs.prediction.pieces import plan
+from dyntheory.verbs.prediction.pieces import cut_of
 
 DOUBLE = 8
 READINGS = 4
@@ -81,7 +81,7 @@ def prediction_cost(
         >>> dt.prediction_cost(dt.TeacherStudent(2.0), method, num_steps=100, num_nodes=2**15).num_columns
         807
     """
-    cut, k = plan(num_steps, drops=drops), method.num_units
+    cut, k = cut_of(num_steps, drops=drops), method.num_units
     columns = Shape.of(law, method, cut.num_steps).columns
     if drops:
         columns = min(columns, num_nodes // NUM_BLOCKS)

@@ -46,7 +46,7 @@ class LimitProblem(NamedTuple):
     draw: tuple[Array, Array] | None = None
 
 
-class Plan(NamedTuple):
+class Cut(NamedTuple):
     """How a run is cut: `num_pieces` of `length` steps, room being made for `per_growth` pieces at a time."""
 
     num_pieces: int
@@ -74,11 +74,11 @@ class State(NamedTuple):
         return self.pieces_done / max(self.num_pieces, 1)
 
 
-def plan(num_steps: int, *, drops: bool = False) -> Plan:
+def cut_of(num_steps: int, *, drops: bool = False) -> Cut:
     """Return how a run of that many steps is cut; one that drops directions makes room for a single piece at a time."""
     count = math.ceil(num_steps / PIECE)
     length = math.ceil(num_steps / count) if count else 0
-    return Plan(count, length, min(1, count) if drops else math.ceil(count / MAX_GROWTHS))
+    return Cut(count, length, min(1, count) if drops else math.ceil(count / MAX_GROWTHS))
 
 
 def nets_for(
@@ -95,7 +95,7 @@ def nets_for(
     Raises:
         ValueError: more dimensions than Sobol points have.
     """
-    steps = plan(num_steps).num_steps
+    steps = cut_of(num_steps).num_steps
     return draw_nets(law, method, num_steps=steps, num_nodes=num_nodes, key=key, has_feature_nodes=has_feature_nodes)
 
 
@@ -122,7 +122,7 @@ def solve(
         after_piece: called between pieces with the run so far; may raise to stop.
         take_up: given the first state, returns the one from which to go on.
     """
-    cut = plan(num_steps, drops=float(problem.drop_below) > 0)
+    cut = cut_of(num_steps, drops=float(problem.drop_below) > 0)
     state = take_up(_first_state(problem, nets, cut, record, sharding))
     while state.pieces_done < cut.num_pieces:
         state = _next_piece(problem, nets, cut, record, state, sharding)
@@ -133,14 +133,14 @@ def solve(
     return Curves(records, *gathered(test))
 
 
-def _first_state(problem: LimitProblem, nets: Nets, cut: Plan, record: Record, sharding: NodeSharding | None) -> State:
+def _first_state(problem: LimitProblem, nets: Nets, cut: Cut, record: Record, sharding: NodeSharding | None) -> State:
     nodes = first_nodes(nets, problem.law, problem.method, sharding)
     fixed, carry, first = _begin(problem, nodes, num_steps=cut.num_steps, record=record)
     return State(0, cut.num_pieces, fixed, carry, [gathered(first)])
 
 
 def _next_piece(
-    problem: LimitProblem, nets: Nets, cut: Plan, record: Record, state: State, sharding: NodeSharding | None
+    problem: LimitProblem, nets: Nets, cut: Cut, record: Record, state: State, sharding: NodeSharding | None
 ) -> State:
     done = state.pieces_done * cut.length
     rows = next_rows(nets, problem.law, problem.method, (done, done + cut.length), sharding)

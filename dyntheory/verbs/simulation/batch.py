@@ -26,7 +26,7 @@ MOST_TOGETHER = 16
 ACCELERATOR_ENTRIES = 2**27  # the same on an accelerator, the nodes of the test error included
 
 
-class Plan(NamedTuple):
+class Program(NamedTuple):
     """What is compiled: everything that all runs share and that is no array.
 
     Args:
@@ -73,7 +73,7 @@ class Plan(NamedTuple):
         return on_device // -(-on_device // self.most_together)
 
 
-class Shared(NamedTuple):
+class CommonArrays(NamedTuple):
     """The arrays that all runs share.
 
     Args:
@@ -91,28 +91,28 @@ class Shared(NamedTuple):
     test_nodes: NodeSet
 
 
-def run_batch(shared: Shared, plan: Plan, first: int, size: int, *, end: int) -> Curves:
+def run_batch(common: CommonArrays, program: Program, first: int, size: int, *, end: int) -> Curves:
     """Return the runs first, ..., min(first + size, end) − 1 as NumPy arrays; the program is that of a whole batch."""
     indices = np.minimum(np.arange(first, first + size), end - 1)
-    sharding = None if plan.mesh is None else NamedSharding(plan.mesh, PartitionSpec(RUNS))
-    solved = gathered(_solve(shared, spread(indices, sharding), plan=plan))
+    sharding = None if program.mesh is None else NamedSharding(program.mesh, PartitionSpec(RUNS))
+    solved = gathered(_solve(common, spread(indices, sharding), program=program))
     return jax.tree.map(lambda leaf: leaf[: end - first], solved)
 
 
-@functools.partial(jax.jit, static_argnames="plan")
-def _solve(shared: Shared, indices: Array, *, plan: Plan) -> Curves:
-    part = functools.partial(_solve_part, plan=plan)
-    if plan.mesh is None:
-        return part(shared, indices)
+@functools.partial(jax.jit, static_argnames="program")
+def _solve(common: CommonArrays, indices: Array, *, program: Program) -> Curves:
+    part = functools.partial(_solve_part, program=program)
+    if program.mesh is None:
+        return part(common, indices)
     cut = PartitionSpec(RUNS)
-    split = jax.shard_map(part, mesh=plan.mesh, in_specs=(PartitionSpec(), cut), out_specs=cut, check_vma=False)
-    return split(shared, indices)
+    split = jax.shard_map(part, mesh=program.mesh, in_specs=(PartitionSpec(), cut), out_specs=cut, check_vma=False)
+    return split(common, indices)
 
 
-def _solve_part(shared: Shared, indices: Array, *, plan: Plan) -> Curves:
-    law, method, heads, moment, _ = shared.problem
-    inputs = shared.rows if plan.inputs is None else plan.inputs
-    record = (*plan.means, *(rows_of("preactivations") if plan.shape.keep_preactivations else ()))
+def _solve_part(common: CommonArrays, indices: Array, *, program: Program) -> Curves:
+    law, method, heads, moment, _ = common.problem
+    inputs = common.rows if program.inputs is None else program.inputs
+    record = (*program.means, *(rows_of("preactivations") if program.shape.keep_preactivations else ()))
 
     def run_one(index: Array) -> Curves:
         return finite_run(
@@ -120,18 +120,18 @@ def _solve_part(shared: Shared, indices: Array, *, plan: Plan) -> Curves:
             method,
             _head(heads, index),
             moment,
-            jax.random.fold_in(shared.key, index),
-            shared.test_nodes,
+            jax.random.fold_in(common.key, index),
+            common.test_nodes,
             inputs=inputs,
-            given=shared.given,
-            num_steps=plan.shape.num_steps,
-            sizes=plan.shape.sizes,
-            matrix=plan.matrix,
-            dtype=plan.dtype,
+            given=common.given,
+            num_steps=program.shape.num_steps,
+            sizes=program.shape.sizes,
+            matrix=program.matrix,
+            dtype=program.dtype,
             record=record,
         )
 
-    together = plan.together(len(indices))
+    together = program.together(len(indices))
     return jax.lax.map(run_one, indices, batch_size=together if together > 1 else None)
 
 

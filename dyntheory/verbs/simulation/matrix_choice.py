@@ -71,7 +71,7 @@ class RunShape(NamedTuple):
         )
 
 
-class Choice(NamedTuple):
+class MatrixChoice(NamedTuple):
     """How a simulation is asked to store its matrix.
 
     Args:
@@ -92,7 +92,7 @@ class Choice(NamedTuple):
         return 4 if self.dtype == "float32" else DOUBLE
 
 
-def choose_matrix(choice: Choice, shape: RunShape) -> str:
+def choose_matrix(choice: MatrixChoice, shape: RunShape) -> str:
     """Return "dense" or "revealed", which fits the memory; "auto" is the cheaper of those that fit.
 
     Raises:
@@ -116,7 +116,7 @@ def choose_matrix(choice: Choice, shape: RunShape) -> str:
     return min(fitting, key=shape.cost)
 
 
-def _too_large(choice: Choice, shape: RunShape, matrix: str) -> str:
+def _too_large(choice: MatrixChoice, shape: RunShape, matrix: str) -> str:
     needed = shape.memory(matrix, itemsize=choice.itemsize)
     samples, test, features = shape.sizes
     what = f"X has {samples} × {features} entries" + (f", {test} test rows" if test else "")

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from dyntheory.dynamics.observables import structure_of
 from dyntheory.ground.arrays import Progress
 from dyntheory.ground.checkpoint import CheckpointFolder
 from dyntheory.ground.fingerprint import fingerprint
 from dyntheory.ground.version import __version__
 from dyntheory.results.outcome import relative_errors, unreached
 from dyntheory.results.trajectory import Trajectory
-from dyntheory.verbs.simulation.batch import Plan, Shared, run_batch
+from dyntheory.verbs.simulation.batch import CommonArrays, Program, run_batch
 from dyntheory.verbs.simulation.ensemble import Ensemble, Kept
 
 NAME = "ensemble"
@@ -46,27 +47,75 @@ class Target(NamedTuple):
         return min(self.max_runs, -(-wanted // num_heads) * num_heads)
 
 
-def run_ensemble(
-    shared: Shared,
-    plan: Plan,
-    ensemble: Ensemble,
-    target: Target,
-    provenance: dict[str, Any],
-    *,
-    report: Progress,
-    folder: CheckpointFolder | None = None,
-) -> Trajectory:
+class Simulation(NamedTuple):
+    """All that an ensemble of runs is.
+
+    Args:
+        common: the arrays that all runs share.
+        program: what is compiled.
+        target: how many runs are made.
+        kept: what is kept of them.
+        provenance: where the result comes from.
+    """
+
+    common: CommonArrays
+    program: Program
+    target: Target
+    kept: Kept
+    provenance: dict[str, Any]
+
+    def ensemble(self) -> Ensemble:
+        """Return an ensemble without runs."""
+        law, method, heads = self.common.problem[:3]
+        return Ensemble(
+            heads[0],
+            num_heads=len(heads),
+            num_steps=self.program.shape.num_steps,
+            num_units=method.num_units,
+            num_teacher_units=law.num_teacher_units,
+            kept=self.kept,
+            recorded=structure_of(self.program.means, law, method, heads[0]),
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the computation is, for its checkpoint; the devices count, since they decide the last bits.
+
+        Raises:
+            ValueError: a function without source.
+        """
+        common, program = self.common, self.program
+        return {
+            "problem": fingerprint(tuple(common.problem)),
+            "key": fingerprint(common.key),
+            "inputs": fingerprint(program.inputs if common.rows is None else common.rows),
+            "first_layer": fingerprint(common.given),
+            **program.shape._asdict(),
+            "sizes": list(program.shape.sizes),
+            "matrix": program.matrix,
+            "dtype": program.dtype,
+            "num_devices": program.num_devices,
+            "device": jax.devices()[0].device_kind,
+            **self.target._asdict(),
+            "keep_runs": self.kept.runs,
+            "means": fingerprint(program.means),
+            "dyntheory": __version__,
+            "jax": jax.__version__,
+        }
+
+
+def run_ensemble(simulation: Simulation, *, report: Progress, folder: CheckpointFolder | None = None) -> Trajectory:
     """Make the runs, batch by batch, and return what they say; go on from `folder` if it holds some."""
-    size, end = plan.batch_size(target.num_runs), target.num_runs
+    ensemble, program, target = simulation.ensemble(), simulation.program, simulation.target
+    size, end = program.batch_size(target.num_runs), target.num_runs
     structure = {"end": 0, "ensemble": ensemble.structure()}
     saved = None if folder is None else folder.saved(NAME, structure)
     if saved is not None:
         ensemble.restore(saved["ensemble"])
         end = int(saved["end"])
     while True:
-        _round(shared, plan, ensemble, (size, end), report=report, folder=folder)
-        result = ensemble.result(provenance)
-        following = target.next(end, result, plan.num_heads)
+        _round(simulation, ensemble, (size, end), report=report, folder=folder)
+        result = ensemble.result(simulation.provenance)
+        following = target.next(end, result, program.num_heads)
         if following == end:
             break
         end = following
@@ -75,8 +124,7 @@ def run_ensemble(
 
 
 def _round(
-    shared: Shared,
-    plan: Plan,
+    simulation: Simulation,
     ensemble: Ensemble,
     bounds: tuple[int, int],
     *,
@@ -87,7 +135,7 @@ def _round(
     while ensemble.count < end:
         first = ensemble.count
         report(first / end, f"run {first + 1} of {end}")
-        ensemble.add(run_batch(shared, plan, first, size, end=end))
+        ensemble.add(run_batch(simulation.common, simulation.program, first, size, end=end))
         if folder is not None and (folder.is_due or ensemble.count == end):
             folder.save(NAME, {"end": np.asarray(end), "ensemble": ensemble.state()})
 
@@ -98,28 +146,3 @@ def _finished(result: Trajectory, target: Target) -> Trajectory:
         return result
     missed = unreached(result, target.rtol, within=f"with {target.max_runs} runs", cure="raise `max_runs`")
     return result if missed is None else dataclasses.replace(result, status=missed)
-
-
-def identity_of(shared: Shared, plan: Plan, target: Target, kept: Kept) -> dict[str, Any]:
-    """Return what the ensemble is, for its checkpoint; the devices count, since they decide the last bits.
-
-    Raises:
-        ValueError: a function without source.
-    """
-    return {
-        "problem": fingerprint(tuple(shared.problem)),
-        "key": fingerprint(shared.key),
-        "inputs": fingerprint(plan.inputs if shared.rows is None else shared.rows),
-        "first_layer": fingerprint(shared.given),
-        **plan.shape._asdict(),
-        "sizes": list(plan.shape.sizes),
-        "matrix": plan.matrix,
-        "dtype": plan.dtype,
-        "num_devices": plan.num_devices,
-        "device": jax.devices()[0].device_kind,
-        **target._asdict(),
-        "keep_runs": kept.runs,
-        "means": fingerprint(plan.means),
-        "dyntheory": __version__,
-        "jax": jax.__version__,
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -14,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from dyntheory.dynamics.observables import check_record, means_of, structure_of
+from dyntheory.dynamics.observables import check_record, means_of
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.arrays import Array, ArrayLike, Key, Progress, PyTree
 from dyntheory.ground.checkpoint import CheckpointFolder, checkpoint_folder
@@ -31,10 +30,10 @@ from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare, provenance
 from dyntheory.problem.shape import Shape, Sizes
 from dyntheory.results.trajectory import CURVES, PREACTIVATION_BYTES, Trajectory
-from dyntheory.verbs.simulation.batch import Plan, Shared
-from dyntheory.verbs.simulation.ensemble import Ensemble, Kept
-from dyntheory.verbs.simulation.matrix_choice import DTYPES, MATRICES, Choice, RunShape, choose_matrix
-from dyntheory.verbs.simulation.rounds import Target, identity_of, run_ensemble
+from dyntheory.verbs.simulation.batch import CommonArrays, Program
+from dyntheory.verbs.simulation.ensemble import Kept
+from dyntheory.verbs.simulation.matrix_choice import DTYPES, MATRICES, MatrixChoice, RunShape, choose_matrix
+from dyntheory.verbs.simulation.rounds import Simulation, Target, run_ensemble
 
 ROUNDING_WORTH_SAYING = 0.01
 
@@ -129,37 +128,22 @@ def simulate(
         check_record(means, problem.law, problem.method, problem.heads[0])
         kept = _kept(problem, num_steps, sizes, target, keep_runs, keep_preactivations)
         shape = RunShape(sizes, num_steps, method.num_units, law.num_teacher_units, num_test_nodes, kept.rows)
-        matrix = choose_matrix(Choice(matrix, name, dtype, resources.max_memory), shape)
+        matrix = choose_matrix(MatrixChoice(matrix, name, dtype, resources.max_memory), shape)
         stored = dtype if matrix == "dense" else "float64"
-        plan = Plan(static, shape, matrix, stored, num_heads, means, run_mesh(mesh))
+        program = Program(static, shape, matrix, stored, num_heads, means, run_mesh(mesh))
         dimensions, heavy = Shape.of(law, method, 0).test_dimensions, law.num_teacher_units
         test_nodes = draw_nodes(num_test_nodes, dimensions, num_heavy=heavy, seed=seed(key, "test_nodes"))
         data = None if static is not None else jnp.asarray(rows)
         given = None if first_layer is None else first_layer.draw
-        shared = Shared(problem, _key_of_runs(key, sizes), data, given, test_nodes)
+        common = CommonArrays(problem, _key_of_runs(key, sizes), data, given, test_nodes)
         details = {"num_steps": num_steps, "num_heads": num_heads, "matrix": matrix, "inputs": name}
-        origin = provenance(problem, key, "simulation", **details, **sizes._asdict()) | {"dtype": plan.dtype}
-        with _folder(resources, functools.partial(identity_of, shared, plan, target, kept)) as folder:
-            result = run_ensemble(
-                shared, plan, _ensemble(plan, problem, kept), target, origin, report=resources.report, folder=folder
-            )
+        origin = provenance(problem, key, "simulation", **details, **sizes._asdict()) | {"dtype": program.dtype}
+        simulation = Simulation(common, program, target, kept, origin)
+        with _folder(resources, simulation.identity) as folder:
+            result = run_ensemble(simulation, report=resources.report, folder=folder)
     if not result.status.ok:
         warnings.warn(str(result.status), DyntheoryWarning, stacklevel=2)
     return result
-
-
-def _ensemble(plan: Plan, problem: PreparedProblem, kept: Kept) -> Ensemble:
-    """Return an empty ensemble."""
-    law, method, heads = problem[:3]
-    return Ensemble(
-        heads[0],
-        num_heads=len(heads),
-        num_steps=plan.shape.num_steps,
-        num_units=method.num_units,
-        num_teacher_units=law.num_teacher_units,
-        kept=kept,
-        recorded=structure_of(plan.means, law, method, heads[0]),
-    )
 
 
 def _folder(

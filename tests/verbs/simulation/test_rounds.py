@@ -19,7 +19,7 @@ from dyntheory.ground.claimed_folder import CheckpointError
 from dyntheory.ground.devices import run_mesh
 from dyntheory.problem.shape import Sizes
 from dyntheory.verbs.simulation import batch, rounds
-from dyntheory.verbs.simulation.matrix_choice import Choice, RunShape, choose_matrix
+from dyntheory.verbs.simulation.matrix_choice import MatrixChoice, RunShape, choose_matrix
 from tests import PROGRAMS, ROOT
 
 PROGRAM = PROGRAMS / "spread_runs.py"
@@ -162,8 +162,8 @@ def test_what_does_not_fit_is_refused_with_the_way_out() -> None:
         dt.simulate(LAW, METHOD, **large)
     shape = RunShape(Sizes(280, 0, 140), 20, 2, 1, 2)
     assert shape.cost("dense") < shape.cost("revealed")
-    assert choose_matrix(Choice("auto", "gaussian", "float64", 10**9), shape) == "dense"
-    assert choose_matrix(Choice("auto", "gaussian", "float64", 650_000), shape) == "revealed"
+    assert choose_matrix(MatrixChoice("auto", "gaussian", "float64", 10**9), shape) == "dense"
+    assert choose_matrix(MatrixChoice("auto", "gaussian", "float64", 650_000), shape) == "revealed"
     with pytest.raises(ValueError, match=r"directions of 32 \+ 16 numbers.*lower `num_features` or `num_steps`"):
         simulate(num_runs=2, max_memory=1000, matrix="auto")
     with pytest.raises(ValueError, match="needs float64"):
