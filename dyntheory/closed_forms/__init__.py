@@ -15,6 +15,7 @@ from dyntheory.closed_forms.feature_regression import (
     hermite_coefficients,
     random_features,
 )
+from dyntheory.closed_forms.general_ridge import SpectralRisk, ridge_general
 from dyntheory.closed_forms.gradient_descent import Curve, least_squares_flow, least_squares_gd
 from dyntheory.closed_forms.least_squares import (
     Risk,
@@ -32,7 +33,7 @@ from dyntheory.closed_forms.scaling_laws import PowerLawRisk, power_law
 from dyntheory.closed_forms.separation import MaxMargin, max_margin, separability_threshold
 from dyntheory.closed_forms.signal_propagation import EdgeOfChaos, edge_of_chaos
 from dyntheory.closed_forms.sparse_regression import LassoRisk, StateEvolution, lasso, lasso_state_evolution
-from dyntheory.closed_forms.spectral import DataSpectrum, SpectralRisk, from_data, ridge_general
+from dyntheory.closed_forms.spectra import DataSpectrum, data_spectrum, from_data
 from dyntheory.closed_forms.spiked_matrix import SpikedWigner, spiked_wigner, spiked_wigner_amp
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "bayes_state_evolution",
     "compressed_sensing_threshold",
     "convex_erm",
+    "data_spectrum",
     "edge_of_chaos",
     "from_data",
     "hermite_coefficients",

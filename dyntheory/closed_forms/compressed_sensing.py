@@ -12,8 +12,10 @@ import numpy as np
 from dyntheory.closed_forms.evaluation import evaluate
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_positive, is_concrete
+from dyntheory.ground.root_finding import bisect, newton_step
 
 NUM_BISECTIONS = 100
+NUM_POLISHES = 2
 POINTS, HEIGHTS = np.polynomial.legendre.leggauss(60)
 
 
@@ -61,17 +63,11 @@ def _threshold(delta: Array) -> RecoveryThreshold:
             - target
         )
 
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        middle = (ends[0] + ends[1]) / 2
-        too_large = excess(jnp.exp(middle)) > 0
-        return jnp.where(too_large, ends[0], middle), jnp.where(too_large, middle, ends[1])
-
     ends = jnp.full_like(delta, -40.0), jnp.full_like(delta, 4.0)
-    low, high = jax.lax.fori_loop(0, NUM_BISECTIONS, halve, ends)
-    z = jax.lax.stop_gradient(jnp.exp((low + high) / 2))
-    for _ in range(2):
-        value, slope = jax.jvp(excess, (z,), (jnp.ones_like(z),))
-        z = z - value / slope
+    logarithm = bisect(lambda x: excess(jnp.exp(x)) > 0, ends, num_steps=NUM_BISECTIONS)
+    z = jax.lax.stop_gradient(jnp.exp(logarithm))
+    for _ in range(NUM_POLISHES):
+        z = newton_step(excess, z)
     reach = 40 / (z + 4)
 
     def integrand(unit: Array) -> Array:

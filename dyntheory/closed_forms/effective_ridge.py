@@ -7,14 +7,13 @@ Reference: `simon2023eigenlearning`, section 4.
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
 from dyntheory.ground.arrays import Array, Number
+from dyntheory.ground.root_finding import find_root
 
-NUM_BISECTIONS = 100
-NUM_POLISHES = 3
+NUM_BISECTIONS, NUM_POLISHES = 100, 3
 
 
 def unused_count(ridge: Array, smaller: Array, larger: Array | float) -> Array:
@@ -39,14 +38,6 @@ def effective_ridge(
     """
     positive = eigenvalues > 0
     safe = jnp.where(positive, eigenvalues, 1.0)
-
-    def excess(logarithm: Array) -> Array:
-        kappa = jnp.exp(logarithm)
-        is_large = positive & (safe > kappa)
-        small_parts = jnp.where(is_large, -kappa / (safe + kappa), jnp.where(positive, safe / (safe + kappa), 0.0))
-        ridge = unused_count(jnp.asarray(total_ridge) / kappa, count, larger_count)
-        return jnp.sum(small_parts) + ridge - (count - jnp.sum(is_large))
-
     rank, smallest = jnp.sum(positive), jnp.min(jnp.where(positive, eigenvalues, jnp.inf))
     exists = (total_ridge > 0) | (rank > count)
     spare = jnp.maximum((rank - count) / count, jnp.finfo(eigenvalues.dtype).tiny)
@@ -54,14 +45,12 @@ def effective_ridge(
     above = jnp.where(jnp.isinf(larger_count), 1.0, 4.0) * (jnp.sum(eigenvalues) + total_ridge) / count
     ends = jnp.log(jnp.where(exists, below, 1.0)), jnp.log(jnp.where(exists, above, 2.0))
 
-    def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        middle = (ends[0] + ends[1]) / 2
-        too_small = excess(middle) > 0
-        return jnp.where(too_small, middle, ends[0]), jnp.where(too_small, ends[1], middle)
+    def unused(logarithm: Array) -> Array:
+        kappa = jnp.exp(logarithm)
+        is_large = positive & (safe > kappa)
+        small_parts = jnp.where(is_large, -kappa / (safe + kappa), jnp.where(positive, safe / (safe + kappa), 0.0))
+        ridge = unused_count(jnp.asarray(total_ridge) / kappa, count, larger_count)
+        return jnp.where(exists, (count - jnp.sum(is_large)) - (jnp.sum(small_parts) + ridge), 0.0)
 
-    low, high = jax.lax.fori_loop(0, NUM_BISECTIONS, halve, jax.lax.stop_gradient(ends))
-    root = jax.lax.stop_gradient((low + high) / 2)
-    for _ in range(NUM_POLISHES):
-        slope = jax.lax.stop_gradient(jax.grad(excess)(root))
-        root = root - jnp.where(exists, excess(root) / jnp.where(slope == 0, -1.0, slope), 0.0)
+    root = find_root(unused, ends, num_bisections=NUM_BISECTIONS, num_polishes=NUM_POLISHES)
     return jnp.where(exists, jnp.exp(root), 0.0)

@@ -65,15 +65,3 @@ def ratio_or(value: Array, divisor: Array, otherwise: Array | float) -> Array:
     """Return value/divisor, and `otherwise` where the divisor is zero; derivatives are finite there."""
     is_zero = divisor == 0
     return jnp.where(is_zero, otherwise, value / jnp.where(is_zero, 1.0, divisor))
-
-
-def bisect(is_above: Callable[[Array], Array], low: Array, high: Array, num_steps: int) -> Array:
-    """Return the middle of what is left of [low, high] when the half without the sign change is dropped each time."""
-
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        middle = (ends[0] + ends[1]) / 2
-        above = is_above(middle)
-        return jnp.where(above, ends[0], middle), jnp.where(above, middle, ends[1])
-
-    ends = jax.lax.fori_loop(0, num_steps, halve, (low, high))
-    return (ends[0] + ends[1]) / 2

@@ -19,9 +19,10 @@ from dyntheory.closed_forms.evaluation import evaluate
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive, is_concrete
 from dyntheory.ground.precision import double_precision
+from dyntheory.ground.root_finding import bisect, newton_step
 from dyntheory.problem.networks.activations import Activation, resolve_activation
 
-NUM_BISECTIONS = 80
+NUM_BISECTIONS, NUM_POLISHES = 80, 2
 RANGE, PANELS_PER_UNIT, DEGREE = 13, 2, 20
 
 
@@ -176,31 +177,21 @@ def _traces(psi1: Array, kappa: Array, linear: Array, nonlinear: Array) -> tuple
 def _kappa(psi1: Array, psi2: Array, penalty: Array, linear: Array, nonlinear: Array) -> Array:
     """Return the effective ridge: bisection in log κ, then Newton steps that carry derivatives."""
     ridge = psi1 * penalty
+    below = jnp.maximum(ridge, nonlinear**2 * jnp.maximum(psi1 - psi2, 0.0) / psi2)
+    above = ridge + psi1 / psi2 * (linear**2 + nonlinear**2)
+    exists = below > 0
+    ends = jnp.log(jnp.where(exists, below, 1.0)), jnp.log(jnp.where(exists, above, 2.0))
 
     def excess(kappa: Array) -> Array:
         p, f, rest, r = _traces(psi1, kappa, linear, nonlinear)
         few = (psi2 - psi1) + psi1 * f / (1 + p * r) - psi2 * ridge / kappa
         many = psi2 * (1 - ridge / kappa) - psi1 * (p * r + rest) / (1 + p * r)
-        return jnp.where(psi1 > 2 * psi2, many, few)
+        return jnp.where(exists, jnp.where(psi1 > 2 * psi2, many, few), 0.0)
 
-    below = jnp.maximum(ridge, nonlinear**2 * jnp.maximum(psi1 - psi2, 0.0) / psi2)
-    exists = below > 0
-    above = ridge + psi1 / psi2 * (linear**2 + nonlinear**2)
-    ends = jnp.log(jnp.where(exists, below, 1.0)), jnp.log(jnp.where(exists, above, 2.0))
-
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        middle = (ends[0] + ends[1]) / 2
-        too_large = excess(jnp.exp(middle)) > 0
-        return jnp.where(too_large, ends[0], middle), jnp.where(too_large, middle, ends[1])
-
-    low, high = jax.lax.fori_loop(0, NUM_BISECTIONS, halve, jax.lax.stop_gradient(ends))
-    kappa = jax.lax.stop_gradient(jnp.exp((low + high) / 2))
-
-    def polish(kappa: Array, _: None) -> tuple[Array, None]:
-        value, slope = jax.jvp(excess, (kappa,), (jnp.ones_like(kappa),))
-        return kappa - jnp.where(exists, value / slope, 0.0), None
-
-    return jnp.where(exists, jax.lax.scan(polish, kappa, length=2)[0], 0.0)
+    logarithm = bisect(lambda x: excess(jnp.exp(x)) > 0, jax.lax.stop_gradient(ends), num_steps=NUM_BISECTIONS)
+    start = jax.lax.stop_gradient(jnp.exp(logarithm))
+    kappa = jax.lax.scan(lambda kappa, _: (newton_step(excess, kappa), None), start, length=NUM_POLISHES)[0]
+    return jnp.where(exists, kappa, 0.0)
 
 
 @jax.jit

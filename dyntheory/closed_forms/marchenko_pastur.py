@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from dyntheory.closed_forms.evaluation import evaluate, ratio_or
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive
+from dyntheory.ground.root_finding import bisect
 
 NUM_BISECTIONS = 56
 
@@ -182,14 +183,8 @@ def gauss_angles(num_nodes: int, ratio: Array, root: Array, gap: Array) -> Angle
         half = jnp.square(jnp.sin(psi / 2))
         return (num_nodes + 1) * psi + jnp.arctan2(root * jnp.sin(psi), gap + 2 * root * half)
 
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        middle = (ends[0] + ends[1]) / 2
-        is_low = phase(middle) < target
-        return jnp.where(is_low, middle, ends[0]), jnp.where(is_low, ends[1], middle)
-
     ends = (target - jnp.pi / 2) / (num_nodes + 1), target / (num_nodes + 1)
-    low, high = jax.lax.stop_gradient(jax.lax.fori_loop(0, NUM_BISECTIONS, halve, jax.lax.stop_gradient(ends)))
-    psi = (low + high) / 2
+    psi = jax.lax.stop_gradient(bisect(lambda psi: phase(psi) >= target, ends, num_steps=NUM_BISECTIONS))
     half = jnp.square(jnp.sin(psi / 2))
     below = jnp.square(gap) + 4 * root * half  # the node of min(c, 1/c)
     slope = num_nodes * below + gap + 2 * root * half  # that node times the derivative of the phase

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from dyntheory.closed_forms.evaluation import evaluate
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive
+from dyntheory.ground.root_finding import narrow, newton_step
 
 NUM_BISECTIONS = 200
 
@@ -65,15 +66,9 @@ def _product(psi1: Array, psi2: Array, ridge: Array, zeta2: Array) -> Array:
         h = x + zeta2 * x / (1 + zeta2 * x)
         return jnp.where(h < jnp.minimum(psi1, psi2), (psi1 - h) * (psi2 - h) - psi1 * psi2 * ridge * x, -1.0)
 
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        middle = (ends[0] + ends[1]) / 2
-        positive = gap(middle) > 0
-        return jnp.where(positive, middle, ends[0]), jnp.where(positive, ends[1], middle)
-
-    ends = jnp.zeros_like(psi1), jnp.minimum(psi1, psi2)
-    root = jax.lax.stop_gradient(jax.lax.fori_loop(0, NUM_BISECTIONS, halve, jax.lax.stop_gradient(ends))[0])
-    value, slope = jax.jvp(gap, (root,), (jnp.ones_like(root),))
-    return root - value / slope
+    ends = jax.lax.stop_gradient((jnp.zeros_like(psi1), jnp.minimum(psi1, psi2)))
+    inside, _ = narrow(lambda x: gap(x) <= 0, ends, num_steps=NUM_BISECTIONS)
+    return newton_step(gap, jax.lax.stop_gradient(inside))
 
 
 @jax.jit

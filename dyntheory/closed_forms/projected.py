@@ -18,8 +18,9 @@ import jax.numpy as jnp
 
 from dyntheory.closed_forms.effective_ridge import effective_ridge, unused_count
 from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes, ratio_or
+from dyntheory.closed_forms.general_ridge import SpectralRisk
 from dyntheory.closed_forms.least_squares import risk_of
-from dyntheory.closed_forms.spectral import SpectralRisk, check_spectrum
+from dyntheory.closed_forms.spectra import check_spectrum
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive
 

@@ -24,9 +24,9 @@ from dyntheory.closed_forms.evaluation import evaluate
 from dyntheory.closed_forms.least_squares import risk_of
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.root_finding import find_root
 
-NUM_BISECTIONS = 64
-NUM_POLISHES = 3
+PRECISION = {"num_bisections": 64, "num_polishes": 3}
 SMALLEST_LOG = -300.0
 BERNOULLI = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000)  # B_{2j}/(2j)!
 NUM_SUMMED = 20
@@ -124,7 +124,7 @@ def _at_penalty(count: Array, penalty: Array, alpha: Array, source: Array, sigma
     def excess(logarithm: Array) -> Array:
         return jnp.exp(logarithm) + held * jnp.exp(alpha * logarithm) - 1
 
-    root = _root(excess, lower, upper)
+    root = find_root(excess, (lower, upper), **PRECISION)
     fraction = jnp.where(has_penalty, jnp.exp(root), 1.0)
     return _risk(count, fraction, relative * fraction**alpha, penalty, alpha, source, sigma)
 
@@ -141,7 +141,7 @@ def _at_best_penalty(count: Array, alpha: Array, source: Array, sigma: Array) ->
 
     zero = jnp.zeros_like(count)
     is_inside = slope(zero) > 0
-    root = jnp.where(is_inside, _root(slope, zero + SMALLEST_LOG, zero), 0.0)
+    root = jnp.where(is_inside, find_root(slope, (zero + SMALLEST_LOG, zero), **PRECISION), 0.0)
     fraction = jnp.exp(root)
     rho = -jnp.expm1(root)
     penalty = rho * bare * fraction**-alpha
@@ -157,23 +157,6 @@ def _risk(
     bias = _amplitude(alpha, source) * kappa ** (2 * jnp.minimum(source, 1.0)) / free
     risk = risk_of(bias, noise * taught / free, noise, rho**2 * (bias + noise / free))
     return PowerLawRisk(*risk, kappa, count * fraction, count * taught, risk.test_error, penalty)
-
-
-def _root(function: Any, lower: Array, upper: Array) -> Array:
-    """Return where an increasing function vanishes: bisection, then Newton steps that carry the derivatives."""
-
-    def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        middle = (ends[0] + ends[1]) / 2
-        is_low = function(middle) < 0
-        return jnp.where(is_low, middle, ends[0]), jnp.where(is_low, ends[1], middle)
-
-    low, high = jax.lax.fori_loop(0, NUM_BISECTIONS, halve, jax.lax.stop_gradient((lower, upper)))
-    root = jax.lax.stop_gradient((low + high) / 2)
-    for _ in range(NUM_POLISHES):
-        value, slope = jax.jvp(function, (root,), (jnp.ones_like(root),))
-        slope = jax.lax.stop_gradient(slope)
-        root = root - value / jnp.where(slope == 0, 1.0, slope)
-    return root
 
 
 def _ridgeless_kappa(count: Array, alpha: Array) -> Array:

@@ -18,11 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory.closed_forms.evaluation import bisect, evaluate, over_leading_axes
+from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
 from dyntheory.closed_forms.label_laws import LabelLaw, resolve_label_law
 from dyntheory.closed_forms.panels import EVEN, GEOMETRIC, STEEP, around, panel_rule
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.root_finding import bisect
 
 NUM_BISECTIONS = 44
 NUM_POLISHES = 4
@@ -177,7 +178,7 @@ def _best_tangent(margin: Array, law: LabelLaw, power: Array, noise: Array) -> A
         return margin * t / jnp.sqrt(1 + t**2) * first > along
 
     ends = jnp.full_like(margin, -LARGEST_LOGARITHM), jnp.full_like(margin, LARGEST_LOGARITHM)
-    return bisect(is_past, *ends, NUM_BISECTIONS)
+    return bisect(is_past, ends, num_steps=NUM_BISECTIONS)
 
 
 def _margin(law: LabelLaw, alpha: Array, power: Array, noise: Array) -> tuple[Array, ...]:
@@ -190,7 +191,8 @@ def _margin(law: LabelLaw, alpha: Array, power: Array, noise: Array) -> tuple[Ar
         return count * _sums(jnp.stack([tangent, margin]), law, *held)[0] > 1
 
     # κ²α ≤ 1 at overlap one, and κ ≤ 1/√α + 1 in any case.
-    start = bisect(too_wide, jnp.full_like(alpha, -LARGEST_LOGARITHM), jnp.log(2 + 2 / jnp.sqrt(alpha)), NUM_BISECTIONS)
+    ends = jnp.full_like(alpha, -LARGEST_LOGARITHM), jnp.log(2 + 2 / jnp.sqrt(alpha))
+    start = bisect(too_wide, ends, num_steps=NUM_BISECTIONS)
     start = jnp.stack([_best_tangent(jnp.exp(start), law, *held), start])
 
     def equations(point: Array) -> tuple[Array, Array]:

@@ -16,10 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory.closed_forms.evaluation import bisect, evaluate, over_leading_axes
+from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
 from dyntheory.closed_forms.soft_threshold import threshold_moments
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.root_finding import bisect
 from dyntheory.problem.laws.priors import GaussianMixture
 
 NUM_BISECTIONS = 64
@@ -190,7 +191,7 @@ def _saddle(alpha: Array, penalty: Array, noise: Array, prior: GaussianMixture) 
         largest_beta = (noise**2 + 2 * scale**2) / (2 * tau) + (1 + alpha / 2) * tau
         low = jnp.log(penalty) + x - jnp.log(largest_beta)
         high = jnp.log(jnp.maximum(farthest + 40 * tau, 2 * penalty / alpha))
-        return bisect(beta_too_small, low - 0.1, high + 0.1, NUM_BISECTIONS)
+        return bisect(beta_too_small, (low - 0.1, high + 0.1), num_steps=NUM_BISECTIONS)
 
     def tau_too_large(x: Array) -> Array:
         tau = jnp.exp(x)
@@ -199,7 +200,8 @@ def _saddle(alpha: Array, penalty: Array, noise: Array, prior: GaussianMixture) 
 
     smallest = jnp.minimum(1e-9 * penalty / alpha, 1e-3 * scale / jnp.sqrt(alpha))
     smallest = jnp.maximum(smallest, 0.9 * noise / jnp.sqrt(alpha))
-    x = bisect(tau_too_large, jnp.log(smallest), jnp.log(scale / jnp.sqrt(alpha)) + 35, NUM_BISECTIONS)
+    ends = jnp.log(smallest), jnp.log(scale / jnp.sqrt(alpha)) + 35
+    x = bisect(tau_too_large, ends, num_steps=NUM_BISECTIONS)
     return jnp.stack([x, log_threshold(x)])
 
 

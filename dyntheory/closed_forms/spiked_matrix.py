@@ -22,11 +22,11 @@ import numpy as np
 from dyntheory.closed_forms.evaluation import evaluate
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive
+from dyntheory.ground.root_finding import find_root
 
 NUM_NODES = 1041
 RANGE, LONGEST = 13.0, 45.0  # in standard deviations of Z; in g, where 1/cosh ends
-NUM_BISECTIONS = 64
-NUM_POLISHES = 3
+NUM_BISECTIONS, NUM_POLISHES = 64, 3
 NUM_TERMS = 12
 
 
@@ -139,18 +139,8 @@ def _fixed_point(strength: Array, seen: Array) -> Array:
         snr = jnp.exp(logarithm)
         return jnp.where(snr < 1, _shortfall(snr) / snr - seen, target - (1 - _missing(snr)) / snr)
 
-    def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        middle = (ends[0] + ends[1]) / 2
-        is_low = excess(middle) < 0
-        return jnp.where(is_low, middle, ends[0]), jnp.where(is_low, ends[1], middle)
-
     ends = jnp.log(seen) - 0.1, 2 * jnp.log(strength) + 0.1  # (γ − T)/γ ≤ γ and T ≤ 1
-    low, high = jax.lax.fori_loop(0, NUM_BISECTIONS, halve, jax.lax.stop_gradient(ends))
-    root = jax.lax.stop_gradient((low + high) / 2)
-    for _ in range(NUM_POLISHES):
-        value, slope = jax.jvp(excess, (root,), (jnp.ones_like(root),))
-        root = root - value / jax.lax.stop_gradient(slope)
-    return jnp.exp(root)
+    return jnp.exp(find_root(excess, ends, num_bisections=NUM_BISECTIONS, num_polishes=NUM_POLISHES))
 
 
 def _overlap(snr: Array) -> Array:

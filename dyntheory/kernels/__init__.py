@@ -34,20 +34,15 @@ from dyntheory.kernels.evolution import KernelEvolution, kernel_evolution
 from dyntheory.kernels.gaussian_process import posterior
 from dyntheory.kernels.kernels import Kernels
 from dyntheory.kernels.layer import Layer
-from dyntheory.kernels.learning_curves import (
-    LearningCurve,
-    Spectrum,
-    learning_curve,
-    overfitting_kind,
-    power_law,
-    spectrum_of,
-)
+from dyntheory.kernels.learning_curves import LearningCurve, learning_curve, overfitting_kind
 from dyntheory.kernels.linear import dense, identity
 from dyntheory.kernels.minibatch import MinibatchMoments, sgd_moments
 from dyntheory.kernels.other_losses import LossPath, train_on_loss
 from dyntheory.kernels.pooling import average_pool, global_average_pool, global_sum_pool, sum_pool
 from dyntheory.kernels.regularization import dropout, layer_norm
 from dyntheory.kernels.solvers import Solution, solve
+from dyntheory.kernels.spectra import KernelSpectrum as Spectrum
+from dyntheory.kernels.spectra import kernel_spectrum, power_law, spectrum_of
 from dyntheory.kernels.tiling import tiled_kernel
 from dyntheory.kernels.trained import Prediction, TrainedKernel
 from dyntheory.kernels.training import train
@@ -84,6 +79,7 @@ __all__ = [
     "hermite",
     "identity",
     "kernel_evolution",
+    "kernel_spectrum",
     "layer_norm",
     "leaky_relu",
     "learning_curve",

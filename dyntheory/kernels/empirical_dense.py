@@ -17,7 +17,8 @@ import jax.extend.core as jex
 import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array
-from dyntheory.kernels.jaxpr_rows import Bias, Dense, Plan
+from dyntheory.kernels.jaxpr_rows import Plan
+from dyntheory.kernels.jaxpr_rules import Bias, Dense
 from dyntheory.kernels.jaxpr_run import evaluate
 
 Factors: TypeAlias = tuple[tuple[int, int, int], ...]

@@ -16,7 +16,7 @@ Reference: `simon2023eigenlearning`, section 4 (their δ is our n λ); `canatar2
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,20 +24,8 @@ import numpy as np
 
 from dyntheory.closed_forms.effective_ridge import effective_ridge
 from dyntheory.ground.arrays import Array, ArrayLike, Number
-from dyntheory.ground.checks import check_nonnegative, check_positive, check_scalar, is_concrete
-from dyntheory.kernels.solvers import check_kernel
-
-
-class Spectrum(NamedTuple):
-    """Eigenvalues s_i (p,), squared coefficients of the target v_i² (p,), and Σ s over what the list leaves out.
-
-    A tail of eigenvalues far below κ acts as the ridge n λ = `tail`; its part of the target goes into `unlearnable`.
-    """
-
-    eigenvalues: Any
-    power: Any
-    tail: Any = 0.0
-    unlearnable: Any = 0.0
+from dyntheory.ground.checks import check_nonnegative, check_positive, check_scalar
+from dyntheory.kernels.spectra import KernelSpectrum, check_spectrum
 
 
 class LearningCurve(NamedTuple):
@@ -56,7 +44,7 @@ class LearningCurve(NamedTuple):
 
 
 def learning_curve(
-    spectrum: Spectrum,
+    spectrum: KernelSpectrum,
     num_samples: ArrayLike,
     *,
     ridge: Number = 0.0,
@@ -68,7 +56,8 @@ def learning_curve(
         The regression is `solve(kernel, labels, ridge=λ)`, K + n λ; λ is the same for every n.
 
     Args:
-        spectrum: eigenvalues and target; `Spectrum(eigenvalues, power)`, or `spectrum_of` data.
+        spectrum: eigenvalues and target; `Spectrum(eigenvalues, power)`, `spectrum_of` a kernel and targets, or
+            `kernel_spectrum` of a law's features or of `closed_forms.from_data`.
         num_samples: n, a number or a vector (q,), positive.
         ridge: λ, zero or positive.
         noise_std: σ of the labels.
@@ -82,13 +71,14 @@ def learning_curve(
 
     Example:
         >>> import jax.numpy as jnp
-        >>> curve = learning_curve(Spectrum(jnp.ones(100), jnp.ones(100) / 100), 50)
+        >>> from dyntheory import kernels
+        >>> curve = learning_curve(kernels.Spectrum(jnp.ones(100), jnp.ones(100) / 100), 50)
         >>> round(float(curve.test_error[0]), 6)
         0.5
 
     Reference: `simon2023eigenlearning`, section 4; closed forms agree with `hastie2022surprises` for equal s_i.
     """
-    _check_spectrum(spectrum)
+    check_spectrum(spectrum)
     check_positive("num_samples", num_samples)
     for name, value in (("ridge", ridge), ("noise_std", noise_std)):
         check_scalar(name, value)
@@ -102,11 +92,11 @@ def learning_curve(
 
 
 @jax.jit
-def _curve(spectrum: Spectrum, counts: Array, ridge: Number, noise_std: Number) -> LearningCurve:
+def _curve(spectrum: KernelSpectrum, counts: Array, ridge: Number, noise_std: Number) -> LearningCurve:
     return jax.vmap(lambda count: _at(spectrum, count, ridge, noise_std))(counts)
 
 
-def _at(spectrum: Spectrum, count: Array, ridge: Number, noise_std: Number) -> LearningCurve:
+def _at(spectrum: KernelSpectrum, count: Array, ridge: Number, noise_std: Number) -> LearningCurve:
     values = spectrum.eigenvalues
     kappa = effective_ridge(values, count, count * ridge + spectrum.tail)
     learned = jnp.where(values > 0, values / jnp.where(values > 0, values + kappa, 1.0), 0.0)
@@ -122,47 +112,6 @@ def _at(spectrum: Spectrum, count: Array, ridge: Number, noise_std: Number) -> L
     overdetermined = (1 - jnp.sum(learned) / count) * excess  # κ = 0: p modes fitted, of n
     train = jnp.where(is_regular, fraction**2 * error, overdetermined)
     return LearningCurve(count, error, train, overfitting, kappa, learned)
-
-
-def power_law(capacity: float, source: float, num_modes: int) -> Spectrum:
-    """Return s_i = i^{−α} and v_i² = i^{−(1 + 2αr)} with what lies beyond p modes: capacity α > 1, source r > 0.
-
-    The tail Σ_{i>p} s_i and the target left out are integrals.
-
-    Raises:
-        ValueError: α ≤ 1 (no finite trace) or r ≤ 0.
-
-    Reference: `cui2021generalization`.
-    """
-    check_positive("source", source)
-    if not capacity > 1:
-        raise ValueError(f"`capacity` must be above 1, or the trace is infinite, got {capacity}.")
-    index = np.arange(1, num_modes + 1, dtype=float)
-    decay = 2 * capacity * source
-    middle = num_modes + 0.5
-    tail, left = middle ** (1 - capacity) / (capacity - 1), middle**-decay / decay
-    return Spectrum(jnp.asarray(index**-capacity), jnp.asarray(index ** -(1 + decay)), tail, left)
-
-
-def spectrum_of(kernel: ArrayLike, targets: ArrayLike) -> Spectrum:
-    """Estimate the spectrum from the kernel of many inputs, N far above the n of the curve, and noiseless targets.
-
-    Eigenvalues of K/N; coefficients vᵀ y/√N. Of several outputs the powers are summed. Directions of eigenvalue zero
-    cannot be learned: what the target has there is `unlearnable`.
-
-    Raises:
-        ValueError: shapes that do not fit.
-    """
-    matrix, labels = check_kernel("kernel", kernel), jnp.asarray(targets)
-    if labels.ndim not in (1, 2) or len(labels) != len(matrix):
-        raise ValueError(f"`targets` must have shape (N,) or (N, o) with N = {len(matrix)}, got {labels.shape}.")
-    values, vectors = jnp.linalg.eigh(matrix)
-    values = jnp.maximum(values, 0.0) / len(matrix)
-    power = jnp.sum((vectors.T @ labels.reshape(len(matrix), -1)) ** 2, axis=1) / len(matrix)
-    kept = values > len(matrix) * jnp.finfo(matrix.dtype).eps * jnp.max(values)
-    return Spectrum(
-        jnp.where(kept, values, 0.0), jnp.where(kept, power, 0.0), 0.0, jnp.sum(jnp.where(kept, 0.0, power))
-    )
 
 
 def overfitting_kind(curve: LearningCurve, *, tolerance: float = 0.05) -> str:
@@ -186,15 +135,3 @@ def overfitting_kind(curve: LearningCurve, *, tolerance: float = 0.05) -> str:
     if abs(slope) <= tolerance:
         return "tempered"
     return "benign" if slope < 0 else "catastrophic"
-
-
-def _check_spectrum(spectrum: Any) -> None:
-    if not isinstance(spectrum, Spectrum):
-        raise TypeError(f"`spectrum` must be a Spectrum(eigenvalues, power), got {type(spectrum).__name__}.")
-    shapes = np.shape(spectrum.eigenvalues), np.shape(spectrum.power)
-    if len(shapes[0]) != 1 or shapes[0] != shapes[1]:
-        raise ValueError(f"`eigenvalues` and `power` must be vectors of one length, got shapes {shapes}.")
-    for name, value in spectrum._asdict().items():
-        check_nonnegative(name, value)
-    if is_concrete(spectrum.eigenvalues) and not np.any(np.asarray(spectrum.eigenvalues) > 0):
-        raise ValueError("`eigenvalues` must hold a positive one.")

@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dyntheory.closed_forms.effective_ridge import effective_ridge
-from dyntheory.kernels import LearningCurve, Spectrum, learning_curve, overfitting_kind, power_law, spectrum_of
+from dyntheory.kernels import LearningCurve, Spectrum, learning_curve, overfitting_kind, power_law
 
 pytestmark = pytest.mark.usefixtures("double")
 
@@ -32,13 +31,6 @@ def test_ridgeless_limits(n: int, expected: float) -> None:
     curve = learning_curve(Spectrum(jnp.full(60, 3.0), jnp.full(60, 1.3 / 60)), n, noise_std=0.4)
     np.testing.assert_allclose(curve.test_error[0], expected, rtol=1e-12)
     np.testing.assert_allclose(curve.train_error[0], 0.0 if n < 60 else 0.08, atol=1e-15)
-
-
-def test_kappa_solves_its_equation_and_learnabilities_are_conserved() -> None:
-    values = jnp.exp(-0.3 * jnp.arange(200.0))
-    for total in (1e-300, 1e-9, 2.0, 1e6):
-        kappa = effective_ridge(values, jnp.asarray(37.0), total)
-        np.testing.assert_allclose(jnp.sum(values / (values + kappa)) + total / kappa, 37.0, rtol=1e-12)
 
 
 def test_the_interpolation_peak_is_infinite_and_a_ridge_removes_it() -> None:
@@ -108,18 +100,6 @@ def test_curves_agree_with_real_regression_on_gaussian_features() -> None:
     assert abs(runs[:, 1].mean() - float(without_noise.test_error[0])) > 8 * error[1] + allowance[1]
 
 
-def test_spectrum_of_data_finds_the_spectrum() -> None:
-    """On the circle the kernel is diagonal in Fourier modes: eigenvalues and powers are known."""
-    angles = 2 * np.pi * np.arange(64) / 64
-    kernel = 1 + np.cos(angles[:, None] - angles[None, :]) + 0.5 * np.cos(3 * (angles[:, None] - angles[None, :]))
-    spectrum = spectrum_of(kernel, 2.0 + np.sin(3 * angles) + np.cos(5 * angles))
-    values = np.sort(np.asarray(spectrum.eigenvalues))[::-1]
-    np.testing.assert_allclose(values[:5], [1, 0.5, 0.5, 0.25, 0.25], atol=1e-13)
-    np.testing.assert_allclose(values[5:], 0, atol=1e-13)
-    np.testing.assert_allclose(np.sum(spectrum.power), 4.5, rtol=1e-12)
-    np.testing.assert_allclose(spectrum.unlearnable, 0.5, rtol=1e-12)
-
-
 def test_a_tail_below_kappa_acts_as_a_ridge() -> None:
     whole = power_law(1.5, 0.5, 100_000)
     short = power_law(1.5, 0.5, 4_000)
@@ -153,8 +133,6 @@ GOOD = Spectrum(jnp.ones(2), jnp.ones(2))
         (lambda: learning_curve(Spectrum(-np.ones(3), np.ones(3)), 2), ValueError, "eigenvalues"),
         (lambda: learning_curve(GOOD, 0), ValueError, "num_samples"),
         (lambda: learning_curve(GOOD, 2, ridge=-1.0), ValueError, "ridge"),
-        (lambda: power_law(0.9, 1.0, 10), ValueError, "capacity"),
-        (lambda: spectrum_of(np.eye(2), np.ones(3)), ValueError, "targets"),
         (lambda: overfitting_kind(CURVE), ValueError, "factor of ten"),
     ],
 )

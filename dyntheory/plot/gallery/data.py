@@ -6,7 +6,8 @@ The simulations use NumPy only, so that nothing is shared between the two sides 
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from dyntheory import closed_forms
 from dyntheory.closed_forms import Curve, RandomFeaturesRisk, Risk
 from dyntheory.ground.checks import check_count
 
+Columns: TypeAlias = tuple[np.ndarray, ...]
 RIDGES = (0.01, 0.1)
 NUM_CURVE_SAMPLES = 60  # of the benign-overfitting pictures
 WIDTHS = (2, 3, 50, 2000)
@@ -42,8 +44,8 @@ class DoubleDescent(NamedTuple):
     ridgeless: Risk
     ridges: dict[float | None, Risk]
     measured_at: np.ndarray
-    measured: tuple[np.ndarray, np.ndarray]
-    standard_errors: tuple[np.ndarray, np.ndarray]
+    measured: Columns
+    standard_errors: Columns
     num_samples: int
     noise_std: float
 
@@ -115,8 +117,8 @@ class RandomFeatures(NamedTuple):
     risks: dict[float, RandomFeaturesRisk]
     best: np.ndarray
     measured_at: np.ndarray
-    measured: tuple[np.ndarray, ...]
-    standard_errors: tuple[np.ndarray, ...]
+    measured: Columns
+    standard_errors: Columns
     num_inputs: int
     noise_std: float
 
@@ -143,18 +145,15 @@ def double_descent(
     ridges[None] = closed_forms.optimal_ridge(1 / gammas, noise_std=noise_std)
     counts = np.unique(np.round(num_samples * np.array([0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.1, 1.25, 1.6, 2.5, 4, 6])))
     generator = np.random.default_rng(seed)
-    runs = np.array([[_errors(generator, num_samples, int(d), noise_std) for _ in range(num_runs)] for d in counts])
-    means, errors = runs.mean(axis=1).T, runs.std(axis=1, ddof=1).T / np.sqrt(num_runs)
-    return DoubleDescent(
-        gammas,
-        ridgeless,
-        ridges,
-        counts / num_samples,
-        (means[0], means[1]),
-        (errors[0], errors[1]),
-        num_samples,
-        noise_std,
-    )
+    means, errors = _over_runs(lambda d: _errors(generator, num_samples, d, noise_std), counts, num_runs)
+    at = counts / num_samples
+    return DoubleDescent(gammas, ridgeless, ridges, at, means, errors, num_samples, noise_std)
+
+
+def _over_runs(draw: Callable[[int], tuple[float, ...]], counts: np.ndarray, num_runs: int) -> tuple[Columns, Columns]:
+    """Return means over runs at every count, one array for each number that `draw` returns, and standard errors."""
+    runs = np.array([[draw(int(count)) for _ in range(num_runs)] for count in counts])
+    return tuple(runs.mean(axis=1).T), tuple(runs.std(axis=1, ddof=1).T / np.sqrt(num_runs))
 
 
 def _errors(generator: np.random.Generator, n: int, d: int, sigma: float) -> tuple[float, float]:
@@ -253,11 +252,8 @@ def random_features(
     n = round(SAMPLES_PER_INPUT * num_inputs)
     counts = np.round(n * np.array([0.1, 0.2, 0.4, 0.6, 0.75, 0.9, 1.1, 1.3, 1.7, 2.5, 4, 8])).astype(int)
     generator = np.random.default_rng(seed)
-    runs = np.array(
-        [[_feature_errors(generator, num_inputs, n, m, noise_std) for _ in range(num_runs)] for m in counts]
-    )
-    means, errors = runs.mean(axis=1).T, runs.std(axis=1, ddof=1).T / np.sqrt(num_runs)
-    return RandomFeatures(ratios, risks, best, counts / n, tuple(means), tuple(errors), num_inputs, noise_std)
+    means, errors = _over_runs(lambda m: _feature_errors(generator, num_inputs, n, m, noise_std), counts, num_runs)
+    return RandomFeatures(ratios, risks, best, counts / n, means, errors, num_inputs, noise_std)
 
 
 def _feature_errors(

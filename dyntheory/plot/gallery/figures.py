@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import NullFormatter
 
+from dyntheory.closed_forms import RandomFeaturesRisk, Risk
 from dyntheory.plot.gallery.data import (
     CURVE_NOISE,
     GRID,
@@ -84,37 +85,52 @@ def _draw_double_descent(data: DoubleDescent) -> Figure:
         for side in (below, ~below):
             shown = np.where(values[side] > 0, values[side], np.nan)
             left.plot(gammas[side], shown, color=color, ls=dash, lw=1.6, label=label if side is below else None)
-    _points(left, data, 0, DARK)
+    measured = f"measured, $n = {data.num_samples}$"
+    _points(left, data, 0, DARK, measured)
     for side in (below, ~below):
         right.plot(gammas[side], data.ridgeless.test_error[side], color="0.65", lw=1.2, label=None)
     right.plot([], [], color="0.65", lw=1.2, label="no penalty")
     for (penalty, risk), color, dash in zip(data.ridges.items(), (VIOLET, ORANGE, DARK), DASHES[::-1], strict=False):
         label = r"best $\lambda = \sigma^2\gamma$" if penalty is None else rf"$\lambda = {penalty:g}$"
         right.plot(gammas, risk.test_error, color=color, ls="-" if penalty is None else dash, lw=1.6, label=label)
-    _points(right, data, 1, DARK)
-    for axes, title in ((left, "(a) minimum-norm least squares"), (right, "(b) with a ridge penalty")):
-        axes.axvline(1.0, color="0.4", ls=":", lw=1.0)
-        axes.set(xscale="log", yscale="log", ylim=(0.02, 40), xlim=(0.085, 11))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        finish(axes, GAMMA, "mean squared error", title)
-        axes.legend(frameon=False, fontsize="small", loc="upper left" if axes is left else "upper right")
-    right.set_ylabel("")
+    _points(right, data, 1, DARK, measured)
+    _finish_peaks(left, right, GAMMA, "(a) minimum-norm least squares")
+    left.legend(frameon=False, fontsize="small", loc="upper left")
+    right.legend(frameon=False, fontsize="small", loc="upper right")
     return figure
 
 
-def _points(axes: Axes, data: DoubleDescent, which: int, color: str) -> None:
-    mean, error = data.measured[which], 2 * data.standard_errors[which]
+def _plain(value: float, _: float) -> str:
+    return f"{value:g}"
+
+
+def _finish_peaks(left: Axes, right: Axes, xlabel: str, title: str) -> None:
+    """Give both panels the axes of a peak at one."""
+    for axes, text in ((left, title), (right, "(b) with a ridge penalty")):
+        axes.axvline(1.0, color="0.4", ls=":", lw=1.0)
+        axes.set(xscale="log", yscale="log", ylim=(0.02, 40), xlim=(0.085, 11))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(_plain)
+        finish(axes, xlabel, "mean squared error", text)
+    right.set_ylabel("")
+
+
+def _points(axes: Axes, data: DoubleDescent | RandomFeatures, which: int, color: str, label: str | None) -> None:
+    """Draw what was measured, but for errors that are zero to rounding."""
+    mean = data.measured[which]
+    shown = mean > 1e-9
     style: dict[str, Any] = {"ms": 4.5, "mfc": "white", "mew": 1.0, "elinewidth": 1.0, "capsize": 2.0}
-    label = f"measured, $n = {data.num_samples}$"
-    axes.errorbar(data.measured_at, mean, error, fmt="o", color=color, label=label, zorder=5, **style)
+    bars = 2 * data.standard_errors[which][shown]
+    axes.errorbar(data.measured_at[shown], mean[shown], bars, fmt="o", color=color, label=label, zorder=5, **style)
+
+
+def _largest_gap(data: DoubleDescent | RandomFeatures, which: int, risk: Risk | RandomFeaturesRisk) -> float:
+    expected = np.interp(data.measured_at, data.features_per_sample, risk.test_error)
+    return float(np.max(np.abs(data.measured[which] / expected - 1)))
 
 
 def _summarize_double_descent(data: DoubleDescent) -> str:
-    gaps = []
-    for which, risk in ((0, data.ridgeless), (1, data.ridges[None])):
-        expected = np.interp(data.measured_at, data.features_per_sample, risk.test_error)
-        gaps.append(np.max(np.abs(data.measured[which] / expected - 1)))
+    gaps = _largest_gap(data, 0, data.ridgeless), _largest_gap(data, 1, data.ridges[None])
     return (
         f"test error of least squares at γ = {data.measured_at[0]:g} … {data.measured_at[-1]:g}, n = "
         f"{data.num_samples}: largest relative difference from the formula {gaps[0]:.1%}, with the best ridge "
@@ -174,7 +190,7 @@ def _draw_early_stopping(data: EarlyStopping) -> Figure:
     for values, label, color, dash in shown:
         right.plot(alphas, values, color=color, ls=dash, lw=1.6, label=label)
     right.set(yscale="log", ylim=(0.25, 8), xlim=(alphas[0], alphas[-1]), yticks=(0.3, 0.5, 1, 2, 5))
-    right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    right.yaxis.set_major_formatter(_plain)
     right.yaxis.set_minor_formatter(NullFormatter())
     right.legend(frameon=False, fontsize="small")
     for axes, ylabel, title in (
@@ -182,7 +198,7 @@ def _draw_early_stopping(data: EarlyStopping) -> Figure:
         (right, "test error", "(b) stopping against ridge"),
     ):
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_major_formatter(_plain)
         finish(axes, ALPHA, ylabel, title)
     left.set_yscale("log")
     return figure
@@ -203,37 +219,22 @@ def _draw_random_features(data: RandomFeatures) -> Figure:
     left.plot(
         ratio, np.where(ratio < 1, bare.train_error, np.nan), color=ORANGE, ls=DASHES[1], lw=1.6, label="training"
     )
-    _measured(left, data, 0, DARK)
-    _measured(left, data, 1, ORANGE)
+    measured = f"measured, $d = {data.num_inputs}$"
+    _points(left, data, 0, DARK, measured)
+    _points(left, data, 1, ORANGE, None)
     for (penalty, risk), color, dash in zip(data.risks.items(), ("0.65", VIOLET, ORANGE), DASHES, strict=False):
         label = "no penalty" if penalty == 0 else rf"$\lambda = {penalty:g}$"
         right.plot(ratio, risk.test_error, color=color, ls=dash, lw=1.6, label=label)
     right.plot(ratio, data.best, color=DARK, lw=1.6, label=r"best $\lambda$")
-    _measured(right, data, 2, ORANGE)
-    for axes, title in ((left, "(a) minimum-norm fit"), (right, "(b) with a ridge penalty")):
-        axes.axvline(1.0, color="0.4", ls=":", lw=1.0)
-        axes.set(xscale="log", yscale="log", ylim=(0.02, 40), xlim=(0.085, 11))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        finish(axes, "random features per sample $N/n$", "mean squared error", title)
+    _points(right, data, 2, ORANGE, measured)
+    _finish_peaks(left, right, "random features per sample $N/n$", "(a) minimum-norm fit")
+    for axes in (left, right):
         axes.legend(frameon=False, fontsize="small", loc="upper left")
-    right.set_ylabel("")
     return figure
 
 
-def _measured(axes: Axes, data: RandomFeatures, which: int, color: str) -> None:
-    at, mean, error = data.measured_at, data.measured[which], 2 * data.standard_errors[which]
-    shown = mean > 1e-9
-    style: dict[str, Any] = {"ms": 4.5, "mfc": "white", "mew": 1.0, "elinewidth": 1.0, "capsize": 2.0}
-    label = None if which == 1 else f"measured, $d = {data.num_inputs}$"
-    axes.errorbar(at[shown], mean[shown], error[shown], fmt="o", color=color, label=label, zorder=5, **style)
-
-
 def _summarize_random_features(data: RandomFeatures) -> str:
-    gaps = []
-    for which, penalty in ((0, 0.0), (2, MEASURED_PENALTY)):
-        expected = np.interp(data.measured_at, data.features_per_sample, data.risks[penalty].test_error)
-        gaps.append(np.max(np.abs(data.measured[which] / expected - 1)))
+    gaps = [_largest_gap(data, which, data.risks[penalty]) for which, penalty in ((0, 0.0), (2, MEASURED_PENALTY))]
     return (
         f"test error on random ReLU features, d = {data.num_inputs}: largest relative difference from the formula "
         f"{gaps[0]:.1%} without penalty, {gaps[1]:.1%} at λ = {MEASURED_PENALTY:g}"

@@ -19,6 +19,7 @@ from jax.scipy.special import ndtr
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key, Number
 from dyntheory.ground.checks import check_finite, check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.root_finding import narrow
 from dyntheory.ground.storage.marks import Axes, storable
 
 NUM_BISECTIONS = 64
@@ -106,20 +107,14 @@ class GaussianMixture:
         levels = jnp.asarray(u)
         p, m, s = self._components()
         reach = jnp.max(jnp.abs(m) + 40 * s)
-
-        def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-            middle = (ends[0] + ends[1]) / 2
-            enough = self.cdf(middle) >= levels
-            return jnp.where(enough, ends[0], middle), jnp.where(enough, middle, ends[1])
-
         ends = jnp.full_like(levels, -reach), jnp.full_like(levels, reach)
+        found = narrow(lambda w: self.cdf(w) >= levels, ends, num_steps=NUM_BISECTIONS)[1]
 
         def snap(k: Any, found: Array) -> Array:
             above = self.cdf(m[k])
             jump = jnp.sum(jnp.where((s == 0) & (m == m[k]), p, 0.0))
             return jnp.where((levels <= above) & (levels > above - jump), m[k], found)
 
-        found = jax.lax.fori_loop(0, NUM_BISECTIONS, halve, ends)[1]
         return jax.lax.fori_loop(0, len(m), snap, found)
 
     def sample(self, key: Key, shape: tuple[int, ...]) -> Array:

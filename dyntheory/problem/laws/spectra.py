@@ -3,6 +3,9 @@
 A spectrum is a discrete law of pairs (λ, a): an eigenvalue and the power E[w*²|λ] that the teacher has along it. In
 the limit every pair stands for a share of the features; at d features the shares are filled as evenly as they go, so d
 equal to the number of pairs takes every one once.
+
+Formulas read the same modes in two other forms: `dyntheory.closed_forms.data_spectrum` for ridge regression, and
+`dyntheory.kernels.kernel_spectrum` for learning curves of kernels.
 """
 
 from __future__ import annotations
@@ -172,7 +175,8 @@ def two_level(share: Number, ratio: Number, *, alignment: tuple[Number, Number] 
 def power_law(exponent: Number, *, num_modes: int, target_exponent: Number | None = None) -> Spectrum:
     """Return λ_j ∝ j^{−exponent} with λ_j a_j ∝ j^{−target_exponent}, j = 1, …, p; E λ = E[λ a] = 1.
 
-    In the words of `closed_forms.power_law`: exponent = capacity α, target_exponent = 1 + 2 α · source.
+    In the words of `closed_forms.power_law` and `kernels.power_law`: exponent = capacity α, target_exponent = 1 + 2 α ·
+    source.
 
     Scaling:
         d is the number of modes in a simulation that has every mode once. Exponents hold for 1 ≪ n ≪ p.
@@ -204,6 +208,8 @@ def power_law(exponent: Number, *, num_modes: int, target_exponent: Number | Non
 
 def spectrum_of(inputs: ArrayLike, *, center: bool = True) -> Spectrum:
     """Return the sample spectrum of a data matrix: eigenvalues of XᵀX/N, all of them, with a uniform teacher.
+
+    With labels too, `closed_forms.from_data` finds the teacher; of a kernel matrix, `kernels.spectrum_of`.
 
     Scaling:
         As given: scale the columns first to have E λ = 1. With N rows not much more than p columns the sample spectrum

@@ -104,7 +104,7 @@ def test_some_diverging_runs_are_counted_and_kept_apart() -> None:
     ensemble = Ensemble({}, num_heads=1, num_steps=2, num_units=1, num_teacher_units=1, kept=Kept(True, False, True))
     for part in (slice(0, 1), slice(1, 4)):
         values, gram = broken[part], np.zeros((len(broken[part]), 3, 2, 2))
-        records: Records = Records(values, values, gram, {}, values, None, None)  # pyright: ignore
+        records: Records = Records(values, values, gram, {}, values, {})  # pyright: ignore
         ensemble.add(Curves(records, values, values))  # pyright: ignore
     result = ensemble.result({})
     assert result.num_diverged == 2 and result.status.step == 2

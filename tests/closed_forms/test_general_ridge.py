@@ -1,9 +1,6 @@
 """Ridge on any spectrum: against 60 digits, against the isotropic forms, against itself on power laws, on real data."""
 
-import math
-
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -104,98 +101,6 @@ def test_second_derivatives_are_those_of_the_solution() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "rate"),
-    [(0.7, 0.6), *(pytest.param(*pair, marks=pytest.mark.full) for pair in ((0.3, 0.9), (1.6, 0.6)))],
-)
-def test_power_law_is_the_limit_of_its_spectrum(source: float, rate: float) -> None:
-    """The difference from the sums over 400 000 modes falls as n grows, at least as n^-rate."""
-    capacity, counts = 2.0, np.array([20.0, 80.0, 320.0])
-    index = np.arange(1.0, 400_001)
-    values = index**-capacity
-    target = np.sqrt(index ** -(1 + 2 * capacity * source) / values)
-    for relative in (0.0, 0.5):
-        penalty = relative * (math.pi / 2 / counts) ** capacity
-        law = closed_forms.power_law(counts, penalty, capacity=capacity, source=source, noise_std=0.2)
-        sums = closed_forms.ridge_general(
-            counts, penalty, eigenvalues=values, target_coefficients=target, noise_std=0.2
-        )
-        for name in ("bias", "variance", "kappa"):
-            gaps = np.abs(getattr(law, name) / getattr(sums, name) - 1)
-            slope = np.polyfit(np.log(counts), np.log(gaps), 1)[0]
-            assert gaps[-1] < 0.02 and slope < -rate, (name, gaps)
-
-
-@pytest.mark.parametrize("source", [0.2, 1.4, pytest.param(0.5, marks=pytest.mark.full)])
-@pytest.mark.parametrize("noise_std", [0.05, pytest.param(1.0, marks=pytest.mark.full)])
-def test_best_penalty_is_best_and_its_exponent_is_known(source: float, noise_std: float) -> None:
-    numbers = {"capacity": 1.8, "source": source, "noise_std": noise_std}
-    best = closed_forms.power_law(1e5, **numbers)
-    factors = np.concatenate([[0.0], np.logspace(-3, 3, 61)])
-    others = closed_forms.power_law(1e5, factors * (best.penalty or 1e-9), **numbers)
-    assert np.all(best.test_error <= others.test_error * (1 + 1e-13))
-    again = closed_forms.power_law(1e5, best.penalty, **numbers)
-    np.testing.assert_allclose(again.test_error, best.test_error, rtol=1e-13)
-    errors = closed_forms.power_law([1e20, 1e22], **numbers).excess_error
-    decay = 2 * 1.8 * min(source, 1.0)
-    np.testing.assert_allclose(np.log(errors[1] / errors[0]) / np.log(100), -decay / (1 + decay), rtol=2e-3)
-
-
-def test_zeta_and_gamma_of_the_amplitude() -> None:
-    from dyntheory.closed_forms.scaling_laws import _amplitude  # pyright: ignore[reportPrivateUsage]
-
-    mp = references.mp
-    with double_precision():
-        for source in (1e-6, 0.2, 0.4999, 0.5, 0.77, 1 - 1e-9, 1 + 1e-7, 1.3, 4.0, 60.0):
-            found = float(_amplitude(jnp.asarray(1.7), jnp.asarray(source)))
-            with mp.workdps(40):
-                r, a = mp.mpf(source), mp.mpf(1.7)
-                exact = mp.gamma(2 - 2 * r) * mp.gamma(2 * r) / a if r < 1 else mp.zeta(1 + 2 * a * (r - 1))
-            np.testing.assert_allclose(found, float(exact), rtol=1e-11)
-
-
-def test_from_data_reconstructs_least_squares() -> None:
-    rng = np.random.default_rng(3)
-    mixing = rng.normal(size=(6, 6))
-    rows = rng.normal(size=(400, 6)) @ mixing + 5.0
-    labels = rows @ np.arange(6.0) + 0.7 * rng.normal(size=400) - 3.0
-    data = closed_forms.from_data(rows, labels)
-    centred = rows - rows.mean(0)
-    fitted, residual, *_ = np.linalg.lstsq(centred, labels - labels.mean(), rcond=None)
-    np.testing.assert_allclose(np.sort(data.eigenvalues), np.linalg.eigvalsh(centred.T @ centred / 400), rtol=1e-10)
-    np.testing.assert_allclose(np.sum(data.target_coefficients**2), fitted @ fitted, rtol=1e-10)
-    np.testing.assert_allclose(data.noise_std**2, residual[0] / (400 - 7), rtol=1e-12)
-    power = np.sum(data.eigenvalues * data.target_coefficients**2) + residual[0] / 400
-    np.testing.assert_allclose(power, labels.var(), rtol=1e-12)
-
-
-@pytest.mark.full
-def test_learning_curve_of_real_ridge_on_diabetes() -> None:
-    """scikit-learn's ridge on 442 patients, trained on n rows and tested on the rest; the law of the inputs is real.
-
-    Allowance: what a Gaussian law with these moments misses, 6 % at n of 40 and more.
-    """
-    sklearn = pytest.importorskip("sklearn.linear_model", reason="the data extra is not installed")
-    from sklearn.datasets import load_diabetes
-
-    rows, labels = map(np.asarray, load_diabetes(return_X_y=True))
-    rows = (rows - rows.mean(0)) / rows.std(0)
-    labels = (labels - labels.mean()) / labels.std()
-    data, rng = closed_forms.from_data(rows, labels), np.random.default_rng(0)
-    for count in (40, 120):
-        errors = []
-        for _ in range(200):
-            order = rng.permutation(len(rows))
-            own, rest = order[:count], order[count:]
-            fit = sklearn.Ridge(alpha=count * 0.05, fit_intercept=False, solver="cholesky").fit(rows[own], labels[own])
-            errors.append([np.mean((fit.predict(rows[part]) - labels[part]) ** 2) for part in (own, rest)])
-        mean, error = np.mean(errors, axis=0), np.std(errors, axis=0, ddof=1) / math.sqrt(200)
-        risk = closed_forms.ridge_general(count, 0.05, **data._asdict())
-        expected = np.array([risk.train_error, risk.test_error])
-        assert np.max(error / mean) < 0.02
-        assert np.all(np.abs(mean - expected) < 4 * error + 0.06 * expected), (mean, expected)
-
-
-@pytest.mark.parametrize(
     ("arguments", "word"),
     [
         ({"num_samples": 0.0}, "num_samples"),
@@ -209,14 +114,3 @@ def test_spectra_that_make_no_sense_are_refused(arguments: dict[str, object], wo
     usual = {"num_samples": 3.0, "penalty": 0.1, "eigenvalues": [1.0, 0.5], "target_coefficients": [1.0, 1.0]}
     with pytest.raises(ValueError, match=word):
         closed_forms.ridge_general(**{**usual, **arguments})  # pyright: ignore
-
-
-def test_power_laws_and_data_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(ValueError, match="trace"):
-        closed_forms.power_law(10.0, capacity=1.0, source=0.5)
-    with pytest.raises(ValueError, match="logarithm"):
-        closed_forms.power_law(10.0, capacity=2.0, source=1.0)
-    with pytest.raises(ValueError, match="told apart"):
-        closed_forms.from_data(np.eye(4), np.ones(4))
-    with pytest.raises(ValueError, match="one length"):
-        closed_forms.from_data(np.ones((4, 2)), np.ones(3))

@@ -1,4 +1,4 @@
-"""Ridge regression for any covariance and target, by deterministic equivalents; a user's data in that form.
+"""Ridge regression for any covariance and target, by deterministic equivalents.
 
 Features have covariance eigenvalues s_i, the target the coefficients b_i along them, labels noise of variance σ²; n
 samples, (1/n)‖y − Xb‖² + λ‖b‖². With κ the root of κ = λ + κ df₁/n and df_q = Σ (s_i/(s_i + κ))^q,
@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from dyntheory.closed_forms.effective_ridge import effective_ridge
 from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes, ratio_or
 from dyntheory.closed_forms.least_squares import risk_of
+from dyntheory.closed_forms.spectra import check_spectrum
 from dyntheory.ground.arrays import Array, ArrayLike
-from dyntheory.ground.checks import check_finite, check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.checks import check_nonnegative, check_positive
 
 
 class SpectralRisk(NamedTuple):
@@ -50,20 +50,6 @@ class SpectralRisk(NamedTuple):
     df1: Any
     df2: Any
     gcv: Any
-
-
-class DataSpectrum(NamedTuple):
-    """What `ridge_general` needs to know of a data set; pass it on as `ridge_general(n, λ, **data._asdict())`.
-
-    Args:
-        eigenvalues: s_i of the covariance, (p,), in decreasing order.
-        target_coefficients: b_i of the least-squares fit along the eigenvectors, (p,).
-        noise_std: σ, standard deviation of what no linear function explains.
-    """
-
-    eigenvalues: np.ndarray
-    target_coefficients: np.ndarray
-    noise_std: np.ndarray
 
 
 def ridge_general(
@@ -110,17 +96,6 @@ def ridge_general(
     return evaluate(_ridge_general, num_samples, penalty, eigenvalues, target_coefficients, noise_std, broadcast=False)
 
 
-def check_spectrum(eigenvalues: ArrayLike, target_coefficients: ArrayLike) -> None:
-    """Require eigenvalues that are not all zero, and one coefficient for each of them."""
-    check_nonnegative("eigenvalues", eigenvalues)
-    check_finite("target_coefficients", target_coefficients)
-    shapes = np.shape(eigenvalues), np.shape(target_coefficients)
-    if min(map(len, shapes)) == 0 or shapes[0][-1] != shapes[1][-1]:
-        raise ValueError(f"`eigenvalues` and `target_coefficients` must end in one axis of modes, got shapes {shapes}.")
-    if is_concrete(eigenvalues) and not np.all(np.max(np.asarray(eigenvalues), axis=-1) > 0):
-        raise ValueError("`eigenvalues` must hold a positive one.")
-
-
 @jax.jit
 def _ridge_general(*arrays: Array) -> SpectralRisk:
     formula = over_leading_axes(_ridge_of_one, "(),(),(p),(p),()->" + ",".join(["()"] * len(SpectralRisk._fields)))
@@ -142,61 +117,3 @@ def _ridge_of_one(count: Array, penalty: Array, values: Array, target: Array, si
     risk = risk_of(bias, variance, noise, train)
     gcv = ratio_or(train, rho**2, risk.test_error)
     return SpectralRisk(*risk, kappa=kappa, df1=df1, df2=df2, gcv=gcv)
-
-
-def from_data(inputs: ArrayLike, labels: ArrayLike, *, center: bool = True) -> DataSpectrum:
-    """Return spectrum, linear target and noise of a data set: the learning curve of ridge regression on parts of it.
-
-    The rows stand for the population. s_i are the eigenvalues of their covariance, b the coefficients of least
-    squares on all of them, σ² = ‖residual‖²/(N − number of fitted coefficients). What a linear function of the inputs
-    does not explain counts as noise, whether it is noise or not.
-
-    Scaling:
-        Use it for n well below N. The prediction treats the inputs as if their whitened entries were independent.
-
-    Args:
-        inputs: X, (N, p), with more rows than columns.
-        labels: y, (N,).
-        center: subtract the means of columns and labels, as regression with an intercept does.
-
-    Returns:
-        Spectrum, coefficients and noise, for `ridge_general`.
-
-    Raises:
-        ValueError: shapes that do not fit, numbers that are not finite, too few rows to tell noise from target.
-
-    Example:
-        >>> import numpy as np
-        >>> from dyntheory import closed_forms
-        >>> rows = np.random.default_rng(0).normal(size=(1000, 5))
-        >>> data = closed_forms.from_data(rows, rows @ np.arange(5.0))
-        >>> bool(data.noise_std < 1e-12), round(float((data.target_coefficients**2).sum()), 9)
-        (True, 30.0)
-        >>> curve = closed_forms.ridge_general([20, 50], 0.1, **data._asdict())
-    """
-    rows, targets = _data("inputs", inputs, 2), _data("labels", labels, 1)
-    if len(rows) != len(targets):
-        raise ValueError(f"`inputs` and `labels` must have one length, got {len(rows)} and {len(targets)}.")
-    if center:
-        rows, targets = rows - rows.mean(axis=0), targets - targets.mean()
-    left, singular, _ = np.linalg.svd(rows, full_matrices=False)
-    kept = singular > max(rows.shape) * np.finfo(float).eps * singular.max(initial=0.0)
-    num_free = len(rows) - int(kept.sum()) - int(center)
-    if not kept.any() or num_free < 1:
-        raise ValueError(
-            f"`inputs` must vary and have more rows than independent columns, got {len(rows)} rows of rank "
-            f"{int(kept.sum())}: noise and target cannot be told apart."
-        )
-    along = left.T @ targets
-    residual = targets - left[:, kept] @ along[kept]
-    coefficients = np.where(kept, along / np.where(kept, singular, 1.0), 0.0)
-    values = np.where(kept, singular**2 / len(rows), 0.0)
-    return DataSpectrum(values, coefficients, np.sqrt(residual @ residual / num_free))
-
-
-def _data(name: str, value: ArrayLike, num_axes: int) -> np.ndarray:
-    check_finite(name, value)
-    array = np.asarray(value, dtype=float)
-    if array.ndim != num_axes:
-        raise ValueError(f"`{name}` must have {num_axes} axes, got shape {array.shape}.")
-    return array
