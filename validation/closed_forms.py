@@ -78,14 +78,13 @@ def run(settings: Settings) -> Found:
 
 def judge(found: Found, settings: Settings) -> Verdict:
     """Apply the rule; keep the gaps on real data as well."""
-    cases, _ = found
     outcome, numbers = verdict(found)
-    real = {name: cases[name] for name in ("diabetes", "digits")}
+    real = {name: found[0][name] for name in ("diabetes", "digits")}
     gaps = {
         name: dict(zip(held.names, (held.runs.mean(axis=0) / held.expected - 1).T, strict=True))
         for name, held in real.items()
     }
-    return outcome, {**numbers, "relative gap on real data": gaps}
+    return outcome, {**summary(found), "relative gap on real data": gaps, **numbers}
 
 
 def draw(found: Found, settings: Settings) -> Figure:

@@ -33,10 +33,9 @@ from matplotlib.figure import Figure
 import dyntheory as dt
 from dyntheory.plot.style import STYLES, new_figure
 from validation.claim import Claim, Verdict
-from validation.record import Outcome, joint_outcome
+from validation.record import VERDICTS, Outcome, joint_outcome
 
 METRICS = ("train_error", "test_error")
-OUTCOMES = {"agree": Outcome.PASSED, "disagree": Outcome.FAILED, "unresolved": Outcome.UNRESOLVED}
 ALLOWANCE, LEVEL, SPREAD_TOLERANCE, SPREAD_ERROR, BIAS_ERROR, BIAS_SCORES = 0.005, 0.01, 0.1, 0.05, 0.25, 4.0
 
 
@@ -85,7 +84,7 @@ def checks(report: dt.FiniteSize) -> dict[str, Outcome]:
         return Outcome.PASSED if bool(holds) else Outcome.FAILED
 
     return {
-        "extrapolated": OUTCOMES[report.agreement.verdict],
+        "extrapolated": VERDICTS[report.agreement.verdict],
         "limit + c/d fits": passed(p_values.min() > LEVEL / p_values.size),
         "spread": passed(np.all(np.abs(exponents + 0.5) < SPREAD_TOLERANCE) and errors.max() < SPREAD_ERROR),
         "bias": passed(scores.max() < BIAS_SCORES) if known.any() else Outcome.UNRESOLVED,

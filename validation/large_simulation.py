@@ -27,9 +27,8 @@ from matplotlib.figure import Figure
 
 import dyntheory as dt
 from validation.claim import Claim, Verdict
-from validation.record import Outcome, joint_outcome
+from validation.record import VERDICTS, joint_outcome
 
-OUTCOMES = {"agree": Outcome.PASSED, "disagree": Outcome.FAILED, "unresolved": Outcome.UNRESOLVED}
 LEAST_FEATURES = 16_384
 WAYS: dict[str, dict[str, str]] = {
     "dense float64": {"matrix": "dense", "dtype": "float64"},
@@ -111,7 +110,7 @@ def judge(found: Found, settings: Settings) -> Verdict:
     theory, cases = found
     kept: dict[str, Any] = {name: case.numbers() for name, case in cases.items()}
     kept |= {"prediction": np.asarray(theory.test_error), "is_the_claim": is_the_claim(settings)}
-    return joint_outcome(OUTCOMES[case.report.verdict] for case in cases.values()), kept
+    return joint_outcome(VERDICTS[case.report.verdict] for case in cases.values()), kept
 
 
 def table(found: Found, settings: Settings) -> Iterator[str]:

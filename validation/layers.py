@@ -36,9 +36,7 @@ from matplotlib.figure import Figure
 import dyntheory as dt
 from dyntheory.plot.style import new_figure
 from validation.claim import Claim, Verdict
-from validation.record import Outcome, joint_outcome
-
-OUTCOMES = {"agree": Outcome.PASSED, "disagree": Outcome.FAILED, "unresolved": Outcome.UNRESOLVED}
+from validation.record import VERDICTS, Outcome, joint_outcome
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +80,7 @@ class Case:
     @property
     def outcome(self) -> Outcome:
         """Whether the rule holds for this depth."""
-        return joint_outcome(OUTCOMES[report.verdict] for report in self.reports.values())
+        return joint_outcome(VERDICTS[report.verdict] for report in self.reports.values())
 
 
 def run_case(depth: int, settings: Settings) -> Case:

@@ -41,6 +41,9 @@ class Outcome(enum.Enum):
         return {"passed": 0, "failed": 1, "unresolved": 3}[self.value]
 
 
+VERDICTS = {"agree": Outcome.PASSED, "disagree": Outcome.FAILED, "unresolved": Outcome.UNRESOLVED}  # of `compare`
+
+
 def joint_outcome(outcomes: Iterable[Outcome]) -> Outcome:
     """Return the outcome of a claim that needs all of its parts: one failure fails it."""
     found = set(outcomes)
