@@ -22,7 +22,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import warnings
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -32,16 +31,13 @@ import optax
 import tyro
 
 import dyntheory as dt
+from benchmarks.leaving import leave
 from benchmarks.solver_floor import seconds_of, summing
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.problem.shape import Shape
 from dyntheory.results.outcome import relative_errors
-from validation.record import Record
-
-RESULTS = Path(__file__).parent / "results"
-CLAIM = "Time of a prediction on an accelerator in both precisions, against one reading of its basis per step."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +105,7 @@ def verb(settings: Settings) -> dict[str, Any]:
     return {"seconds": seconds, "largest_reported_error": float(relative_errors(call()).max())}
 
 
-def main(settings: Settings, *, results: Path = RESULTS) -> None:
+def main(settings: Settings) -> None:
     """Run the protocol, print a table, write the record."""
     (double, exact), (single, rounded) = (core(settings, double=precision) for precision in (True, False))
     deviations = {name: float(np.max(np.abs(rounded[name] / exact[name] - 1))) for name in exact}
@@ -121,9 +117,7 @@ def main(settings: Settings, *, results: Path = RESULTS) -> None:
         "verb": verb(settings),
         "peak_device_bytes": statistics.get("peak_bytes_in_use"),
     }
-    Record("accelerator", CLAIM, __doc__ or "", dataclasses.asdict(settings), numbers).write(results)
-    for name, value in numbers.items():
-        print(f"{name:<26} {value}")
+    leave("accelerator", __doc__, settings=settings, numbers=numbers)
 
 
 if __name__ == "__main__":

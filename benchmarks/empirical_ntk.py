@@ -20,7 +20,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -28,12 +27,9 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from benchmarks.leaving import leave
 from dyntheory.ground.precision import double_precision
 from dyntheory.kernels import empirical_ntk
-from validation.record import Record, provenance
-
-RESULTS = Path(__file__).parent / "results"
-CLAIM = "Time of the empirical tangent kernel of a dense network against the sum of products written by hand."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +100,7 @@ def relative_error(kernel: jax.Array, exact: np.ndarray) -> float:
     return float(np.abs(np.asarray(kernel) - expected).max() / np.abs(expected).max())
 
 
-def main(settings: Settings, *, results: Path = RESULTS) -> None:
+def main(settings: Settings) -> None:
     """Run the protocol, print a table, write the record."""
     with double_precision():
         params, x = draw(settings, jnp.float64)
@@ -128,12 +124,7 @@ def main(settings: Settings, *, results: Path = RESULTS) -> None:
         },
         "relative_error": {name: relative_error(call(), exact) for name, call in (calls | slow).items()},
     }
-    origin = provenance(dtype="float32")
-    Record("empirical_ntk", CLAIM, __doc__ or "", dataclasses.asdict(settings), numbers, provenance=origin).write(
-        results
-    )
-    for name, value in numbers.items():
-        print(f"{name:<16} {value}")
+    leave("empirical_ntk", __doc__, settings=settings, numbers=numbers, dtype="float32")
 
 
 if __name__ == "__main__":

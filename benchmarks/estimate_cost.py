@@ -15,7 +15,6 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -25,12 +24,11 @@ import optax
 import tyro
 
 import dyntheory as dt
+from benchmarks.leaving import leave
 from dyntheory.ground.precision import as_double, double_precision
 from dyntheory.verbs.estimation.fresh_rows import held_out_error
 from dyntheory.verbs.estimation.training_run import train_on
-from validation.record import Record
 
-RESULTS = Path(__file__).parent / "results"
 SIZES = ((250, 10), (250, 30), (500, 20), (500, 50), (1000, 30), (2000, 30), (4000, 20))  # d, T
 UNITS, REPEATS, FOLDS, TESTED = 3, 5, 5, 4000
 
@@ -44,6 +42,30 @@ def median_seconds(call: Callable[[], Any]) -> float:
         jax.block_until_ready(call())
         times.append(time.perf_counter() - begin)
     return statistics.median(times)
+
+
+def training_seconds(
+    method: dt.GeneralFirstOrderMethod, start: tuple[Any, jax.Array], data: tuple[np.ndarray, ...], num_steps: int
+) -> tuple[float, float]:
+    """Return the seconds of one training, and of one on each fold with a test on the rest."""
+    rows, labels = data
+    with double_precision():
+        numbers, (head, first) = as_double(method), start
+        train = jax.jit(train_on, static_argnames=("num_steps",))
+
+        def trained(x: Any, y: Any) -> Any:
+            nothing = jnp.zeros((num_steps, len(x), 0))
+            return train(numbers, jnp.asarray(x), jnp.asarray(y), head, first, nothing, num_steps=num_steps)
+
+        def folds() -> list[Any]:
+            found = []
+            for part in np.array_split(np.arange(len(rows)), FOLDS):
+                rest = np.setdiff1d(np.arange(len(rows)), part)
+                run = trained(rows[rest], labels[rest])
+                found.append(held_out_error(numbers, run, jnp.asarray(rows[part]), jnp.asarray(labels[part])))
+            return found
+
+        return median_seconds(lambda: trained(rows, labels)), median_seconds(folds)
 
 
 def measure(num_features: int, num_steps: int) -> dict[str, Any]:
@@ -62,24 +84,8 @@ def measure(num_features: int, num_steps: int) -> dict[str, Any]:
     options: dict[str, Any] = {"num_steps": num_steps, "key": key}
     estimating = median_seconds(lambda: dt.estimate(rows[:n], labels[:n], method, **options).test_error)
     with double_precision():
-        numbers = as_double(method)
-        head, first = as_double(network.init_head(key)), jnp.asarray(random.standard_normal((d, UNITS)))
-        train = jax.jit(train_on, static_argnames=("num_steps",))
-
-        def trained(x: Any, y: Any) -> Any:
-            nothing = jnp.zeros((num_steps, len(x), 0))
-            return train(numbers, jnp.asarray(x), jnp.asarray(y), head, first, nothing, num_steps=num_steps)
-
-        def folds() -> list[Any]:
-            found = []
-            for part in np.array_split(np.arange(n), FOLDS):
-                rest = np.setdiff1d(np.arange(n), part)
-                run = trained(rows[rest], labels[rest])
-                found.append(held_out_error(numbers, run, jnp.asarray(rows[part]), jnp.asarray(labels[part])))
-            return found
-
-        training = median_seconds(lambda: trained(rows[:n], labels[:n]))
-        validating = median_seconds(folds)
+        start = as_double(network.init_head(key)), jnp.asarray(random.standard_normal((d, UNITS)))
+    training, validating = training_seconds(method, start, (rows[:n], labels[:n]), num_steps)
     last = live.at(num_steps)
     return {
         "num_samples": n,
@@ -113,8 +119,7 @@ def command(*, quick: bool = False) -> int:
         )
     if not quick:
         settings = {"units": UNITS, "repeats": REPEATS, "folds": FOLDS}
-        claim = "What the estimate costs beside training and 5-fold cross-validation."
-        Record("estimate_cost", claim, "See the docstring.", settings, {"sizes": found}).write(RESULTS)
+        leave("estimate_cost", __doc__, settings=settings, numbers={"sizes": found}, quiet=True)
     return 0
 
 

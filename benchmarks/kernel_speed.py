@@ -18,7 +18,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -27,12 +26,10 @@ import numpy as np
 import tyro
 
 import dyntheory as dt
+from benchmarks.leaving import leave
 from dyntheory.ground.precision import double_precision
 from dyntheory.kernels import Layer
-from validation.record import Record
 
-RESULTS = Path(__file__).parent / "results"
-CLAIM = "Time of both kernels of three-layer ReLU and erf networks against one product and three inverse cosines."
 WEIGHT_STD, BIAS_STD = 1.4, 0.1
 
 
@@ -121,14 +118,14 @@ def measure(activation: str, settings: Settings) -> dict[str, Any]:
     return {"seconds": median, "ratio_to_floor": ratios, "accuracy": accuracy(net, activation, x, settings.depth)}
 
 
-def main(settings: Settings, *, results: Path = RESULTS) -> None:
+def main(settings: Settings) -> None:
     """Run the protocol, print a table, write the record."""
     numbers: dict[str, Any] = {}
     for activation in ("relu", "erf"):
         numbers[f"{activation} float32"] = measure(activation, settings)
         with double_precision():
             numbers[f"{activation} float64"] = measure(activation, settings)
-    Record("kernel_speed", CLAIM, __doc__ or "", dataclasses.asdict(settings), numbers).write(results)
+    leave("kernel_speed", __doc__, settings=settings, numbers=numbers, quiet=True)
     for name, value in numbers.items():
         ratios = {key: round(ratio["median"], 2) for key, ratio in value["ratio_to_floor"].items()}
         print(f"{name:<14} floor {value['seconds']['floor']:.3f} s   ratios {ratios}   {value['accuracy']}")

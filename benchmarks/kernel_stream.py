@@ -35,12 +35,9 @@ import numpy as np
 import tyro
 
 from benchmarks.kernel_speed import BIAS_STD, WEIGHT_STD, network, seconds
+from benchmarks.leaving import leave
 from dyntheory.kernels import tiled_kernel
 from dyntheory.kernels.tiling import Tiles, plan_tiles
-from validation.record import Record, provenance
-
-RESULTS = Path(__file__).parent / "results"
-CLAIM = "Time, memory and accuracy of both kernels of a three-layer ReLU network streamed to disk."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +128,7 @@ def errors(group: Any, x: np.ndarray, settings: Settings) -> dict[str, float]:
     return found
 
 
-def main(settings: Settings, *, results: Path = RESULTS) -> None:
+def main(settings: Settings) -> None:
     """Run the protocol, print the numbers, write the record."""
     n = settings.num_rows
     tiles = plan_tiles(n, n, symmetric=True, memory=settings.memory, itemsize=4)
@@ -158,10 +155,7 @@ def main(settings: Settings, *, results: Path = RESULTS) -> None:
         "largest_error": accuracy,
     }
     chosen = {key: value for key, value in dataclasses.asdict(settings).items() if key != "folder"}
-    origin = provenance(dtype="float32")
-    Record("kernel_stream", CLAIM, __doc__ or "", chosen, numbers, provenance=origin).write(results)
-    for name, value in numbers.items():
-        print(f"{name:<20} {value}")
+    leave("kernel_stream", __doc__, settings=chosen, numbers=numbers, dtype="float32")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -35,16 +34,14 @@ import numpy as np
 import tyro
 from scipy.special import ndtr, ndtri
 
+from benchmarks.leaving import leave
 from dyntheory.dynamics.state_evolution import state_evolution
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes, heavy_quantile, heavy_weights
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.problem.prepared import prepare
 from dyntheory.problem.shape import Shape
 from tests.problems import NAMES, Problem
-from validation.record import Record
 
-RESULTS = Path(__file__).parent / "results"
-CLAIM = "Accuracy of node sets at equal N on the same problems, and the time to make them."
 NUM_CANDIDATES = 64
 Draw = Callable[[int, int, int, int], NodeSet]
 
@@ -169,7 +166,7 @@ def _rms(values: Any) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def main(settings: Settings, *, results: Path = RESULTS) -> None:
+def main(settings: Settings) -> None:
     """Run the protocol, print a table, write the record."""
     numbers: dict[str, Any] = {}
     for name in settings.problems:
@@ -188,7 +185,7 @@ def main(settings: Settings, *, results: Path = RESULTS) -> None:
         for kind in SETS
     }
     values = {"problems": numbers, "geometric_mean_of_error_over_that_of_sobol_tilted": best}
-    Record("node_sets", CLAIM, __doc__ or "", dataclasses.asdict(settings), values).write(results)
+    leave("node_sets", __doc__, settings=settings, numbers=values, quiet=True)
     for kind, row in best.items():
         print(f"{kind:<28} {row['train_error']:6.2f} {row['test_error']:6.2f}")
 

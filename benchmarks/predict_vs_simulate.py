@@ -22,8 +22,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -32,10 +31,7 @@ import optax
 import tyro
 
 import dyntheory as dt
-from validation.record import Record
-
-RESULTS = Path(__file__).parent / "results"
-CLAIM = "Time of a prediction with its error bar against brute-force simulation to the same accuracy."
+from benchmarks.leaving import leave
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,64 +59,93 @@ def timed(call: Callable[[int], dt.Trajectory], repeats: int) -> tuple[dict[str,
     return {"median": float(np.median(seconds)), "min": min(seconds), "max": max(seconds)}, results
 
 
-def main(settings: Settings, *, results: Path = RESULTS) -> None:
-    """Run the protocol, print a table, write the record."""
-    law = dt.TeacherStudent(2.0, "sin_mixture", 0.3)
-    method = dt.gradient_descent(dt.MLP((3,), "tanh"), optax.sgd, learning_rate=0.5)
-    last = settings.num_steps
-    options: dict[str, Any] = {"num_steps": last, "keep_preactivations": False}
-    keys = [jax.random.fold_in(jax.random.key(settings.seed), index) for index in range(100)]
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """The reference problem and the keys of its calls; without a head every prediction draws one."""
 
-    def predict(index: int, **more: Any) -> dt.Trajectory:
-        return dt.predict(law, method, key=keys[index], head=head, **options, **more)
+    settings: Settings
+    head: Any = None
 
-    def reported(result: dt.Trajectory) -> float:
-        row = result.at(last)
+    def call(self, verb: Callable[..., dt.Trajectory], index: int, **sizes: Any) -> dt.Trajectory:
+        """Predict or simulate with the key of that index."""
+        law = dt.TeacherStudent(2.0, "sin_mixture", 0.3)
+        method = dt.gradient_descent(dt.MLP((3,), "tanh"), optax.sgd, learning_rate=0.5)
+        key = jax.random.fold_in(jax.random.key(self.settings.seed), index)
+        options = {"num_steps": self.settings.num_steps, "keep_preactivations": False}
+        return verb(law, method, key=key, head=self.head, **options, **sizes)
+
+    def predict(self, index: int, num_nodes: int) -> dt.Trajectory:
+        """Predict."""
+        return self.call(dt.predict, index, num_nodes=num_nodes)
+
+    def reported(self, result: dt.Trajectory) -> float:
+        """Return the reported relative error of the test error at T."""
+        row = result.at(self.settings.num_steps)
         return row["test_error_standard_error"] / row["test_error"]
 
-    head, size = None, settings.first_size
-    cold, (first,) = timed(lambda _: predict(0, num_nodes=settings.cold_size), 1)
-    head = jax.tree.map(lambda leaf: leaf[0], first.head)
-    while np.median([reported(predict(60 + i, num_nodes=size)) for i in range(3)]) > settings.target:
-        size *= 2
-    warm, predictions = timed(lambda index: predict(1 + index, num_nodes=size), settings.repeats)
-    references = [predict(50 + i, num_nodes=2**18).at(last)["test_error"] for i in range(settings.num_references)]
-    reference = float(np.mean(references))
-    values = np.array([p.at(last)["test_error"] for p in predictions])
 
-    simulations: dict[str, Any] = {}
+def predictions(problem: Problem) -> dict[str, Any]:
+    """Return size, seconds and errors of predictions that reach the target."""
+    settings, size = problem.settings, problem.settings.first_size
+    while np.median([problem.reported(problem.predict(60 + i, size)) for i in range(3)]) > settings.target:
+        size *= 2
+    warm, found = timed(lambda index: problem.predict(1 + index, size), settings.repeats)
+    last = settings.num_steps
+    references = [problem.predict(50 + i, 2**18).at(last)["test_error"] for i in range(settings.num_references)]
+    reference, values = float(np.mean(references)), np.array([p.at(last)["test_error"] for p in found])
+    return {
+        "num_nodes": size,
+        "predict_seconds_warm": warm,
+        "relative_error_reported": float(np.median([problem.reported(p) for p in found])),
+        "relative_error_actual_rms": float(np.sqrt(np.mean((values / reference - 1) ** 2))),
+        "reference": {"mean": reference, "values": references, "num_nodes": 2**18},
+    }
+
+
+def simulations(problem: Problem) -> dict[int, dict[str, float]]:
+    """Return seconds per run, spread and mean of the last test error at every number of features."""
+    settings, found = problem.settings, {}
     for num_features in sorted({d * factor for d in settings.num_features for factor in (1, 2)}):
-        sizes: dict[str, Any] = {"num_features": num_features, "num_runs": settings.num_runs, "head": head}
-        seconds, (_, runs) = timed(lambda i, s=sizes: dt.simulate(law, method, key=keys[80 + i], **s, **options), 2)
-        errors = np.asarray(runs.per_run and runs.per_run.test_error)[:, last]
-        simulations[num_features] = {
+        sizes = {"num_features": num_features, "num_runs": settings.num_runs}
+        seconds, (_, runs) = timed(lambda i, s=sizes: problem.call(dt.simulate, 80 + i, **s), 2)
+        errors = np.asarray(runs.per_run and runs.per_run.test_error)[:, settings.num_steps]
+        found[num_features] = {
             "seconds_per_run": seconds["min"] / settings.num_runs,
             "standard_deviation": float(errors.std(ddof=1)),
             "mean": float(errors.mean()),
         }
-    pairs: dict[str, Any] = {}
-    for d in settings.num_features:
-        small, large = simulations[d], simulations[2 * d]
+    return found
+
+
+def brute_force(simulated: dict[int, dict[str, float]], error: float, sizes: Sequence[int]) -> dict[str, Any]:
+    """Return the runs and seconds that each pair d, 2d needs to know the test error to `error`."""
+    pairs = {}
+    for d in sizes:
+        small, large = simulated[d], simulated[2 * d]
         variance = 4 * large["standard_deviation"] ** 2 + small["standard_deviation"] ** 2
-        runs_needed = variance / (settings.target * reference) ** 2
+        runs_needed = variance / error**2
         seconds = runs_needed * (small["seconds_per_run"] + large["seconds_per_run"])
         pairs[f"d = {d}, {2 * d}"] = {"runs_needed_of_each_size": runs_needed, "seconds": seconds}
-    brute_force = min(pair["seconds"] for pair in pairs.values())
+    return pairs
+
+
+def main(settings: Settings) -> None:
+    """Run the protocol, print a table, write the record."""
+    cold, (first,) = timed(lambda _: Problem(settings).predict(0, settings.cold_size), 1)
+    problem = Problem(settings, head=jax.tree.map(lambda leaf: leaf[0], first.head))
+    predicted, simulated = predictions(problem), simulations(problem)
+    error = settings.target * predicted["reference"]["mean"]
+    pairs = brute_force(simulated, error, settings.num_features)
+    seconds = min(pair["seconds"] for pair in pairs.values())
     numbers = {
-        "num_nodes": size,
+        **predicted,
         "predict_seconds_first_call": cold["median"],
-        "predict_seconds_warm": warm,
-        "relative_error_reported": float(np.median([reported(p) for p in predictions])),
-        "relative_error_actual_rms": float(np.sqrt(np.mean((values / reference - 1) ** 2))),
-        "reference": {"mean": reference, "values": references, "num_nodes": 2**18},
-        "simulations": {f"d = {d}": numbers for d, numbers in simulations.items()},
+        "simulations": {f"d = {d}": one for d, one in simulated.items()},
         "brute_force": pairs,
-        "ratio_without_compilation": brute_force / warm["median"],
-        "ratio_with_compilation": brute_force / cold["median"],
+        "ratio_without_compilation": seconds / predicted["predict_seconds_warm"]["median"],
+        "ratio_with_compilation": seconds / cold["median"],
     }
-    Record("predict_vs_simulate", CLAIM, __doc__ or "", dataclasses.asdict(settings), numbers).write(results)
-    for name, value in numbers.items():
-        print(f"{name:<28} {value}")
+    leave("predict_vs_simulate", __doc__, settings=settings, numbers=numbers)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ import multiprocessing
 import resource
 import time
 import warnings
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -30,12 +29,9 @@ import psutil
 import tyro
 
 import dyntheory as dt
+from benchmarks.leaving import leave
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.results.outcome import relative_errors
-from validation.record import Record
-
-RESULTS = Path(__file__).parent / "results"
-CLAIM = "Memory, time and reported error of predictions of many units and many steps."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +92,7 @@ def measured(row: Row, seed: int) -> dict[str, Any]:
     }
 
 
-def main(settings: Settings, *, results: Path = RESULTS) -> None:
+def main(settings: Settings) -> None:
     """Run the rows, print them, write the record."""
     context, numbers = multiprocessing.get_context("spawn"), {}
     for row in (ROWS[index] for index in settings.rows):
@@ -109,7 +105,7 @@ def main(settings: Settings, *, results: Path = RESULTS) -> None:
             f"{name:<48}", {key: f"{value:.3g}" if isinstance(value, float) else value for key, value in found.items()}
         )
         chosen = {**dataclasses.asdict(settings), "rows": [dataclasses.asdict(ROWS[index]) for index in settings.rows]}
-        Record("prediction_limits", CLAIM, __doc__ or "", chosen, numbers).write(results)
+        leave("prediction_limits", __doc__, settings=chosen, numbers=numbers, quiet=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ import functools
 import resource
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -35,14 +34,12 @@ import optax
 import tyro
 
 import dyntheory as dt
+from benchmarks.leaving import leave
 from dyntheory.dynamics.loop import Start, run
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.problem.shape import Sizes
 from dyntheory.verbs.simulation.matrix_choice import Choice, RunShape, choose_matrix
-from validation.record import Record
 
-RESULTS = Path(__file__).parent / "results"
-CLAIM = "Time of the dense loop over its floor of two products a step, and of the dense matrix over the revealed one."
 LAW = dt.TeacherStudent(2.0, "sin_mixture", 0.3)
 
 
@@ -140,7 +137,7 @@ def choices(settings: Settings, method: dt.GeneralFirstOrderMethod) -> dict[str,
     return found
 
 
-def main(settings: Settings, *, results: Path = RESULTS) -> None:
+def main(settings: Settings) -> None:
     """Run the protocol, print a table, write the record."""
     method = dt.gradient_descent(dt.MLP((settings.num_units,), "tanh"), optax.sgd, learning_rate=0.3)
     d = settings.num_features
@@ -164,9 +161,7 @@ def main(settings: Settings, *, results: Path = RESULTS) -> None:
         "choice": choices(settings, method),
         "runs_per_second_at_100_features": 1000 / ensemble,
     }
-    Record("simulation", CLAIM, __doc__ or "", dataclasses.asdict(settings), numbers).write(results)
-    for name, value in numbers.items():
-        print(f"{name:<32} {value}")
+    leave("simulation", __doc__, settings=settings, numbers=numbers)
 
 
 if __name__ == "__main__":

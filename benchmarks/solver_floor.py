@@ -22,10 +22,11 @@ Nothing is asserted; numbers are ratios within one run on a shared machine.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -35,15 +36,14 @@ import optax
 import tyro
 
 import dyntheory as dt
+from benchmarks.leaving import leave
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.precision import double_precision
 from dyntheory.problem.prepared import prepare
 from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for, solve
-from validation.record import Record
 
-RESULTS = Path(__file__).parent / "results"
-CLAIM = "Run time of the limit solver over one streaming pass per step over its basis."
+LAW = dt.TeacherStudent(2.0, "sin_mixture", 0.3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,61 +103,63 @@ def multiplications(num_units: int, num_steps: int, num_nodes: int) -> float:
     return float(PRODUCTS * num_units * num_nodes * columns)
 
 
-def main(settings: Settings, *, results: Path = RESULTS) -> None:
-    """Run the protocol, print a table, write the record."""
-    law = dt.TeacherStudent(2.0, "sin_mixture", 0.3)
+def machine(settings: Settings) -> tuple[float, float]:
+    """Return the bytes a second that are read, and the multiplications a second of a matrix product."""
+    array = jnp.ones((Shape(settings.num_steps, settings.num_units, 1).columns, settings.num_nodes))
+    bandwidth = array.nbytes / seconds_of(summing(array), 4 * settings.repeats)["min"]
+    square = jnp.ones((settings.side, settings.side))
+    return bandwidth, settings.side**3 / seconds_of(multiplying(square), settings.repeats)["min"]
+
+
+def growth(settings: Settings) -> dict[str, Any]:
+    """Return the seconds of other lengths, widths and sizes, and the exponents between them."""
     steps, units, nodes = settings.num_steps, settings.num_units, settings.num_nodes
-    with double_precision():
-        array = jnp.ones((Shape(steps, units, 1).columns, nodes))
-        reading = seconds_of(summing(array), 4 * settings.repeats)
-        bandwidth = array.nbytes / reading["min"]
-        square = jnp.ones((settings.side, settings.side))
-        rate = settings.side**3 / seconds_of(multiplying(square), settings.repeats)["min"]
-        one = seconds_of(solver(law, units, steps, nodes), settings.repeats)
-        lengths = {
-            t: seconds_of(solver(law, units, t, nodes // 4), 3) for t in (steps // 4, steps // 2, steps, 2 * steps)
-        }
-        widths = {k: seconds_of(solver(law, k, steps, nodes // 4), 3) for k in (units, 2 * units)}
-        sizes = {n: seconds_of(solver(law, units, steps, n), 3) for n in (nodes // 4, nodes // 2, 2 * nodes)}
-    keys = iter(range(10**6))
-    verb = seconds_of(
-        lambda: (
-            dt.predict(
-                law,
-                method_with(units),
-                num_steps=steps,
-                num_nodes=nodes,
-                key=jax.random.key(next(keys)),
-                keep_preactivations=False,
-            ).test_error
-        ),
-        settings.repeats,
-    )
-    result = dt.predict(law, method_with(units), num_steps=steps, num_nodes=nodes, key=jax.random.key(settings.seed))
+    few = nodes // 4
+    lengths = {t: seconds_of(solver(LAW, units, t, few), 3) for t in (steps // 4, steps // 2, steps, 2 * steps)}
+    widths = {k: seconds_of(solver(LAW, k, steps, few), 3) for k in (units, 2 * units)}
+    sizes = {n: seconds_of(solver(LAW, units, steps, n), 3) for n in (few, nodes // 2, 2 * nodes)}
+    grown = {"steps": lengths, "units": widths, "nodes": sizes}
+    return {
+        **{f"seconds_by_{name}": {str(size): one for size, one in found.items()} for name, found in grown.items()},
+        **{f"exponent_{name}": slope(found) for name, found in grown.items()},
+        "compile_seconds_by_steps": {str(t): one["first"] - one["median"] for t, one in lengths.items()},
+    }
+
+
+def verb(settings: Settings) -> tuple[dict[str, float], float | None]:
+    """Return the seconds of `predict`, and its largest reported relative error."""
+    options = {"num_steps": settings.num_steps, "num_nodes": settings.num_nodes}
+    predict = functools.partial(dt.predict, LAW, method_with(settings.num_units), **options)
+    keys = map(jax.random.key, itertools.count())
+    seconds = seconds_of(lambda: predict(key=next(keys), keep_preactivations=False).test_error, settings.repeats)
+    result = predict(key=jax.random.key(settings.seed))
     errors = result.standard_error
-    floor = floor_bytes(units, steps, nodes) / bandwidth
+    return seconds, float(np.max(errors.test_error / result.test_error)) if errors else None
+
+
+def main(settings: Settings) -> None:
+    """Run the protocol, print a table, write the record."""
+    sizes = settings.num_units, settings.num_steps, settings.num_nodes
+    with double_precision():
+        bandwidth, rate = machine(settings)
+        one = seconds_of(solver(LAW, *sizes), settings.repeats)
+        grown = growth(settings)
+    seconds, reported = verb(settings)
+    floor, arithmetic = floor_bytes(*sizes) / bandwidth, multiplications(*sizes) / rate
     numbers = {
         "bandwidth_bytes_per_second": bandwidth,
         "multiplications_per_second": rate,
         "floor_seconds": floor,
-        "arithmetic_seconds": multiplications(units, steps, nodes) / rate,
+        "arithmetic_seconds": arithmetic,
         "solver_seconds": one,
-        "predict_seconds": verb,
+        "predict_seconds": seconds,
         "ratio_solver": one["median"] / floor,
-        "ratio_arithmetic": multiplications(units, steps, nodes) / rate / floor,
-        "ratio_predict_to_two_floors": verb["median"] / (2 * floor),
-        "largest_relative_error_reported": float(np.max(errors.test_error / result.test_error)) if errors else None,
-        "seconds_by_steps": {str(t): value for t, value in lengths.items()},
-        "seconds_by_units": {str(k): value for k, value in widths.items()},
-        "seconds_by_nodes": {str(n): value for n, value in sizes.items()},
-        "exponent_steps": slope(lengths),
-        "exponent_units": slope(widths),
-        "exponent_nodes": slope(sizes),
-        "compile_seconds_by_steps": {str(t): value["first"] - value["median"] for t, value in lengths.items()},
+        "ratio_arithmetic": arithmetic / floor,
+        "ratio_predict_to_two_floors": seconds["median"] / (2 * floor),
+        "largest_relative_error_reported": reported,
+        **grown,
     }
-    Record("solver_floor", CLAIM, __doc__ or "", dataclasses.asdict(settings), numbers).write(results)
-    for name, value in numbers.items():
-        print(f"{name:<34} {value}")
+    leave("solver_floor", __doc__, settings=settings, numbers=numbers)
 
 
 def summing(array: jax.Array) -> Callable[[], jax.Array]:

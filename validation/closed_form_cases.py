@@ -10,6 +10,8 @@ import numpy as np
 from scipy.special import erf
 
 from dyntheory import closed_forms
+from validation.claim import Verdict
+from validation.record import Outcome
 
 SIGMA = 0.5
 TIMES = (0, 1, 3, 10, 40, 200)
@@ -56,6 +58,30 @@ class Case:
     def resolution(self) -> float:
         """Return the largest standard error relative to the scale."""
         return float(np.max(self.errors / self.scale))
+
+
+Found = tuple[dict[str, Case], dict[str, float]]  # the cases, and how far beyond its rule each control is
+
+
+def summary(found: Found) -> dict[str, Any]:
+    """Return what decides."""
+    cases, controls = found
+    return {
+        "difference over allowance": {name: held.excess() for name, held in cases.items()},
+        "controls": controls,
+        "resolution": {name: held.resolution for name, held in cases.items()},
+    }
+
+
+def verdict(found: Found) -> Verdict:
+    """Ask every case to hold and every control to fail; keep formulas and means."""
+    numbers = summary(found)
+    passed = max(numbers["difference over allowance"].values()) <= 1 < min(numbers["controls"].values())
+    resolved = Outcome.PASSED if max(numbers["resolution"].values()) <= 0.1 else Outcome.UNRESOLVED
+    for name, held in found[0].items():
+        means = {"axis": held.axis, "formula": held.expected, "mean of runs": held.runs.mean(axis=0)}
+        numbers[name] = {"quantities": held.names, **means, "standard error": held.errors}
+    return (resolved if passed else Outcome.FAILED), numbers
 
 
 def case(

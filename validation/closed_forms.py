@@ -1,4 +1,4 @@
-"""Claim: the closed forms are what finite random problems do: errors of real regressions, eigenvalues, deep networks.
+"""Claim: Closed forms of regression, random matrices and deep initialisation are what finite random problems do.
 
 PASS RULE. For every quantity the mean over runs lies within 4 standard errors of the formula plus an allowance for the
 finite size, 3/n relative (n the smaller dimension of the matrix) unless said otherwise (a first run with few samples
@@ -22,8 +22,7 @@ NEGATIVE CONTROLS, each of which must fail the same rule: ridge with the penalty
 front), gradient descent with η/α for η, and the initialisation (2, 0) of ReLU in a tanh network.
 Exit status 1 when a rule fails or a control passes.
 
-    python -m validation.closed_forms          # writes validation/results/closed_forms.*
-    python -m validation.closed_forms --quick  # few runs; writes nothing unless --results is given
+    python -m validation.closed_forms [--quick]    # writes validation/results/closed_forms.*
 
 Reference: `hastie2022surprises`, `dobriban2018high`, `advani2020high`, `ali2019continuous`, `cui2021generalization`,
 `marchenko1967distribution`, `benaych2011eigenvalues`, `schoenholz2017deep`.
@@ -31,24 +30,18 @@ Reference: `hastie2022surprises`, `dobriban2018high`, `advani2020high`, `ali2019
 
 from __future__ import annotations
 
-import dataclasses
-import sys
-from pathlib import Path
-from typing import Any
-
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-import dyntheory as dt
 from dyntheory import closed_forms
 from dyntheory.plot.style import finish, new_figure
+from validation.claim import Claim, Verdict
 from validation.closed_form_cases import (
     ACTIVATIONS,
     SIGMA,
     TIMES,
-    Case,
+    Found,
     Settings,
     data_cases,
     descent_cases,
@@ -56,18 +49,15 @@ from validation.closed_form_cases import (
     network_case,
     regression_cases,
     spectrum_cases,
+    summary,
+    verdict,
 )
-from validation.record import RESULTS, Outcome, Record
+from validation.record import aligned
 
-CLAIM = "Closed forms of regression, random matrices and deep initialisation are what finite random problems do."
-PASS_RULE = "See the docstring: within 4 standard errors plus a stated allowance; three controls fail."
 COLORS = ("#0b3c78", "#e8743b", "#3f7f5f", "#b48ac8")
 
 
-QUICK = Settings(num_samples=120, num_runs=30, num_data_runs=40, num_units=200, num_networks=30)
-
-
-def run(settings: Settings) -> tuple[dict[str, Case], dict[str, float]]:
+def run(settings: Settings) -> Found:
     """Return all cases, and how far beyond its rule each control is."""
     cases = regression_cases(settings) | descent_cases(settings) | spectrum_cases(settings)
     cases |= data_cases(settings) | eigenvalue_cases(settings)
@@ -86,8 +76,20 @@ def run(settings: Settings) -> tuple[dict[str, Case], dict[str, float]]:
     return cases, controls
 
 
-def draw(cases: dict[str, Case]) -> Figure:
+def judge(found: Found, settings: Settings) -> Verdict:
+    """Apply the rule; keep the gaps on real data as well."""
+    outcome, numbers = verdict(found)
+    real = {name: found[0][name] for name in ("diabetes", "digits")}
+    gaps = {
+        name: dict(zip(held.names, (held.runs.mean(axis=0) / held.expected - 1).T, strict=True))
+        for name, held in real.items()
+    }
+    return outcome, {**summary(found), "relative gap on real data": gaps, **numbers}
+
+
+def draw(found: Found, settings: Settings) -> Figure:
     """Draw formulas as lines and means over runs as points for six of the cases."""
+    cases, _ = found
     figure = new_figure(10.5, 6.2)
     shown = ("ridgeless", "best ridge", "descent, α = 2", "power law", "diabetes", "digits")
     for axes, name, letter in zip(figure.subplots(2, 3).flat, shown, "abcdef", strict=True):
@@ -129,48 +131,18 @@ TITLES = {
 }
 
 
-def main(settings: Settings | None = None, *, quick: bool = False, results: Path | None = None) -> int:
-    """Run, print, write, and return the exit status."""
-    settings = settings or (QUICK if quick else Settings())
-    cases, controls = run(settings)
-    excess = {name: held.excess() for name, held in cases.items()}
-    resolutions = {name: held.resolution for name, held in cases.items()}
-    resolution = max(resolutions.values())
-    passed = max(excess.values()) <= 1 < min(controls.values())
-    outcome = Outcome.FAILED if not passed else Outcome.PASSED if resolution <= 0.1 else Outcome.UNRESOLVED
-    gaps = {
-        name: dict(zip(held.names, (held.runs.mean(axis=0) / held.expected - 1).T, strict=True))
-        for name, held in cases.items()
-        if name in ("diabetes", "digits")
-    }
-    numbers: dict[str, Any] = {
-        "difference over allowance": excess,
-        "controls": controls,
-        "resolution": resolutions,
-        "relative gap on real data": gaps,
-    }
-    for name, value in numbers.items():
-        print(f"{name}: {value}")
-    print(f"{outcome.value}: {CLAIM}")
-    directory = results or (None if quick else RESULTS)
-    if directory is not None:
-        for name, held in cases.items():
-            means = {"axis": held.axis, "formula": held.expected, "mean of runs": held.runs.mean(axis=0)}
-            numbers[name] = {"quantities": held.names, **means, "standard error": held.errors}
-        Record("closed_forms", CLAIM, PASS_RULE, dataclasses.asdict(settings), numbers, outcome).write(directory)
-        dt.plot.save_figure(draw(cases), directory / "closed_forms.png", force=True)
-    return outcome.exit_status
-
-
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Check closed forms against finite random problems.
-
-    Args:
-        quick: few runs; nothing is written unless a directory is given.
-        results: directory for the record and the figure.
-    """
-    return main(quick=quick, results=results)
+CLAIM = Claim(
+    "closed_forms",
+    __doc__,
+    pass_rule="See the docstring: within 4 standard errors plus a stated allowance; three controls fail.",
+    settings=Settings,
+    quick=Settings(num_samples=120, num_runs=30, num_data_runs=40, num_units=200, num_networks=30),
+    measure=run,
+    judge=judge,
+    table=lambda found, _: aligned(summary(found)),
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

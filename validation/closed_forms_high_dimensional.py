@@ -1,4 +1,4 @@
-"""Claim: fixed-point theories of sparse regression, convex classification and random features are what real fits do.
+"""Claim: Fixed-point theories of sparse regression, classification and random features are what real fits do.
 
 PASS RULE. For every quantity the mean over runs lies within 4 standard errors of the formula plus an allowance for the
 finite size, relative to the formula, of 3/d unless said otherwise:
@@ -19,8 +19,7 @@ NEGATIVE CONTROLS, each of which must fail the same rule: LASSO with λ/α for �
 without its memory term, logistic regression with the penalty doubled (the convention without ½), random features with
 the nonlinear part of ReLU left out. Exit status 1 when a rule fails or a control passes.
 
-    python -m validation.closed_forms_high_dimensional          # writes validation/results/closed_forms_high_dim…
-    python -m validation.closed_forms_high_dimensional --quick  # few runs; writes nothing unless --results is given
+    python -m validation.closed_forms_high_dimensional [--quick]    # writes validation/results/closed_forms_high_dim…
 
 Reference: `bayati2012lasso`, `donoho2010message`, `aubin2020generalization`, `sur2019modern`,
 `montanari2019generalization`, `mei2022generalization`.
@@ -29,27 +28,21 @@ Reference: `bayati2012lasso`, `donoho2010message`, `aubin2020generalization`, `s
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatter
 from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.svm import SVC, LinearSVC
 
-import dyntheory as dt
 from dyntheory import closed_forms
 from dyntheory.plot.style import finish, new_figure
 from dyntheory.priors import bernoulli_gauss
-from validation.closed_form_cases import Case, case
-from validation.record import RESULTS, Outcome, Record
+from validation.claim import Claim
+from validation.closed_form_cases import Case, Found, case, summary, verdict
+from validation.record import aligned
 
-NAME = "closed_forms_high_dimensional"
-CLAIM = "Fixed-point theories of sparse regression, classification and random features are what real fits do."
-PASS_RULE = "See the docstring: within 4 standard errors plus a stated allowance; four controls fail."
 COLORS, MARKERS, DASHES = ("#0b3c78", "#e8743b", "#3f7f5f", "#b48ac8"), "osD^", ("-", "--", ":", "-.")
 DENSITY, NOISE, PENALTY, POWER = 0.1, 0.2, 0.15, 5.0
 ALPHAS = (0.5, 1.0, 2.0, 4.0)
@@ -63,9 +56,6 @@ class Settings:
     num_features: int = 400
     num_runs: int = 60
     seed: int = 0
-
-
-QUICK = Settings(num_features=150, num_runs=30)
 
 
 def lasso_case(settings: Settings, *, scale_penalty: bool = False) -> Case:
@@ -206,7 +196,7 @@ def _features_run(rng: np.random.Generator, count: int, n: int, d: int) -> tuple
     return np.mean((fitted[n:] - clean[n:]) ** 2) + NOISE**2, np.mean((fitted[:n] - y) ** 2)
 
 
-def run(settings: Settings) -> tuple[dict[str, Case], dict[str, float]]:
+def run(settings: Settings) -> Found:
     """Return all cases, and how far beyond its rule each control is."""
     cases = {
         "LASSO": lasso_case(settings),
@@ -227,8 +217,9 @@ def run(settings: Settings) -> tuple[dict[str, Case], dict[str, float]]:
     return cases, controls
 
 
-def draw(cases: dict[str, Case]) -> Figure:
+def draw(found: Found, settings: Settings) -> Figure:
     """Draw formulas as lines between the points measured, six of the cases."""
+    cases, _ = found
     figure = new_figure(10.5, 6.2)
     shown = {name: held for name, held in cases.items() if name != "support vector machine"}
     for axes, (name, held), letter in zip(figure.subplots(2, 3).flat, shown.items(), "abcdef", strict=True):
@@ -247,39 +238,18 @@ def draw(cases: dict[str, Case]) -> Figure:
     return figure
 
 
-def main(settings: Settings | None = None, *, quick: bool = False, results: Path | None = None) -> int:
-    """Run, print, write, and return the exit status."""
-    settings = settings or (QUICK if quick else Settings())
-    cases, controls = run(settings)
-    excess = {name: held.excess() for name, held in cases.items()}
-    resolutions = {name: held.resolution for name, held in cases.items()}
-    passed = max(excess.values()) <= 1 < min(controls.values())
-    outcome = Outcome.FAILED if not passed else Outcome.PASSED
-    if passed and max(resolutions.values()) > 0.1:
-        outcome = Outcome.UNRESOLVED
-    numbers: dict[str, Any] = {"difference over allowance": excess, "controls": controls, "resolution": resolutions}
-    for name, value in numbers.items():
-        print(f"{name}: {value}")
-    print(f"{outcome.value}: {CLAIM}")
-    directory = results or (None if quick else RESULTS)
-    if directory is not None:
-        for name, held in cases.items():
-            means = {"axis": held.axis, "formula": held.expected, "mean of runs": held.runs.mean(axis=0)}
-            numbers[name] = {"quantities": held.names, **means, "standard error": held.errors}
-        Record(NAME, CLAIM, PASS_RULE, dataclasses.asdict(settings), numbers, outcome).write(directory)
-        dt.plot.save_figure(draw(cases), directory / f"{NAME}.png", force=True)
-    return outcome.exit_status
-
-
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Check fixed-point theories against real fits.
-
-    Args:
-        quick: few runs; nothing is written unless a directory is given.
-        results: directory for the record and the figure.
-    """
-    return main(quick=quick, results=results)
+CLAIM = Claim(
+    "closed_forms_high_dimensional",
+    __doc__,
+    pass_rule="See the docstring: within 4 standard errors plus a stated allowance; four controls fail.",
+    settings=Settings,
+    quick=Settings(num_features=150, num_runs=30),
+    measure=run,
+    judge=lambda found, _: verdict(found),
+    table=lambda found, _: aligned(summary(found)),
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

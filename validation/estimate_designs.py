@@ -1,4 +1,4 @@
-"""Claim: from one training run `estimate` knows the error on fresh data, whatever the covariance and the ratio n/d.
+"""Claim: One run's estimate is the error on fresh data within 5 %, for any covariance of the columns.
 
 Rows are Gaussian with identity, power-law (λ_j ∝ 1/j) or Toeplitz (0.7^|i−j|) covariance, labels z + ½ sin 2z + noise
 of the mean direction z of a random teacher, three layers of tanh or two of ReLU, one run for every draw. The estimate
@@ -19,29 +19,25 @@ where it is only asked to miss by 3 standard errors. Taking correlated columns f
 (`covariance="isotropic"`) misses by more than 5 % and 3 standard errors on the power law at n/d = 0.5 and 1 and on the
 Toeplitz design at 0.5 and 1.
 
-    python -m validation.estimate_designs          # writes validation/results/estimate_designs.*
-    python -m validation.estimate_designs --quick  # one design; writes nothing unless --results is given
+    python -m validation.estimate_designs [--quick]    # writes validation/results/estimate_designs.*
 """
 
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 import optax
-import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
-from validation.record import RESULTS, Outcome, Record, joint_outcome
+from dyntheory.plot.style import new_figure
+from validation.claim import Claim, Verdict
+from validation.record import Outcome, joint_outcome
 
-CLAIM = "One run's estimate is the error on fresh data within 5 %, for any covariance of the columns."
-PASS_RULE = "See the docstring: mean within 5 % + 3 s.e., single runs near the sampling error, both controls miss."
 CORRELATED = ("power law", "toeplitz")
 BESIDE = ("sample", "isotropic", "train")
 BOUND, LARGEST_ERROR, COVERAGE, SPREAD = 0.05, 0.04, 0.7, 2.0
@@ -59,9 +55,6 @@ class Settings:
     rate: float = 1.5  # over the largest eigenvalue of a sample covariance
     noise_std: float = 0.3
     num_tested: int = 4000
-
-
-QUICK = Settings(designs=("power law",), ratios=(1.0,), num_features=80, num_runs=80, num_steps=24)
 
 
 def root_of_covariance(design: str, d: int) -> np.ndarray:
@@ -124,9 +117,9 @@ def measure(design: str, ratio: float, settings: Settings) -> dict[str, Any]:
     return result
 
 
-def judge(numbers: dict[str, Any], name: str) -> Outcome:
-    """Return whether one estimate keeps the pass rule at T/2 and T."""
-    one, last = numbers[name], len(numbers["truth"]) - 1
+def outcome_of(numbers: dict[str, Any]) -> Outcome:
+    """Return whether the estimate keeps the pass rule at T/2 and T."""
+    one, last = numbers["sample"], len(numbers["truth"]) - 1
     places = [last // 2, last]
     if np.any(one["bias_error"][places] > LARGEST_ERROR):
         return Outcome.UNRESOLVED
@@ -148,37 +141,37 @@ def controls(numbers: dict[str, Any]) -> dict[str, bool]:
     return {**train, **white}
 
 
-def main(settings: Settings = QUICK, *, results: Path | None = None) -> int:
-    """Measure, judge, record; return the exit status."""
-    numbers = {}
+def run(settings: Settings) -> dict[str, Any]:
+    """Return what is measured for every design and ratio."""
+    found = {}
     for design in settings.designs:
         for ratio in settings.ratios:
-            one = numbers[f"{design} {ratio}"] = measure(design, ratio, settings)
-            shown = {
-                name: f"{one[name]['bias'][-1]:+.1%} ({one[name]['bias_error'][-1]:.1%})"
-                for name in ("sample", "isotropic", "train")
-            }
-            sharp = f"rms {one['sample']['rms'][-1]:.1%}, bar {one['bar'][-1]:.1%}, coverage {one['coverage'][-1]:.0%}"
-            print(
-                f"{design} {ratio}: truth {one['truth'][-1]:.4f}", shown, sharp, judge(one, "sample").value, flush=True
-            )
-    missed = controls(numbers)
-    outcome = joint_outcome([judge(one, "sample") for one in numbers.values()])
+            found[f"{design} {ratio}"] = measure(design, ratio, settings)
+            print(f"{design} {ratio} measured", flush=True)
+    return found
+
+
+def judge(numbers: dict[str, Any], settings: Settings) -> Verdict:
+    """Apply the pass rule and ask the controls to miss."""
+    outcome, missed = joint_outcome(map(outcome_of, numbers.values())), controls(numbers)
     if outcome is Outcome.PASSED and not all(missed.values()):
         outcome = Outcome.FAILED
-    print(missed, outcome.value)
-    if results is not None:
-        kept = {**numbers, "controls": missed}
-        Record("estimate_designs", CLAIM, PASS_RULE, dataclasses.asdict(settings), kept, outcome).write(results)
-        draw(numbers, settings, results / "estimate_designs.png")
-    return outcome.exit_status
+    return outcome, {**numbers, "controls": missed}
 
 
-def draw(numbers: dict[str, Any], settings: Settings, path: Path) -> None:
+def table(numbers: dict[str, Any], settings: Settings) -> Iterator[str]:
+    """Yield one line for every design and ratio, at the last step."""
+    for key, one in numbers.items():
+        shown = {name: f"{one[name]['bias'][-1]:+.1%} ({one[name]['bias_error'][-1]:.1%})" for name in BESIDE}
+        sharp = f"rms {one['sample']['rms'][-1]:.1%}, bar {one['bar'][-1]:.1%}, coverage {one['coverage'][-1]:.0%}"
+        yield f"{key}: truth {one['truth'][-1]:.4f} {shown} {sharp} {outcome_of(one).value}"
+    yield f"controls that miss: {controls(numbers)}"
+
+
+def draw(numbers: dict[str, Any], settings: Settings) -> Figure:
     """Draw mean curves: truth as dots, estimate and controls as lines."""
     rows, columns = len(settings.designs), len(settings.ratios)
-    figure = Figure(figsize=(3.0 * columns, 2.5 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.0 * columns, 2.5 * rows)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True)
     lines = {
         "sample": ("C0", "-", "estimate"),
@@ -196,19 +189,21 @@ def draw(numbers: dict[str, Any], settings: Settings, path: Path) -> None:
             if row == rows - 1:
                 ax.set_xlabel("step")
     axes[0, 0].legend(fontsize=7)
-    figure.savefig(path, dpi=110)
+    return figure
 
 
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Run the whole validation, or a small one.
-
-    Args:
-        quick: small sizes; writes nothing unless `results` is given.
-        results: where record and figure go.
-    """
-    settings = QUICK if quick else Settings()
-    return main(settings, results=results if quick else results or RESULTS)
+CLAIM = Claim(
+    "estimate_designs",
+    __doc__,
+    pass_rule="See the docstring: mean within 5 % + 3 s.e., single runs near the sampling error, both controls miss.",
+    settings=Settings,
+    quick=Settings(designs=("power law",), ratios=(1.0,), num_features=80, num_runs=80, num_steps=24),
+    measure=run,
+    judge=judge,
+    table=table,
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

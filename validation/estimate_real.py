@@ -1,4 +1,4 @@
-"""Claim: on real data the estimate from the training rows is the error on held-out rows, and stops as well as they do.
+"""Claim: On real data the estimate from the training rows is the error on held-out rows, and stops as well as they do.
 
 Sets that come with scikit-learn: the parity of digits (n = 200 and 100) and their value (600), breast cancer (60),
 diabetes with squares and products (220), wine (80, three classes as a number). Random rows are trained on, the rest is
@@ -14,38 +14,32 @@ NEGATIVE CONTROL. The training error misses the 5 % at the last step on every se
 `assumption_report` says "clustered rows". The first run took 200 different rows, where the estimate is 8.2 % ± 1.8 %
 too low: less than the control asks for.
 
-    python -m validation.estimate_real          # writes validation/results/estimate_real.*
-    python -m validation.estimate_real --quick  # one set; writes nothing unless --results is given
+    python -m validation.estimate_real [--quick]    # writes validation/results/estimate_real.*
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
 from dyntheory.ground.precision import as_double, double_precision
+from dyntheory.plot.style import new_figure
 from dyntheory.verbs.estimation.fresh_rows import held_out_error
 from dyntheory.verbs.estimation.rows import standardised
 from dyntheory.verbs.estimation.training_run import train_on
-from validation.record import RESULTS, Outcome, Record, joint_outcome
+from validation.claim import Claim, Verdict
+from validation.record import Outcome, joint_outcome
 
-CLAIM = "On real data the estimate from the training rows is the error on held-out rows, and stops as well as they do."
-PASS_RULE = (
-    "See the docstring: 5 % + 3 s.e. at steps 10, 20, 30, as sharp as 5-fold cross-validation, regret below 3 %."
-)
 BOUND, SHARPNESS, REGRET = 0.05, 1.2, 0.03
 PLACES = (10, 20, 30)
 TWINS = "digit parity 100"
@@ -68,9 +62,6 @@ class Settings:
     learning_rate: float = 0.1
 
 
-QUICK = Settings(sets=("digit parity 100",), num_splits=10)
-
-
 @functools.cache
 def load(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return rows and labels; numbers are standardised, two classes ±1."""
@@ -91,8 +82,7 @@ def load(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 _train = jax.jit(train_on, static_argnames=("num_steps",))
-
-
+Found = tuple[dict[str, Any], dict[str, Any]]  # of every set; of the twins
 Start = tuple[dt.GeneralFirstOrderMethod, Any, np.ndarray]  # method, head, first layer
 
 
@@ -176,7 +166,7 @@ def summary(found: dict[str, np.ndarray]) -> dict[str, Any]:
     return result
 
 
-def judge(numbers: dict[str, Any]) -> Outcome:
+def outcome_of(numbers: dict[str, Any]) -> Outcome:
     """Return whether the pass rule holds on one set."""
     places = [place for place in PLACES if place < len(numbers["truth"])]
     one, folds = numbers["estimate"], numbers["5 folds"]
@@ -186,39 +176,50 @@ def judge(numbers: dict[str, Any]) -> Outcome:
     return Outcome.PASSED if passes else Outcome.FAILED
 
 
-def main(settings: Settings = QUICK, *, results: Path | None = None) -> int:
-    """Measure, judge, record; return the exit status."""
-    numbers = {name: measure(name, settings) for name in settings.sets}
+def run(settings: Settings) -> Found:
+    """Return what is measured on every set, and with every row twice."""
+    return {name: measure(name, settings) for name in settings.sets}, measure(TWINS, settings, twins=True)
+
+
+def controls(found: Found) -> dict[str, bool]:
+    """Return which controls miss as they should."""
+    numbers, doubled = found
+    twins = doubled["estimate"]
+    return {
+        "training error": all(one["train"]["gap"][-1] < -BOUND for one in numbers.values()),
+        "twins are too low": bool(twins["gap"][-1] < -BOUND - 3 * twins["gap_error"][-1]),
+        "twins are seen": "clustered rows" in doubled["report"],
+    }
+
+
+def judge(found: Found, settings: Settings) -> Verdict:
+    """Apply the pass rule and ask the controls to miss."""
+    (numbers, doubled), misses = found, controls(found)
+    outcome = joint_outcome(map(outcome_of, numbers.values()))
+    if outcome is Outcome.PASSED and not all(misses.values()):
+        outcome = Outcome.FAILED
+    return outcome, {**numbers, "twins": doubled, "controls": misses}
+
+
+def table(found: Found, settings: Settings) -> Iterator[str]:
+    """Yield one line for every set and every estimate of its error."""
+    numbers, doubled = found
     for name, one in numbers.items():
         for kind in ("train", "estimate", "5 folds", "10 folds"):
             kinds = [[one[kind][what][p] for what in ("gap", "gap_error", "rms")] for p in PLACES]
-            shown = ["{:+.1%} ± {:.1%} (rms {:.1%})".format(*three) for three in kinds]
-            print(f"{name}, {kind}: ", *shown, f"regret {one[kind]['regret']:.1%}", flush=True)
-        print(name, "held out", one["truth"][list(PLACES)].round(3), one["seconds"], one["report"], judge(one).value)
-    doubled = measure(TWINS, settings, twins=True)
-    misses = {
-        "training error": all(one["train"]["gap"][-1] < -BOUND for one in numbers.values()),
-        "twins are too low": bool(doubled["estimate"]["gap"][-1] < -BOUND - 3 * doubled["estimate"]["gap_error"][-1]),
-        "twins are seen": "clustered rows" in doubled["report"],
-    }
-    print("twins", f"{doubled['estimate']['gap'][-1]:+.1%}", misses)
-    outcome = joint_outcome(judge(one) for one in numbers.values())
-    if outcome is Outcome.PASSED and not all(misses.values()):
-        outcome = Outcome.FAILED
-    print(outcome.value)
-    if results is not None:
-        kept = {**numbers, "twins": doubled, "controls": misses}
-        Record("estimate_real", CLAIM, PASS_RULE, dataclasses.asdict(settings), kept, outcome).write(results)
-        draw(numbers, results / "estimate_real.png")
-    return outcome.exit_status
+            shown = " ".join("{:+.1%} ± {:.1%} (rms {:.1%})".format(*three) for three in kinds)
+            yield f"{name}, {kind}: {shown} regret {one[kind]['regret']:.1%}"
+        truth = one["truth"][list(PLACES)].round(3)
+        yield f"{name} held out {truth} {one['seconds']} {one['report']} {outcome_of(one).value}"
+    yield f"twins {doubled['estimate']['gap'][-1]:+.1%} {controls(found)}"
 
 
-def draw(numbers: dict[str, Any], path: Path) -> None:
+def draw(found: Found, settings: Settings) -> Figure:
     """Draw mean curves of every set."""
+    numbers, _ = found
     columns = min(3, len(numbers))
     rows = -(-len(numbers) // columns)
-    figure = Figure(figsize=(3.4 * columns, 2.7 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.4 * columns, 2.7 * rows)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
     lines = {"train": ("0.6", ":"), "estimate": ("C1", "-"), "5 folds": ("C0", "--"), "10 folds": ("C2", "-.")}
     for ax, (name, one) in zip(axes, numbers.items(), strict=False):
@@ -229,19 +230,23 @@ def draw(numbers: dict[str, Any], path: Path) -> None:
         ax.set_xlabel("step")
     axes[0].set_ylabel("mean error")
     axes[0].legend(fontsize=7)
-    figure.savefig(path, dpi=110)
+    return figure
 
 
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Run the whole validation, or a small one.
-
-    Args:
-        quick: small sizes; writes nothing unless `results` is given.
-        results: where record and figure go.
-    """
-    settings = QUICK if quick else Settings()
-    return main(settings, results=results if quick else results or RESULTS)
+CLAIM = Claim(
+    "estimate_real",
+    __doc__,
+    pass_rule=(
+        "See the docstring: 5 % + 3 s.e. at steps 10, 20, 30, as sharp as 5-fold cross-validation, regret below 3 %."
+    ),
+    settings=Settings,
+    quick=Settings(sets=("digit parity 100",), num_splits=10),
+    measure=run,
+    judge=judge,
+    table=table,
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

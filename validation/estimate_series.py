@@ -1,4 +1,4 @@
-"""Claim: the run itself, the prediction of `predict`, and the estimate from its own rows lie on one curve.
+"""Claim: One run, the prediction without data and the estimate from the run's own rows lie on one curve.
 
 Two, three and five layers of three tanh units on Gaussian rows, n = 2 d, labels z + ½ sin 2z + noise. Three series: the
 error of the run on fresh rows (population error of its weights), `predict`, which sees no data, and `estimate`, which
@@ -9,29 +9,25 @@ PASS RULE, for every depth and at every step: |mean estimate − mean truth| and
 
 NEGATIVE CONTROL. The training error misses the truth by more than 5 % plus 3 standard errors at the last step.
 
-    python -m validation.estimate_series          # writes validation/results/estimate_series.*
-    python -m validation.estimate_series --quick  # one depth; writes nothing unless --results is given
+    python -m validation.estimate_series [--quick]    # writes validation/results/estimate_series.*
 """
 
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 import optax
-import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
-from validation.record import RESULTS, Outcome, Record, joint_outcome
+from dyntheory.plot.style import new_figure
+from validation.claim import Claim, Verdict
+from validation.record import Outcome, joint_outcome
 
-CLAIM = "One run, the prediction without data and the estimate from the run's own rows lie on one curve."
-PASS_RULE = "See the docstring: within 5 % + 3 s.e. at every step, s.e. below 4 %; the training error misses."
 BOUND, LARGEST_ERROR = 0.05, 0.04
 
 
@@ -47,9 +43,6 @@ class Settings:
     learning_rate: float = 0.3
     noise_std: float = 0.3
     num_tested: int = 6000
-
-
-QUICK = Settings(depths=(2,), num_features=100, num_runs=60, num_steps=8)
 
 
 def measure(depth: int, settings: Settings) -> dict[str, Any]:
@@ -85,7 +78,7 @@ def measure(depth: int, settings: Settings) -> dict[str, Any]:
     }
 
 
-def judge(numbers: dict[str, Any]) -> Outcome:
+def outcome_of(numbers: dict[str, Any]) -> Outcome:
     """Return whether the three series are one, and the training error is not."""
     mean, error, truth = numbers["mean"], numbers["error"], numbers["mean"]["truth"]
     if max(numbers["error_of_difference"][-1], error["estimate"][-1]) > LARGEST_ERROR * truth[-1]:
@@ -96,24 +89,21 @@ def judge(numbers: dict[str, Any]) -> Outcome:
     return Outcome.PASSED if np.all(to_truth) and np.all(to_theory) and misses else Outcome.FAILED
 
 
-def main(settings: Settings = QUICK, *, results: Path | None = None) -> int:
-    """Measure, judge, record; return the exit status."""
-    numbers = {f"{depth} layers": measure(depth, settings) for depth in settings.depths}
+def judge(numbers: dict[str, Any], settings: Settings) -> Verdict:
+    """Apply the pass rule to every depth."""
+    return joint_outcome(map(outcome_of, numbers.values())), numbers
+
+
+def table(numbers: dict[str, Any], settings: Settings) -> Iterator[str]:
+    """Yield the series of every depth at the last step."""
     for name, one in numbers.items():
         last = {key: f"{curve[-1]:.4f}" for key, curve in one["mean"].items()}
-        print(name, last, f"prediction {one['prediction'][-1]:.4f}", judge(one).value, flush=True)
-    outcome = joint_outcome(judge(one) for one in numbers.values())
-    print(outcome.value)
-    if results is not None:
-        Record("estimate_series", CLAIM, PASS_RULE, dataclasses.asdict(settings), numbers, outcome).write(results)
-        draw(numbers, settings, results / "estimate_series.png")
-    return outcome.exit_status
+        yield f"{name} {last} prediction {one['prediction'][-1]:.4f} {outcome_of(one).value}"
 
 
-def draw(numbers: dict[str, Any], settings: Settings, path: Path) -> None:
+def draw(numbers: dict[str, Any], settings: Settings) -> Figure:
     """Draw one run, the prediction, and the estimate from that run's rows; the mean over runs below."""
-    figure = Figure(figsize=(3.6 * len(numbers), 5.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.6 * len(numbers), 5.6)
     axes = figure.subplots(2, len(numbers), squeeze=False, sharex=True, sharey="col")
     for column, (name, one) in enumerate(numbers.items()):
         for row, which in enumerate(("one_run", "mean")):
@@ -130,19 +120,21 @@ def draw(numbers: dict[str, Any], settings: Settings, path: Path) -> None:
             if row == 1:
                 ax.set_xlabel("step")
     axes[0, 0].legend(fontsize=7)
-    figure.savefig(path, dpi=110)
+    return figure
 
 
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Run the whole validation, or a small one.
-
-    Args:
-        quick: small sizes; writes nothing unless `results` is given.
-        results: where record and figure go.
-    """
-    settings = QUICK if quick else Settings()
-    return main(settings, results=results if quick else results or RESULTS)
+CLAIM = Claim(
+    "estimate_series",
+    __doc__,
+    pass_rule="See the docstring: within 5 % + 3 s.e. at every step, s.e. below 4 %; the training error misses.",
+    settings=Settings,
+    quick=Settings(depths=(2,), num_features=100, num_runs=60, num_steps=8),
+    measure=lambda settings: {f"{depth} layers": measure(depth, settings) for depth in settings.depths},
+    judge=judge,
+    table=table,
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

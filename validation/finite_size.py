@@ -1,4 +1,4 @@
-"""Claim: simulations approach the prediction as c/d, scatter as 1/√d, and extrapolated to d = ∞ they meet it.
+"""Claim: Means approach the prediction as c/d, runs scatter as 1/√d, and the extrapolated means meet the prediction.
 
 PASS RULE. For each network, `dyntheory.finite_size` at `sizes` features:
 
@@ -16,35 +16,26 @@ The problem: tanh, two units in every hidden layer, n/d = 2, labels sin_mixture(
 upper layers drawn from one fixed seed. The prediction takes 2^17 nodes, so that its own error is below that of the
 extrapolation; the population test error of a run takes 2^14 (2^11 would be off by 1e-3 to 3e-3 at every size).
 
-    python -m validation.finite_size             # some minutes; writes validation/results/finite_size.{json,png}
-    python -m validation.finite_size --quick     # small sizes, seconds; writes nothing unless --results is given
+    python -m validation.finite_size [--quick]    # some minutes; writes validation/results/finite_size.{json,png}
 """
 
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 import optax
-import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
-from dyntheory.plot.style import STYLES
-from validation.record import RESULTS, Outcome, Record, joint_outcome
+from dyntheory.plot.style import STYLES, new_figure
+from validation.claim import Claim, Verdict
+from validation.record import VERDICTS, Outcome, joint_outcome
 
-CLAIM = "Means approach the prediction as c/d, runs scatter as 1/√d, and the extrapolated means meet the prediction."
-PASS_RULE = (
-    "Extrapolated curves agree with the prediction; limit + c/d fits (χ² at 1 %); the exponent of the spread is within "
-    "0.1 of -1/2 at every step, that of the bias within four standard errors of -1 where it is known to 0.25."
-)
 METRICS = ("train_error", "test_error")
-OUTCOMES = {"agree": Outcome.PASSED, "disagree": Outcome.FAILED, "unresolved": Outcome.UNRESOLVED}
 ALLOWANCE, LEVEL, SPREAD_TOLERANCE, SPREAD_ERROR, BIAS_ERROR, BIAS_SCORES = 0.005, 0.01, 0.1, 0.05, 0.25, 4.0
 
 
@@ -67,9 +58,6 @@ class Settings:
     depths: tuple[int, ...] = (2, 3)
     num_nodes: int = 2**17
     seed: int = 0
-
-
-QUICK = Settings(num_steps=2, sizes=(16, 32, 64), num_runs=1500, depths=(2,), num_nodes=2**14)
 
 
 def study(depth: int, settings: Settings) -> dt.FiniteSize:
@@ -96,7 +84,7 @@ def checks(report: dt.FiniteSize) -> dict[str, Outcome]:
         return Outcome.PASSED if bool(holds) else Outcome.FAILED
 
     return {
-        "extrapolated": OUTCOMES[report.agreement.verdict],
+        "extrapolated": VERDICTS[report.agreement.verdict],
         "limit + c/d fits": passed(p_values.min() > LEVEL / p_values.size),
         "spread": passed(np.all(np.abs(exponents + 0.5) < SPREAD_TOLERANCE) and errors.max() < SPREAD_ERROR),
         "bias": passed(scores.max() < BIAS_SCORES) if known.any() else Outcome.UNRESOLVED,
@@ -116,10 +104,22 @@ def numbers(report: dt.FiniteSize) -> dict[str, Any]:
     }
 
 
+def judge(reports: dict[int, dt.FiniteSize], settings: Settings) -> Verdict:
+    """Apply every part of the rule to every depth."""
+    outcomes = [outcome for report in reports.values() for outcome in checks(report).values()]
+    return joint_outcome(outcomes), {f"{depth} layers": numbers(report) for depth, report in reports.items()}
+
+
+def table(reports: dict[int, dt.FiniteSize], settings: Settings) -> Iterator[str]:
+    """Yield the outcomes and the table of every depth."""
+    for depth, report in reports.items():
+        found = ", ".join(f"{name} {outcome.value}" for name, outcome in checks(report).items())
+        yield f"{depth} layers: {found}\n{report.table()}"
+
+
 def draw(reports: dict[int, dt.FiniteSize], settings: Settings) -> Figure:
     """Draw, for each network, extrapolated minus predicted values and both exponents at every step."""
-    figure = Figure(figsize=(4.2 * len(reports), 6.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(4.2 * len(reports), 6.6)
     rows = figure.subplots(3, len(reports), sharex=True, sharey="row", squeeze=False)
     for (depth, report), (above, middle, below) in zip(reports.items(), rows.T, strict=True):
         for name in METRICS:
@@ -151,39 +151,22 @@ def draw(reports: dict[int, dt.FiniteSize], settings: Settings) -> Figure:
     return figure
 
 
-def main(settings: Settings | None = None, *, quick: bool = False, results: Path | None = None) -> int:
-    """Check the claim and return the exit status.
-
-    Args:
-        settings: what is run; default the settings of the claim, or smaller ones with `quick`.
-        quick: small sizes; nothing is written unless `results` is given.
-        results: where the record and the figure go; default validation/results.
-    """
-    settings = settings or (QUICK if quick else Settings())
-    reports = {depth: study(depth, settings) for depth in settings.depths}
-    found = {depth: checks(report) for depth, report in reports.items()}
-    for depth, report in reports.items():
-        print(f"{depth} layers: " + ", ".join(f"{name} {outcome.value}" for name, outcome in found[depth].items()))
-        print(report.table())
-    outcome = joint_outcome(value for parts in found.values() for value in parts.values())
-    print(f"{outcome.value}: {CLAIM}")
-    directory = results or (None if quick else RESULTS)
-    if directory is not None:
-        kept = {f"{depth} layers": numbers(report) for depth, report in reports.items()}
-        Record("finite_size", CLAIM, PASS_RULE, dataclasses.asdict(settings), kept, outcome).write(directory)
-        dt.plot.save_figure(draw(reports, settings), directory / "finite_size.png", force=True)
-    return outcome.exit_status
-
-
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Check that simulations approach the prediction as c/d and scatter as 1/√d.
-
-    Args:
-        quick: small sizes, seconds; nothing is written unless a directory is given.
-        results: directory for the record and the figure.
-    """
-    return main(quick=quick, results=results)
+CLAIM = Claim(
+    "finite_size",
+    __doc__,
+    pass_rule=(
+        "Extrapolated curves agree with the prediction; limit + c/d fits (χ² at 1 %); the exponent of the spread is "
+        "within 0.1 of -1/2 at every step, that of the bias within four standard errors of -1 where it is known to "
+        "0.25."
+    ),
+    settings=Settings,
+    quick=Settings(num_steps=2, sizes=(16, 32, 64), num_runs=1500, depths=(2,), num_nodes=2**14),
+    measure=lambda settings: {depth: study(depth, settings) for depth in settings.depths},
+    judge=judge,
+    table=table,
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

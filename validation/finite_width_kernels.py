@@ -1,4 +1,4 @@
-"""Claim: networks of growing width m converge to the kernels of infinite width, at the start and through training.
+"""Claim: Networks of growing width converge to the infinite-width kernels, at the start and through training.
 
 Two-layer erf networks f(x) = (1/√m) Σ_j a_j erf(w_j·x/√d) with standard normal parameters, all trained by gradient
 descent on squared loss; kernels in closed form: with q = x·x'/d, v = 1 + 2 x·x/d, v' = 1 + 2 x'·x'/d,
@@ -17,8 +17,7 @@ PASS RULE. Over draws at every width, with slopes b of log value in log m betwee
 NEGATIVE CONTROL. Rule 4 with trained="readout" in place of all layers must fail. Exit status 1 when a rule fails or
 the control passes.
 
-    python -m validation.finite_width_kernels             # writes validation/results/finite_width_kernels.{json,png}
-    python -m validation.finite_width_kernels --quick     # small sizes; writes nothing unless --results is given
+    python -m validation.finite_width_kernels [--quick]    # writes validation/results/finite_width_kernels.{json,png}
 
 Reference: `williams1997computing` for K, `jacot2018neural` for Θ, `huang2020dynamics` for the 1/m.
 """
@@ -27,24 +26,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-import dyntheory as dt
 from dyntheory.ground.precision import double_precision
 from dyntheory.kernels import Kernels, empirical_ntk, train
-from validation.record import RESULTS, Outcome, Record
+from dyntheory.plot.style import new_figure
+from validation.claim import Claim, Verdict
+from validation.record import Outcome
 
-CLAIM = "Networks of growing width converge to the infinite-width kernels, at the start and through training."
-PASS_RULE = "See the docstring: slopes -1/2, -1, -1 in the width; means and variances of the trained ensemble."
 SLOPES = {"start": (-0.6, -0.4), "change": (-1.2, -0.8), "linearisation": (-1.2, -0.8)}
 
 
@@ -60,9 +54,6 @@ class Settings:
     num_steps: int = 60
     learning_rate: float = 1.0
     seed: int = 0
-
-
-QUICK = Settings(widths=(64, 256, 1024), num_steps=40)
 
 
 def erf_kernels(x: np.ndarray) -> Kernels:
@@ -127,6 +118,12 @@ def measure(settings: Settings) -> dict[str, Any]:
     return found
 
 
+def run(settings: Settings) -> dict[str, Any]:
+    """Measure in float64."""
+    with double_precision():
+        return measure(settings)
+
+
 def ensemble_excess(outputs: np.ndarray, expected: tuple[np.ndarray, np.ndarray], width: int) -> float:
     """Return the largest difference of rule 4 over what is allowed; at most 1 passes."""
     (mean, variance), num_draws = expected, len(outputs)
@@ -135,7 +132,7 @@ def ensemble_excess(outputs: np.ndarray, expected: tuple[np.ndarray, np.ndarray]
     return float(max(in_mean.max(), in_variance.max()))
 
 
-def judge(found: dict[str, Any], settings: Settings) -> tuple[Outcome, dict[str, Any]]:
+def judge(found: dict[str, Any], settings: Settings) -> Verdict:
     """Apply the rules."""
     logs = np.log(settings.widths)
     slopes = {name: float(np.polyfit(logs, np.log(found[name]), 1)[0]) for name in SLOPES}
@@ -148,8 +145,7 @@ def judge(found: dict[str, Any], settings: Settings) -> tuple[Outcome, dict[str,
 
 def draw(found: dict[str, Any], settings: Settings) -> Figure:
     """Draw distances against the width, and the trained ensemble on the test inputs."""
-    figure = Figure(figsize=(8.4, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(8.4, 3.6)
     left, right = figure.subplots(1, 2)
     widths = np.array(settings.widths, dtype=float)
     labels = ("Θ at the start to its limit", "change of Θ in training", "trained outputs to the linearisation")
@@ -174,38 +170,17 @@ def draw(found: dict[str, Any], settings: Settings) -> Figure:
     return figure
 
 
-def main(settings: Settings | None = None, *, quick: bool = False, results: Path | None = None) -> int:
-    """Check the claim and return the exit status.
-
-    Args:
-        settings: what is run; default the settings of the claim, or smaller ones with `quick`.
-        quick: small sizes; nothing is written unless `results` is given.
-        results: where the record and the figure go; default validation/results.
-    """
-    settings = settings or (QUICK if quick else Settings())
-    with double_precision():
-        found = measure(settings)
-    outcome, numbers = judge(found, settings)
-    for name, value in numbers.items():
-        print(f"{name:<38} {value}")
-    print(f"{outcome.value}: {CLAIM}")
-    directory = results or (None if quick else RESULTS)
-    if directory is not None:
-        chosen = dataclasses.asdict(settings)
-        Record("finite_width_kernels", CLAIM, PASS_RULE, chosen, numbers, outcome).write(directory)
-        dt.plot.save_figure(draw(found, settings), directory / "finite_width_kernels.png", force=True)
-    return outcome.exit_status
-
-
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Check that networks of growing width converge to the infinite-width kernels.
-
-    Args:
-        quick: small sizes; nothing is written unless a directory is given.
-        results: directory for the record and the figure.
-    """
-    return main(quick=quick, results=results)
+CLAIM = Claim(
+    "finite_width_kernels",
+    __doc__,
+    pass_rule="See the docstring: slopes -1/2, -1, -1 in the width; means and variances of the trained ensemble.",
+    settings=Settings,
+    quick=Settings(widths=(64, 256, 1024), num_steps=40),
+    measure=run,
+    judge=judge,
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

@@ -1,4 +1,4 @@
-"""Claim: optimizers, mini-batches, classification, message passing: every method is predicted as it runs.
+"""Claim: Nonlinear optimizers, mini-batches, classification and message passing are predicted as they run.
 
 Twelve methods of the library, each predicted in the limit and simulated on a revealed Gaussian matrix at d and 2d; for
 each the figure shows train and test error, prediction as lines, simulation at 2d as points.
@@ -8,8 +8,7 @@ PASS RULE, for every method: `compare` of the prediction with the runs at d, at 
 without its Onsager term, must each miss the runs by more than 10 standard errors somewhere. One broken rule fails the
 claim.
 
-    python -m validation.first_order_methods            # some minutes; writes results/first_order_methods.{json,png}
-    python -m validation.first_order_methods --quick    # small sizes; writes nothing unless --results is given
+    python -m validation.first_order_methods [--quick]    # some minutes; writes results/first_order_methods.{json,png}
 
 Reference: `celentano2021high`; `bayati2011dynamics`.
 """
@@ -17,28 +16,24 @@ Reference: `celentano2021high`; `bayati2011dynamics`.
 from __future__ import annotations
 
 import dataclasses
-import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 import dyntheory as dt
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.precision import double_precision
+from dyntheory.plot.style import new_figure
 from dyntheory.problem.shape import Shape
-from validation.record import RESULTS, Outcome, Record
+from validation.claim import Claim, Verdict
+from validation.record import Outcome
 
-CLAIM = "Nonlinear optimizers, mini-batches, classification and message passing are predicted as they run."
-PASS_RULE = "See the docstring: no disagreement at d, 2d, extrapolated; agreement at 2d; two controls must miss."
 COLORS = {"train_error": "#0072B2", "test_error": "#D55E00"}
 CONTROL_ERRORS = 10.0
 
@@ -53,8 +48,6 @@ class Settings:
     num_nodes: int = 2**14
     seed: int = 0
 
-
-QUICK = Settings(num_steps=4, num_features=200, num_runs=8, num_nodes=2**11)
 
 Case = tuple[dt.TeacherStudent, dt.GeneralFirstOrderMethod]
 
@@ -104,6 +97,9 @@ class Result:
     runs: dt.Trajectory
     verdicts: dict[str, str]
     worst: float
+
+
+Found = tuple[dict[str, Result], dict[str, float]]  # of every method; of the controls
 
 
 def solve(case: Case, settings: Settings) -> Result:
@@ -169,18 +165,42 @@ def _misses(expected: Any, found: Any, errors: Any, name: str) -> float:
     return float(np.max(np.abs(np.asarray(expected) - found)[1:] / bars[1:]))
 
 
-def judge(results: dict[str, Result], missed: dict[str, float]) -> Outcome:
+def run(settings: Settings) -> Found:
+    """Predict and simulate every method, and both controls."""
+    results = {}
+    for name, case in cases().items():
+        results[name] = solve(case(), settings)
+        print(f"{name} solved", flush=True)
+    return results, controls(results, settings)
+
+
+def judge(found: Found, settings: Settings) -> Verdict:
     """Apply the pass rule."""
+    results, missed = found
+    numbers = {"methods": {name: _numbers(one) for name, one in results.items()}, "controls": missed}
     verdicts = [verdict for result in results.values() for verdict in result.verdicts.values()]
     if "disagree" in verdicts or min(missed.values()) < CONTROL_ERRORS:
-        return Outcome.FAILED
-    return Outcome.PASSED if all(r.verdicts["2d"] == "agree" for r in results.values()) else Outcome.UNRESOLVED
+        return Outcome.FAILED, numbers
+    agrees = all(result.verdicts["2d"] == "agree" for result in results.values())
+    return (Outcome.PASSED if agrees else Outcome.UNRESOLVED), numbers
 
 
-def draw(results: dict[str, Result]) -> Figure:
+def _numbers(result: Result) -> dict[str, Any]:
+    last = {"predicted": result.theory.test_error, "simulated": result.runs.test_error}
+    return {**result.verdicts, "worst_z": result.worst, **{name: curve[-1] for name, curve in last.items()}}
+
+
+def table(found: Found, settings: Settings) -> Iterator[str]:
+    """Yield one line for every method and every control."""
+    results, missed = found
+    yield from (f"{name:24s} {one.verdicts}  worst z at 2d {one.worst:.1f}" for name, one in results.items())
+    yield from (f"{name}: off by {value:.0f} standard errors" for name, value in missed.items())
+
+
+def draw(found: Found, settings: Settings) -> Figure:
     """Draw every method: prediction as lines, runs as points."""
-    figure = Figure(figsize=(11, 8), layout="constrained")
-    FigureCanvasAgg(figure)
+    results, _ = found
+    figure = new_figure(11, 8)
     for axes, (name, result) in zip(figure.subplots(3, 4).flat, results.items(), strict=True):
         for field, color in COLORS.items():
             label = field.replace("_", " ")
@@ -198,46 +218,18 @@ def draw(results: dict[str, Result]) -> Figure:
     return figure
 
 
-def main(settings: Settings | None = None, *, quick: bool = False, results: Path | None = None) -> int:
-    """Check the claim and return the exit status.
-
-    Args:
-        settings: what is run; default the settings of the claim, or smaller ones with `quick`.
-        quick: small sizes; nothing is written unless `results` is given.
-        results: where the record and the figure go; default validation/results.
-    """
-    settings = settings or (QUICK if quick else Settings())
-    solved = {}
-    for name, case in cases().items():
-        solved[name] = solve(case(), settings)
-        print(f"{name:24s} {solved[name].verdicts}  worst z at 2d {solved[name].worst:.1f}", flush=True)
-    missed = controls(solved, settings)
-    outcome = judge(solved, missed)
-    print(", ".join(f"{name}: off by {value:.0f} standard errors" for name, value in missed.items()))
-    print(f"{outcome.value}: {CLAIM}")
-    directory = results or (None if quick else RESULTS)
-    if directory is not None:
-        numbers = {"methods": {name: _numbers(one) for name, one in solved.items()}, "controls": missed}
-        record = Record("first_order_methods", CLAIM, PASS_RULE, dataclasses.asdict(settings), numbers, outcome)
-        record.write(directory)
-        dt.plot.save_figure(draw(solved), directory / "first_order_methods.png", force=True)
-    return outcome.exit_status
-
-
-def _numbers(result: Result) -> dict[str, Any]:
-    last = {"predicted": result.theory.test_error, "simulated": result.runs.test_error}
-    return {**result.verdicts, "worst_z": result.worst, **{name: curve[-1] for name, curve in last.items()}}
-
-
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Predict and simulate twelve methods side by side.
-
-    Args:
-        quick: small sizes; nothing is written unless a directory is given.
-        results: directory for the record and the figure.
-    """
-    return main(quick=quick, results=results)
+CLAIM = Claim(
+    "first_order_methods",
+    __doc__,
+    pass_rule="See the docstring: no disagreement at d, 2d, extrapolated; agreement at 2d; two controls must miss.",
+    settings=Settings,
+    quick=Settings(num_steps=4, num_features=200, num_runs=8, num_nodes=2**11),
+    measure=run,
+    judge=judge,
+    table=table,
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

@@ -1,4 +1,4 @@
-"""Claim: the error bars of `predict` are true, over a bank of problems whose curves are known.
+"""Claim: Reported standard errors of errors, overlaps and heads cover the true errors over the problem bank.
 
 PASS RULE. For every problem of `tests/problems.py` and every seed, compare train and test error at every known step
 with the truth. In units of √(reported² + error of the truth²), over all problems, seeds, steps and both curves,
@@ -12,39 +12,29 @@ The same three for all overlaps and entries of heads, where they are known; thei
 not finite while the status is "ok" counts as beyond 5. Losses are half the errors. Points of one run are not
 independent: the rule is about the bank, the table tells each problem's part.
 
-NEGATIVE CONTROLS, in `tests/test_honesty.py`: without the difference between the nodes and their sub-nets, or with the
-spread alone, small node sets miss the rule.
+NEGATIVE CONTROLS, in `tests/laws_of_the_house/test_honesty.py`: without the difference between the nodes and their
+sub-nets, or with the spread alone, small node sets miss the rule.
 
-    python -m validation.honesty             # half an hour on two cores; writes results/honesty.{json,md}
-    python -m validation.honesty --quick     # the part of the default tests; writes nothing unless --results is given
+    python -m validation.honesty [--quick]    # half an hour on two cores; writes results/honesty.{json,md}
 """
 
 from __future__ import annotations
 
 import dataclasses
-import sys
 import warnings
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
-import tyro
 
 import dyntheory as dt
-from dyntheory.ground.files import replacing
 from dyntheory.ground.status import DyntheoryWarning
 from tests.problems import BANK, Problem, tagged
 from tests.truths import reported
-from validation.record import RESULTS, Outcome, Record
+from validation.claim import Claim, Verdict
+from validation.record import Outcome
 
-CLAIM = "Reported standard errors of errors, overlaps and heads cover the true errors over the problem bank."
-PASS_RULE = (
-    "Over all problems, seeds, steps and both curves, and likewise over all overlaps and heads, at least 95 % of the "
-    "true errors are within 2 reported standard errors and none is beyond 5 with status ok; the truth's own error is "
-    "at most a third of the reported one."
-)
 CURVES = ("train_error", "test_error")
 OTHERS = ("teacher_overlap", "weight_overlap", "head")
 WITHIN, BEYOND, COVERAGE, MAX_DOUBT = 2.0, 5.0, 0.95, 1 / 3
@@ -58,6 +48,13 @@ class Settings:
     num_long_seeds: int = 2
     first_seed: int = 100
     num_nodes: int | None = None
+    problems: ClassVar[tuple[Problem, ...]] = tuple(BANK)
+
+
+class Quick(Settings):
+    """The same on the problems of the default tests."""
+
+    problems = tuple(tagged("quick"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,58 +187,57 @@ def row(one: Measured) -> str:
     return f"| {' | '.join([*cells, ', '.join(sorted(set(one.statuses)))])} |"
 
 
-def table(measured: list[Measured]) -> str:
-    """Return the honesty table in markdown."""
-    lines = [
-        "| problem | truth | T | train: reported, true | within 2 | max | test | within 2 | max | ended |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    lines += [row(one) for one in measured]
-    total, others = pooled(measured), pooled(measured, OTHERS)
-    lines += [
-        "",
-        f"All {total['num_points']} points: {total['coverage']:.1%} within 2, largest ratio "
-        f"{total['largest_ratio']:.1f}, {total['num_beyond_5_with_status_ok']} beyond 5 with status ok. Errors are "
-        "root mean squares over steps and seeds, relative to the larger of the value and 1e-3 of its initial value; "
-        "ratios are to the reported error at that step.",
-        "",
-        f"All {others['num_points']} overlaps and entries of heads: {others['coverage']:.1%} within 2, largest ratio "
-        f"{others['largest_ratio']:.1f}, {others['num_beyond_5_with_status_ok']} beyond 5 with status ok.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def main(settings: Settings | None = None, *, quick: bool = False, results: Path | None = None) -> int:
-    """Check the claim and return the exit status; see `command`."""
-    settings, problems = settings or Settings(), tagged("quick") if quick else BANK
+def run(settings: Settings) -> list[Measured]:
+    """Measure every problem."""
     measured = []
-    for problem in problems:
+    for problem in settings.problems:
         count = settings.num_long_seeds if "long" in problem.tags else settings.num_seeds
         seeds = range(settings.first_seed, settings.first_seed + count)
         measured.append(measure(problem, seeds, num_nodes=settings.num_nodes))
-        print(row(measured[-1]), flush=True)
+        print(f"{problem.name} measured", flush=True)
         jax.clear_caches()  # the programs of fifty problems need more memory maps than a process may have
-    outcome, directory = outcome_of(measured), results or (None if quick else RESULTS)
-    print(f"{outcome.value}: {CLAIM} {pooled(measured)} {pooled(measured, OTHERS)}")
-    if directory is not None:
-        kept = {one.problem.name: numbers(one) for one in measured}
-        totals = {"curves": pooled(measured), "overlaps and heads": pooled(measured, OTHERS)}
-        values = {"all": totals, "problems": kept}
-        Record("honesty", CLAIM, PASS_RULE, dataclasses.asdict(settings), values, outcome).write(directory)
-        with replacing(directory / "honesty.md", force=True) as beside:
-            beside.write_text(table(measured), encoding="utf-8")
-    return outcome.exit_status
+    return measured
 
 
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Check that error bars are honest over the problem bank.
+def verdict(measured: list[Measured], settings: Settings) -> Verdict:
+    """Apply the pass rule; keep totals and every problem."""
+    totals = {"curves": pooled(measured), "overlaps and heads": pooled(measured, OTHERS)}
+    return outcome_of(measured), {"all": totals, "problems": {one.problem.name: numbers(one) for one in measured}}
 
-    Args:
-        quick: the problems of the default tests; nothing is written unless a directory is given.
-        results: directory for the record and the table.
-    """
-    return main(quick=quick, results=results)
+
+def table(measured: list[Measured], settings: Settings) -> Iterator[str]:
+    """Yield the honesty table in markdown."""
+    yield "| problem | truth | T | train: reported, true | within 2 | max | test | within 2 | max | ended |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    yield from map(row, measured)
+    total, others = pooled(measured), pooled(measured, OTHERS)
+    yield (
+        f"\nAll {total['num_points']} points: {total['coverage']:.1%} within 2, largest ratio "
+        f"{total['largest_ratio']:.1f}, {total['num_beyond_5_with_status_ok']} beyond 5 with status ok. Errors are "
+        "root mean squares over steps and seeds, relative to the larger of the value and 1e-3 of its initial value; "
+        "ratios are to the reported error at that step."
+    )
+    yield (
+        f"\nAll {others['num_points']} overlaps and entries of heads: {others['coverage']:.1%} within 2, largest ratio "
+        f"{others['largest_ratio']:.1f}, {others['num_beyond_5_with_status_ok']} beyond 5 with status ok."
+    )
+
+
+CLAIM = Claim(
+    "honesty",
+    __doc__,
+    pass_rule=(
+        "Over all problems, seeds, steps and both curves, and likewise over all overlaps and heads, at least 95 % of "
+        "the true errors are within 2 reported standard errors and none is beyond 5 with status ok; the truth's own "
+        "error is at most a third of the reported one."
+    ),
+    settings=Settings,
+    quick=Quick(),
+    measure=run,
+    judge=verdict,
+    table=table,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

@@ -1,4 +1,4 @@
-"""Claim: the errors of kernel regression are those that the eigenvalues of the kernel predict.
+"""Claim: Train and test errors of kernel regression are those that the spectrum of the kernel predicts.
 
 PASS RULE. Means over runs of train and test error lie, at every n, within 4 standard errors of the prediction plus a
 relative allowance for what the theory leaves out:
@@ -17,8 +17,7 @@ unresolved (exit status 3). A first run with s_i = e^{-i/4} showed why: its kern
 NEGATIVE CONTROL. The prediction of rule 1 with κ put at its value without the modes' own contribution, κ = λ + Σ s/n
 (no equation solved), must fail. Exit status 1 when a rule fails or the control passes.
 
-    python -m validation.kernel_learning_curves          # writes validation/results/kernel_learning_curves.*
-    python -m validation.kernel_learning_curves --quick  # few runs; writes nothing unless --results is given
+    python -m validation.kernel_learning_curves [--quick]    # writes validation/results/kernel_learning_curves.*
 
 Reference: `simon2023eigenlearning`, `canatar2021spectral`, `mallinar2022benign`; the kernel: `cho2009kernel`.
 """
@@ -27,25 +26,20 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-import dyntheory as dt
 from dyntheory.ground.precision import double_precision
 from dyntheory.kernels import LearningCurve, Spectrum, learning_curve, overfitting_kind, power_law, spectrum_of
-from validation.record import RESULTS, Outcome, Record
+from dyntheory.plot.style import new_figure
+from validation.claim import Claim, Verdict
+from validation.record import Outcome, aligned
 
-CLAIM = "Train and test errors of kernel regression are those that the spectrum of the kernel predicts."
-PASS_RULE = "See the docstring: within 4 standard errors plus a stated allowance at every n; the control fails."
 NAMES = ("train_error", "test_error")
 
 
@@ -59,9 +53,6 @@ class Settings:
     ridge: float = 1e-3
     noise_std: float = 0.3
     seed: int = 0
-
-
-QUICK = Settings(num_samples=(20, 40, 80), num_modes=1000, num_runs=40)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,8 +142,17 @@ def without_equation(case: Case, values: np.ndarray, weights: np.ndarray, settin
     )
 
 
-def run(settings: Settings) -> tuple[dict[str, Case], dict[str, Case], LearningCurve]:
-    """Return the cases of rules 1 and 2, those of rule 3, and the control."""
+class Found(NamedTuple):
+    """The cases of rules 1 and 2, those of rule 3, the control, and what `overfitting_kind` says."""
+
+    errors: dict[str, Case]
+    kinds: dict[str, Case]
+    control: LearningCurve
+    named: dict[str, str]
+
+
+def measure(settings: Settings) -> Found:
+    """Return all cases, the control, and what the kinds are called."""
     index = np.arange(1.0, settings.num_modes + 1)
     values, weights = index**-1.5, (-1.0) ** index * index**-0.25
     steep, zero = np.exp(-index[:800] / 16), np.zeros(800)
@@ -166,7 +166,8 @@ def run(settings: Settings) -> tuple[dict[str, Case], dict[str, Case], LearningC
         "tempered": gaussian_case(values, 0 * weights, 0.0, 1.0, settings),
         "catastrophic": gaussian_case(steep, zero, 0.0, 1.0, settings),
     }
-    return errors, kinds, without_equation(errors["power law, ridge"], values, weights, settings)
+    control = without_equation(errors["power law, ridge"], values, weights, settings)
+    return Found(errors, kinds, control, named_kinds(kinds, settings))
 
 
 def named_kinds(kinds: dict[str, Case], settings: Settings) -> dict[str, str]:
@@ -180,10 +181,39 @@ def named_kinds(kinds: dict[str, Case], settings: Settings) -> dict[str, str]:
     return {name: overfitting_kind(curve) for name, curve in curves.items()}
 
 
-def draw(errors: dict[str, Case], kinds: dict[str, Case]) -> Figure:
+def run(settings: Settings) -> Found:
+    """Measure in float64."""
+    with double_precision():
+        return measure(settings)
+
+
+def summary(found: Found) -> dict[str, Any]:
+    """Return what decides."""
+    cases = found.errors | found.kinds
+    return {
+        "difference over allowance": {name: case.excess() for name, case in cases.items()},
+        "control": found.errors["power law, ridge"].excess(found.control),
+        "kinds": found.named,
+        "resolution": max(case.resolution for case in cases.values()),
+    }
+
+
+def judge(found: Found, settings: Settings) -> Verdict:
+    """Apply the three rules and ask the control to fail."""
+    numbers = summary(found)
+    is_named = all(name == kind for name, kind in found.named.items())
+    passed = max(numbers["difference over allowance"].values()) <= 1 < numbers["control"] and is_named
+    for name, case in (found.errors | found.kinds).items():
+        predicted = {key: np.asarray(getattr(case.curve, key)) for key in (*NAMES, "overfitting")}
+        numbers[name] = {"predicted": predicted, "mean of runs": case.runs.mean(axis=0)}
+    resolved = Outcome.PASSED if numbers["resolution"] <= 0.1 else Outcome.UNRESOLVED
+    return (resolved if passed else Outcome.FAILED), numbers
+
+
+def draw(found: Found, settings: Settings) -> Figure:
     """Draw errors against n for rules 1 and 2, E_0 against n for rule 3; lines predict, points are real."""
-    figure = Figure(figsize=(10.5, 3.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    errors, kinds, *_ = found
+    figure = new_figure(10.5, 3.5)
     panels, counts = figure.subplots(1, 3), np.asarray(errors["digits"].curve.num_samples)
     for name, axes, color in (
         ("power law, ridge", panels[0], "#0b3c78"),
@@ -218,52 +248,18 @@ def _draw_case(axes: Any, case: Case, name: str, color: str) -> None:
         axes.errorbar(counts, case.runs[..., index].mean(0), 2 * errors[:, index], fmt=marker, ms=4, color=color)
 
 
-def main(settings: Settings | None = None, *, quick: bool = False, results: Path | None = None) -> int:
-    """Check the claim and return the exit status.
-
-    Args:
-        settings: what is run; default the settings of the claim, or smaller ones with `quick`.
-        quick: few runs; nothing is written unless `results` is given.
-        results: where the record and the figure go; default validation/results.
-    """
-    settings = settings or (QUICK if quick else Settings())
-    with double_precision():
-        errors, kinds, control = run(settings)
-        excess = {name: case.excess() for name, case in (errors | kinds).items()}
-        named = named_kinds(kinds, settings)
-    control_excess = errors["power law, ridge"].excess(control)
-    passed = max(excess.values()) <= 1 and control_excess > 1 and all(name == kind for name, kind in named.items())
-    resolution = max(case.resolution for case in (errors | kinds).values())
-    outcome = Outcome.FAILED if not passed else Outcome.PASSED if resolution <= 0.1 else Outcome.UNRESOLVED
-    numbers: dict[str, Any] = {
-        "difference over allowance": excess,
-        "control": control_excess,
-        "kinds": named,
-        "resolution": resolution,
-    }
-    for name, value in numbers.items():
-        print(f"{name:<26} {value}")
-    print(f"{outcome.value}: {CLAIM}")
-    directory = results or (None if quick else RESULTS)
-    if directory is not None:
-        for name, case in (errors | kinds).items():
-            predicted = {key: np.asarray(getattr(case.curve, key)) for key in (*NAMES, "overfitting")}
-            numbers[name] = {"predicted": predicted, "mean of runs": case.runs.mean(axis=0)}
-        chosen = dataclasses.asdict(settings)
-        Record("kernel_learning_curves", CLAIM, PASS_RULE, chosen, numbers, outcome).write(directory)
-        dt.plot.save_figure(draw(errors, kinds), directory / "kernel_learning_curves.png", force=True)
-    return outcome.exit_status
-
-
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Check predicted learning curves of kernel regression against real regression.
-
-    Args:
-        quick: few runs; nothing is written unless a directory is given.
-        results: directory for the record and the figure.
-    """
-    return main(quick=quick, results=results)
+CLAIM = Claim(
+    "kernel_learning_curves",
+    __doc__,
+    pass_rule="See the docstring: within 4 standard errors plus a stated allowance at every n; the control fails.",
+    settings=Settings,
+    quick=Settings(num_samples=(20, 40, 80), num_modes=1000, num_runs=40),
+    measure=run,
+    judge=judge,
+    table=lambda found, _: aligned(summary(found)),
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

@@ -1,4 +1,4 @@
-"""Claim: the kernels of finite flax networks converge to the analytic ones, draws with slope −1/2 in the width.
+"""Claim: Kernels of finite networks converge to the analytic NNGP and NTK, single draws like width^(-1/2).
 
 PASS RULE. For each architecture and each of the two kernels, over `num_draws` independent draws of the parameters at
 each width, with K̂ the kernel of one draw (NNGP: the second moment of the last hidden layer; NTK: of one output):
@@ -11,36 +11,27 @@ each width, with K̂ the kernel of one draw (NNGP: the second moment of the last
 The control, the same draws against the kernels of a network without biases, must break the rule for every architecture
 and kernel. Any breach fails the claim (exit status 1); standard errors that are too large leave it open (status 3).
 
-    python -m validation.kernels            # some minutes; writes validation/results/kernels.{json,png}
-    python -m validation.kernels --quick    # small sizes, seconds; writes nothing unless --results is given
+    python -m validation.kernels [--quick]    # some minutes; writes validation/results/kernels.{json,png}
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
 from dyntheory.kernels import Layer
-from validation.record import RESULTS, Outcome, Record, joint_outcome
+from dyntheory.plot.style import new_figure
+from validation.claim import Claim, Verdict
+from validation.record import Outcome, joint_outcome
 
-CLAIM = "Kernels of finite networks converge to the analytic NNGP and NTK, single draws like width^(-1/2)."
-PASS_RULE = (
-    "Fitted exponents of the root mean square deviation of one draw lie within 0.1 of -1/2, and the mean extrapolated "
-    "from the two largest widths lies within four standard errors (below 0.05) of every entry; the control without "
-    "biases breaks the rule."
-)
 KINDS = ("nngp", "ntk")
 WEIGHT_STD, BIAS_STD = 1.4, 0.5
 
@@ -62,9 +53,6 @@ class Settings:
     num_draws: int = 400
     num_rows: int = 4
     seed: int = 0
-
-
-QUICK = Settings(widths=(32, 64, 128), conv_widths=(16, 32, 64), num_draws=600, num_rows=3)
 
 
 def dense_relu(width: int, bias_std: float | None) -> Layer:
@@ -123,6 +111,9 @@ class Case:
         return Outcome.PASSED if abs(self.slope + 0.5) <= 0.1 and self.worst_z <= 4 else Outcome.FAILED
 
 
+Found = dict[str, tuple[dict[str, Case], dict[str, Case]]]  # by architecture: cases and controls, by kind
+
+
 def draws_at(hidden: Layer, x: jax.Array, keys: jax.Array) -> tuple[np.ndarray, np.ndarray]:
     """Return second moments of the hidden layer and tangent kernels of one output, (draws, n, n)."""
     body = hidden.flax()
@@ -157,7 +148,7 @@ def compare(draws: list[np.ndarray], widths: tuple[int, ...], exact: np.ndarray)
     )
 
 
-def run(name: str, settings: Settings) -> tuple[dict[str, Case], dict[str, Case]]:
+def measure(name: str, settings: Settings) -> tuple[dict[str, Case], dict[str, Case]]:
     """Return the cases of one architecture, and those of the control."""
     make, shape = ARCHITECTURES[name]
     widths = settings.widths if len(shape) == 1 else settings.conv_widths
@@ -185,10 +176,31 @@ def numbers(case: Case) -> dict[str, Any]:
     }
 
 
-def draw_figure(results: dict[str, tuple[dict[str, Case], dict[str, Case]]]) -> Figure:
+def judge(found: Found, settings: Settings) -> Verdict:
+    """Apply the rule to every case and ask every control to break it."""
+    outcomes = [case.outcome for cases, _ in found.values() for case in cases.values()]
+    controls = [case for _, both in found.values() for case in both.values()]
+    seen = all(abs(case.slope + 0.5) > 0.1 or case.worst_z > 4 for case in controls)
+    kept = {
+        name: {kind: {"kernels": numbers(cases[kind]), "control": numbers(both[kind])} for kind in KINDS}
+        for name, (cases, both) in found.items()
+    }
+    return joint_outcome([*outcomes, Outcome.PASSED if seen else Outcome.FAILED]), kept
+
+
+def table(found: Found, settings: Settings) -> Iterator[str]:
+    """Yield one line for every architecture and kernel."""
+    for name, (cases, controls) in found.items():
+        for kind, case, control in zip(KINDS, cases.values(), controls.values(), strict=True):
+            yield (
+                f"{name:<28} {kind:<5} {case.outcome.value:<11} slope {case.slope:+.3f}  worst z {case.worst_z:4.1f}   "
+                f"control: slope {control.slope:+.3f}  worst z {control.worst_z:6.1f}"
+            )
+
+
+def draw(results: Found, settings: Settings) -> Figure:
     """Draw the deviation of one draw against the width, one panel per architecture."""
-    figure = Figure(figsize=(3.4 * len(results), 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.4 * len(results), 3.6)
     for letter, axes, (name, (cases, controls)) in zip(
         "abc", figure.subplots(1, len(results), sharey=True, squeeze=False)[0], results.items(), strict=False
     ):
@@ -208,48 +220,22 @@ def draw_figure(results: dict[str, tuple[dict[str, Case], dict[str, Case]]]) -> 
     return figure
 
 
-def main(settings: Settings | None = None, *, quick: bool = False, results: Path | None = None) -> int:
-    """Check the claim and return the exit status.
-
-    Args:
-        settings: what is run; default the settings of the claim, or smaller ones with `quick`.
-        quick: small sizes; nothing is written unless `results` is given.
-        results: where the record and the figure go; default validation/results.
-    """
-    settings = settings or (QUICK if quick else Settings())
-    found = {name: run(name, settings) for name in ARCHITECTURES}
-    outcomes = [case.outcome for cases, _ in found.values() for case in cases.values()]
-    controls = [case for _, both in found.values() for case in both.values()]
-    seen = all(abs(case.slope + 0.5) > 0.1 or case.worst_z > 4 for case in controls)
-    outcome = joint_outcome([*outcomes, Outcome.PASSED if seen else Outcome.FAILED])
-    for name, (cases, both) in found.items():
-        for kind in KINDS:
-            case, control = cases[kind], both[kind]
-            print(
-                f"{name:<28} {kind:<5} {case.outcome.value:<11} slope {case.slope:+.3f}  worst z {case.worst_z:4.1f}   "
-                f"control: slope {control.slope:+.3f}  worst z {control.worst_z:6.1f}"
-            )
-    print(f"{outcome.value}: {CLAIM}")
-    directory = results or (None if quick else RESULTS)
-    if directory is not None:
-        kept = {
-            name: {kind: {"kernels": numbers(cases[kind]), "control": numbers(both[kind])} for kind in KINDS}
-            for name, (cases, both) in found.items()
-        }
-        Record("kernels", CLAIM, PASS_RULE, dataclasses.asdict(settings), kept, outcome).write(directory)
-        dt.plot.save_figure(draw_figure(found), directory / "kernels.png", force=True)
-    return outcome.exit_status
-
-
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Check that finite networks of growing width converge to the analytic kernels.
-
-    Args:
-        quick: small sizes, seconds; nothing is written unless a directory is given.
-        results: directory for the record and the figure.
-    """
-    return main(quick=quick, results=results)
+CLAIM = Claim(
+    "kernels",
+    __doc__,
+    pass_rule=(
+        "Fitted exponents of the root mean square deviation of one draw lie within 0.1 of -1/2, and the mean "
+        "extrapolated from the two largest widths lies within four standard errors (below 0.05) of every entry; the "
+        "control without biases breaks the rule."
+    ),
+    settings=Settings,
+    quick=Settings(widths=(32, 64, 128), conv_widths=(16, 32, 64), num_draws=600, num_rows=3),
+    measure=lambda settings: {name: measure(name, settings) for name in ARCHITECTURES},
+    judge=judge,
+    table=table,
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

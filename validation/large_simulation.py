@@ -1,4 +1,4 @@
-"""Claim: on an accelerator theory and simulation agree at d ≥ 16,384, X stored in either precision or never stored.
+"""Claim: On an accelerator predicted and simulated learning curves agree at d ≥ 16,384, dense and revealed.
 
 PASS RULE. Runs at `num_features` features, three times: dense in float64, dense with X in float32, revealed. Each time
 `dyntheory.compare` at its default level (1 % for all points) and allowance (10/d) must say "agree" for train and test
@@ -9,30 +9,26 @@ writes no record, unless --results names a directory.
 The problem: two layers, tanh, two units, n/d = 2, labels sin_mixture(z) + 0.3 ξ, learning rate 0.5. Seconds are those
 of a second call with another key, compilation apart, and cover drawing, training and the population test error.
 
-    python -m validation.large_simulation                        # where JAX sees an accelerator; float64 X takes 4.3 GB
+    python -m validation.large_simulation [--quick]    # where JAX sees an accelerator; float64 X takes 4.3 GB
     python -m validation.large_simulation --num-features 1000    # anywhere
 """
 
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 import optax
-import tyro
 from matplotlib.figure import Figure
 
 import dyntheory as dt
-from validation.record import RESULTS, Outcome, Record, joint_outcome, provenance
+from validation.claim import Claim, Verdict
+from validation.record import VERDICTS, joint_outcome
 
-CLAIM = "On an accelerator predicted and simulated learning curves agree at d ≥ 16,384, dense and revealed."
-PASS_RULE = "dyntheory.compare says 'agree' for dense float64, dense float32 and revealed runs at num_features."
-OUTCOMES = {"agree": Outcome.PASSED, "disagree": Outcome.FAILED, "unresolved": Outcome.UNRESOLVED}
 LEAST_FEATURES = 16_384
 WAYS: dict[str, dict[str, str]] = {
     "dense float64": {"matrix": "dense", "dtype": "float64"},
@@ -82,6 +78,9 @@ class Case:
         }
 
 
+Found = tuple[dt.Trajectory, dict[str, Case]]  # the prediction, and the runs by way
+
+
 def run_case(settings: Settings, theory: dt.Trajectory, problem: tuple[Any, Any], way: dict[str, str]) -> Case:
     """Simulate twice with different keys; the second call is timed and compared."""
     law, method = problem
@@ -96,8 +95,39 @@ def run_case(settings: Settings, theory: dt.Trajectory, problem: tuple[Any, Any]
     return Case(runs, dt.compare(theory, runs), seconds[1], seconds[0])
 
 
-def draw(theory: dt.Trajectory, cases: dict[str, Case], settings: Settings) -> Figure:
+def run(settings: Settings) -> Found:
+    """Predict, and simulate in the three ways."""
+    law = dt.TeacherStudent(2.0, link="sin_mixture", noise_std=0.3)
+    method = dt.gradient_descent(dt.MLP((2,), "tanh"), optax.sgd, learning_rate=0.5)
+    key = jax.random.key(settings.seed)
+    options = {"num_steps": settings.num_steps, "num_nodes": settings.num_nodes, "keep_preactivations": False}
+    theory = dt.predict(law, method, key=key, **options)
+    return theory, {name: run_case(settings, theory, (law, method), way) for name, way in WAYS.items()}
+
+
+def judge(found: Found, settings: Settings) -> Verdict:
+    """Ask for agreement three times."""
+    theory, cases = found
+    kept: dict[str, Any] = {name: case.numbers() for name, case in cases.items()}
+    kept |= {"prediction": np.asarray(theory.test_error), "is_the_claim": is_the_claim(settings)}
+    return joint_outcome(VERDICTS[case.report.verdict] for case in cases.values()), kept
+
+
+def table(found: Found, settings: Settings) -> Iterator[str]:
+    """Yield one line for every way, and where it was run."""
+    for name, case in found[1].items():
+        worst = case.report.worst
+        yield (
+            f"{name:<14} {case.report.verdict:<11} {case.seconds / settings.num_runs:8.3f} s a run   worst "
+            f"{worst.metric} at {worst.step}: {worst.theory:.5f} and {worst.simulation:.5f}, z = {worst.z:+.2f}"
+        )
+    where = f"on {jax.devices()[0].device_kind}, d = {settings.num_features}"
+    yield where + ("" if is_the_claim(settings) else " (not what is claimed)")
+
+
+def draw(found: Found, settings: Settings) -> Figure:
     """Draw the prediction and all runs on it."""
+    theory, cases = found
     title = f"d = {settings.num_features}, {jax.devices()[0].device_kind}"
     return dt.plot.curves(theory, *(case.runs for case in cases.values()), title=title)
 
@@ -107,49 +137,20 @@ def is_the_claim(settings: Settings) -> bool:
     return jax.default_backend() != "cpu" and settings.num_features >= LEAST_FEATURES
 
 
-def main(settings: Settings | None = None, *, results: Path | None = None) -> int:
-    """Check the claim and return the exit status.
-
-    Args:
-        settings: what is run; default the settings of the claim.
-        results: where the record and the figure go; default validation/results when it is the claim that is checked.
-    """
-    settings = settings or Settings()
-    law = dt.TeacherStudent(2.0, link="sin_mixture", noise_std=0.3)
-    method = dt.gradient_descent(dt.MLP((2,), "tanh"), optax.sgd, learning_rate=0.5)
-    key = jax.random.key(settings.seed)
-    options = {"num_steps": settings.num_steps, "num_nodes": settings.num_nodes, "keep_preactivations": False}
-    theory = dt.predict(law, method, key=key, **options)
-    cases = {name: run_case(settings, theory, (law, method), way) for name, way in WAYS.items()}
-    for name, case in cases.items():
-        worst = case.report.worst
-        print(
-            f"{name:<14} {case.report.verdict:<11} {case.seconds / settings.num_runs:8.3f} s a run   worst "
-            f"{worst.metric} at {worst.step}: {worst.theory:.5f} and {worst.simulation:.5f}, z = {worst.z:+.2f}"
-        )
-    outcome = joint_outcome(OUTCOMES[case.report.verdict] for case in cases.values())
-    where = f"{jax.devices()[0].device_kind}, d = {settings.num_features}"
-    print(f"{outcome.value} on {where}{'' if is_the_claim(settings) else ' (not what is claimed)'}: {CLAIM}")
-    directory = results or (RESULTS if is_the_claim(settings) else None)
-    if directory is not None:
-        kept: dict[str, Any] = {name: case.numbers() for name, case in cases.items()}
-        kept |= {"prediction": np.asarray(theory.test_error), "is_the_claim": is_the_claim(settings)}
-        origin = provenance(dtype="float64, X in float32 where it says so")
-        record = Record("large_simulation", CLAIM, PASS_RULE, dataclasses.asdict(settings), kept, outcome, origin)
-        record.write(directory)
-        dt.plot.save_figure(draw(theory, cases, settings), directory / "large_simulation.png", force=True)
-    return outcome.exit_status
-
-
-def command(settings: Settings, *, results: Path | None = None) -> int:
-    """Check that theory and simulation agree at large d, on the accelerator when JAX sees one.
-
-    Args:
-        settings: what is run.
-        results: directory for the record and the figure.
-    """
-    return main(settings, results=results)
+CLAIM = Claim(
+    "large_simulation",
+    __doc__,
+    pass_rule="dyntheory.compare says 'agree' for dense float64, dense float32 and revealed runs at num_features.",
+    settings=Settings,
+    quick=Settings(num_features=300, num_steps=3, num_nodes=2**12),
+    measure=run,
+    judge=judge,
+    table=table,
+    draw=draw,
+    is_claimed=is_the_claim,
+    dtype="float64, X in float32 where it says so",
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command, config=(tyro.conf.OmitArgPrefixes,)))
+    raise SystemExit(CLAIM.command())

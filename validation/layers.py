@@ -1,4 +1,4 @@
-"""Claim: predicted learning curves of 2-, 3- and 5-layer networks agree with dense simulation over 100 updates.
+"""Claim: Predicted train and test errors of 2-, 3- and 5-layer networks agree with dense simulation at every step.
 
 PASS RULE. For each depth, train and test error at all steps, `dyntheory.compare` at its default level (1 % for all
 points of a comparison) and default allowance for the finite size must say "agree" three times:
@@ -20,32 +20,23 @@ there is below the prediction 0.1079 by 0.017(2), 0.012(2), 0.009(3) at d = 500,
 "agree" at 2000 and extrapolated. Starts with exactly the limit's Gram matrix bring it to 0.0045(14) at d = 1000 and
 0.0025(24) at d = 4000; more nodes do not. The gap shrinks with d, but the allowance 10/d is too small for it.
 
-    python -m validation.layers             # some minutes; writes validation/results/layers.{json,png}
-    python -m validation.layers --quick     # small sizes, seconds; writes nothing unless --results is given
+    python -m validation.layers [--quick]    # some minutes; writes validation/results/layers.{json,png}
 """
 
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import optax
-import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
-from validation.record import RESULTS, Outcome, Record, joint_outcome
-
-CLAIM = "Predicted train and test errors of 2-, 3- and 5-layer networks agree with dense simulation at every step."
-PASS_RULE = (
-    "For each depth dyntheory.compare at its default level and allowance says 'agree' for d features, for 2d features "
-    "and for both extrapolated, 2 m(2d) - m(d)."
-)
-OUTCOMES = {"agree": Outcome.PASSED, "disagree": Outcome.FAILED, "unresolved": Outcome.UNRESOLVED}
+from dyntheory.plot.style import new_figure
+from validation.claim import Claim, Verdict
+from validation.record import VERDICTS, Outcome, joint_outcome
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,9 +68,6 @@ class Settings:
     seed: int = 0
 
 
-QUICK = Settings(num_steps=10, num_features=200, num_runs=40)
-
-
 @dataclasses.dataclass(frozen=True)
 class Case:
     """One depth: the prediction, the simulations at d and 2d, and the three reports of the rule."""
@@ -92,7 +80,7 @@ class Case:
     @property
     def outcome(self) -> Outcome:
         """Whether the rule holds for this depth."""
-        return joint_outcome(OUTCOMES[report.verdict] for report in self.reports.values())
+        return joint_outcome(VERDICTS[report.verdict] for report in self.reports.values())
 
 
 def run_case(depth: int, settings: Settings) -> Case:
@@ -148,24 +136,28 @@ def _curve_numbers(trajectory: dt.Trajectory) -> dict[str, Any]:
     }
 
 
-def print_table(cases: list[Case]) -> None:
-    """Print one line per comparison."""
+def judge(cases: list[Case], settings: Settings) -> Verdict:
+    """Apply the rule to every depth."""
+    kept = {f"{case.depth} layers": numbers(case) for case in cases}
+    return joint_outcome(case.outcome for case in cases), kept
+
+
+def table(cases: list[Case], settings: Settings) -> Iterator[str]:
+    """Yield one line per comparison."""
     heads = f"{'layers':>6}  {'simulation':<13} {'verdict':<11} {'worst point':<22}"
-    print(f"{heads} {'theory':>9} {'simulated':>10} {'z':>6}")
+    yield f"{heads} {'theory':>9} {'simulated':>10} {'z':>6}"
     for case in cases:
         for name, report in case.reports.items():
             worst = report.worst
-            point = f"{worst.metric} at {worst.step}"
-            print(
-                f"{case.depth:>6}  {name:<13} {report.verdict:<11} {point:<22} {worst.theory:>9.5f} "
-                f"{worst.simulation:>10.5f} {worst.z:>+6.2f}"
+            yield (
+                f"{case.depth:>6}  {name:<13} {report.verdict:<11} {f'{worst.metric} at {worst.step}':<22} "
+                f"{worst.theory:>9.5f} {worst.simulation:>10.5f} {worst.z:>+6.2f}"
             )
 
 
-def draw(cases: list[Case]) -> Figure:
+def draw(cases: list[Case], settings: Settings) -> Figure:
     """Draw one panel per depth: theory as lines with bands, the larger simulation as points; below, the z-scores."""
-    figure = Figure(figsize=(3.3 * len(cases) + 0.6, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.3 * len(cases) + 0.6, 4.6)
     rows = figure.subplots(2, len(cases), sharex=True, sharey="row", squeeze=False, height_ratios=(2.2, 1))
     sizes = [run.provenance["num_features"] for run in cases[0].runs]
     for letter, case, above, below in zip("abcdef", cases, *rows, strict=False):
@@ -181,36 +173,21 @@ def draw(cases: list[Case]) -> Figure:
     return figure
 
 
-def main(settings: Settings | None = None, *, quick: bool = False, results: Path | None = None) -> int:
-    """Check the claim and return the exit status.
-
-    Args:
-        settings: what is run; default the settings of the claim, or smaller ones with `quick`.
-        quick: small sizes; nothing is written unless `results` is given.
-        results: where the record and the figure go; default validation/results.
-    """
-    settings = settings or (QUICK if quick else Settings())
-    cases = [run_case(depth, settings) for depth in settings.depths]
-    outcome = joint_outcome(case.outcome for case in cases)
-    print_table(cases)
-    print(f"{outcome.value}: {CLAIM}")
-    directory = results or (None if quick else RESULTS)
-    if directory is not None:
-        kept = {f"{case.depth} layers": numbers(case) for case in cases}
-        Record("layers", CLAIM, PASS_RULE, dataclasses.asdict(settings), kept, outcome).write(directory)
-        dt.plot.save_figure(draw(cases), directory / "layers.png", force=True)
-    return outcome.exit_status
-
-
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Check that predictions agree with simulation for 2-, 3- and 5-layer networks.
-
-    Args:
-        quick: small sizes, seconds; nothing is written unless a directory is given.
-        results: directory for the record and the figure.
-    """
-    return main(quick=quick, results=results)
+CLAIM = Claim(
+    "layers",
+    __doc__,
+    pass_rule=(
+        "For each depth dyntheory.compare at its default level and allowance says 'agree' for d features, for 2d "
+        "features and for both extrapolated, 2 m(2d) - m(d)."
+    ),
+    settings=Settings,
+    quick=Settings(num_steps=10, num_features=200, num_runs=40),
+    measure=lambda settings: [run_case(depth, settings) for depth in settings.depths],
+    judge=judge,
+    table=table,
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

@@ -1,4 +1,4 @@
-"""Claim: a narrow network whose output is scaled by A learns as its tangent kernel says if A is large, and only then.
+"""Claim: A narrow network learns as its tangent kernel predicts when its output scale is large, and not at scale one.
 
 One problem, two theories on one figure: state evolution of the finite-width network (`dyntheory.predict`; output times
 A, learning rate η/A², mirrored start that vanishes) and training in closed form with the tangent kernel of its start
@@ -15,8 +15,7 @@ PASS RULE.
 
 One broken rule fails the claim (exit status 1).
 
-    python -m validation.lazy_training             # a minute or two; writes validation/results/lazy_training.{json,png}
-    python -m validation.lazy_training --quick     # small sizes; writes nothing unless --results is given
+    python -m validation.lazy_training [--quick]    # a minute or two; writes results/lazy_training.{json,png}
 
 Reference: `chizat2019lazy`.
 """
@@ -24,24 +23,20 @@ Reference: `chizat2019lazy`.
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import tyro
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 import dyntheory as dt
 from dyntheory.kernels.bridge import ScaledNetwork, TangentRuns, mirrored_start, tangent_prediction
-from validation.record import RESULTS, Outcome, Record
+from dyntheory.plot.style import new_figure
+from validation.claim import Claim, Verdict
+from validation.record import Outcome
 
-CLAIM = "A narrow network learns as its tangent kernel predicts when its output scale is large, and not at scale one."
-PASS_RULE = "See the docstring: agreement at the largest scale, disagreement at the smallest, gap falling as A^-2."
 COLORS = ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#b8a000")
 
 
@@ -58,9 +53,6 @@ class Settings:
     num_features: int = 300
     num_runs: int = 24
     seed: int = 0
-
-
-QUICK = Settings(scales=(1.0, 4.0, 8.0, 32.0), num_steps=12, num_features=120, num_runs=16)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +110,7 @@ def fitted_slope(found: dict[float, float], largest: float) -> float:
     return float(np.polyfit(np.log(used), np.log([found[scale] for scale in used]), 1)[0])
 
 
-def judge(curves: Curves, settings: Settings) -> tuple[Outcome, dict[str, Any]]:
+def judge(curves: Curves, settings: Settings) -> Verdict:
     """Apply the three rules."""
     small, large = min(settings.scales), max(settings.scales)
     found = gaps(curves)
@@ -139,8 +131,7 @@ def judge(curves: Curves, settings: Settings) -> tuple[Outcome, dict[str, Any]]:
 
 def draw(curves: Curves, settings: Settings) -> Figure:
     """Draw test and train error at every scale with the tangent kernel, and the gap against the scale."""
-    figure = Figure(figsize=(10.5, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(10.5, 3.6)
     left, middle, right = figure.subplots(1, 3)
     _errors(left, curves, settings, "test_error", "(a) test error")
     _errors(middle, curves, settings, "train_error", "(b) training error")
@@ -178,36 +169,17 @@ def _errors(axes: Axes, curves: Curves, settings: Settings, name: str, title: st
     axes.set(title=title, xlabel="step", ylabel="mean squared error")
 
 
-def main(settings: Settings | None = None, *, quick: bool = False, results: Path | None = None) -> int:
-    """Check the claim and return the exit status.
-
-    Args:
-        settings: what is run; default the settings of the claim, or smaller ones with `quick`.
-        quick: small sizes; nothing is written unless `results` is given.
-        results: where the record and the figure go; default validation/results.
-    """
-    settings = settings or (QUICK if quick else Settings())
-    curves = run(settings)
-    outcome, numbers = judge(curves, settings)
-    for name, value in numbers.items():
-        print(f"{name:<62} {value}")
-    print(f"{outcome.value}: {CLAIM}")
-    directory = results or (None if quick else RESULTS)
-    if directory is not None:
-        Record("lazy_training", CLAIM, PASS_RULE, dataclasses.asdict(settings), numbers, outcome).write(directory)
-        dt.plot.save_figure(draw(curves, settings), directory / "lazy_training.png", force=True)
-    return outcome.exit_status
-
-
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Check where a narrow network trains lazily and where it does not.
-
-    Args:
-        quick: small sizes; nothing is written unless a directory is given.
-        results: directory for the record and the figure.
-    """
-    return main(quick=quick, results=results)
+CLAIM = Claim(
+    "lazy_training",
+    __doc__,
+    pass_rule="See the docstring: agreement at the largest scale, disagreement at the smallest, gap falling as A^-2.",
+    settings=Settings,
+    quick=Settings(scales=(1.0, 4.0, 8.0, 32.0), num_steps=12, num_features=120, num_runs=16),
+    measure=run,
+    judge=judge,
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

@@ -1,4 +1,4 @@
-"""Claim: rows of X W^t/√d have the predicted limit law during training (first main theorem), memory included.
+"""Claim: The law of the first-layer preactivations on the training samples is the predicted one, memory included.
 
 PASS RULE. At each chosen step t > 0, with R simulated runs at d features,
 
@@ -10,8 +10,7 @@ PASS RULE. At each chosen step t > 0, with R simulated runs at d features,
 NEGATIVE CONTROL. The limit without the memory (Onsager) term must fail rule 1 and rule 2. Exit status 1 when the claim
 fails or the control passes.
 
-    python -m validation.preactivation_law             # about a minute; writes validation/results/preactivation_law.*
-    python -m validation.preactivation_law --quick     # small sizes, seconds; writes nothing unless --results is given
+    python -m validation.preactivation_law [--quick]    # about a minute; writes validation/results/preactivation_law.*
 
 Reference: `han2025precise`, first main theorem.
 """
@@ -19,29 +18,26 @@ Reference: `han2025precise`, first main theorem.
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 import optax
-import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy.stats import wasserstein_distance
 
 import dyntheory as dt
 from dyntheory.gaussian import draw_nodes
 from dyntheory.ground.precision import double_precision
+from dyntheory.plot.style import new_figure
 from dyntheory.problem.prepared import prepare
 from dyntheory.problem.shape import Shape
 from dyntheory.results.agreement import corrected_threshold
 from dyntheory.results.trajectory import Preactivations
-from validation.record import RESULTS, Outcome, Record
+from validation.claim import Claim, Verdict
+from validation.record import Outcome
 
-CLAIM = "The law of the first-layer preactivations on the training samples is the predicted one, memory included."
-PASS_RULE = "See the docstring: Wasserstein distances within sampling plus 10/d, moments as in compare; control fails."
 NUM_SPLITS = 20
 
 
@@ -57,9 +53,6 @@ class Settings:
     samples_per_feature: float = 1.0
     noise_std: float = 0.3
     seed: int = 0
-
-
-QUICK = Settings(steps=(2, 8), num_features=200, num_runs=30, num_units=2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +71,9 @@ class Check:
     def fails_both(self) -> bool:
         """Whether both rules are broken somewhere."""
         return bool(self.distance.max() > 1 and self.moments.max() > 1)
+
+
+Found = tuple[dict[str, list[Preactivations]], dt.Trajectory, dict[str, Check]]  # laws, runs, and checks of the laws
 
 
 def problem(settings: Settings) -> tuple[dt.TeacherStudent, dt.GeneralFirstOrderMethod]:
@@ -143,10 +139,40 @@ def _moments(law: Preactivations, rows: Preactivations, settings: Settings, thre
     return np.abs(means.mean(axis=0) - predicted) / (threshold * error + 10 / settings.num_features * spread)
 
 
-def draw(laws: dict[str, list[Preactivations]], runs: dt.Trajectory, settings: Settings) -> Figure:
+def run(settings: Settings) -> Found:
+    """Return the two laws, the simulated rows, and how they compare."""
+    law, method = problem(settings)
+    options: dict[str, Any] = {"num_steps": max(settings.steps), "key": jax.random.key(settings.seed)}
+    theory = dt.predict(law, method, keep_preactivations=True, **options)
+    sizes: dict[str, Any] = {"num_features": settings.num_features, "num_runs": settings.num_runs}
+    runs = dt.simulate(law, method, keep_preactivations=True, **sizes, **options)
+    laws = {
+        "with memory": [theory.preactivations(step) for step in settings.steps],
+        "without memory": law_without_memory(settings),
+    }
+    return laws, runs, {name: check(points, runs, settings) for name, points in laws.items()}
+
+
+def judge(found: Found, settings: Settings) -> Verdict:
+    """Ask the law to pass and the control to fail both rules."""
+    *_, checks = found
+    passed = checks["with memory"].passes and checks["without memory"].fails_both
+    kept = {name: dataclasses.asdict(one) for name, one in checks.items()}
+    return (Outcome.PASSED if passed else Outcome.FAILED), kept
+
+
+def table(found: Found, settings: Settings) -> Iterator[str]:
+    """Yield one line for each law."""
+    *_, checks = found
+    for name, one in checks.items():
+        worst = f"largest distance {one.distance.max():6.2f}, moment {one.moments.max():6.2f}"
+        yield f"limit {name:<15} {worst} of what is allowed"
+
+
+def draw(found: Found, settings: Settings) -> Figure:
     """Draw QQ plots of the rows against the two laws at the last step, one panel per unit."""
-    figure = Figure(figsize=(3.2 * settings.num_units, 3.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    laws, runs, _ = found
+    figure = new_figure(3.2 * settings.num_units, 3.4)
     panels = figure.subplots(1, settings.num_units, squeeze=False)[0]
     probabilities = (np.arange(60) + 0.5) / 60
     rows = runs.preactivations(settings.steps[-1]).values
@@ -165,48 +191,20 @@ def draw(laws: dict[str, list[Preactivations]], runs: dt.Trajectory, settings: S
     return figure
 
 
-def main(settings: Settings | None = None, *, quick: bool = False, results: Path | None = None) -> int:
-    """Check the claim and its control and return the exit status.
-
-    Args:
-        settings: what is run; default the settings of the claim, or smaller ones with `quick`.
-        quick: small sizes; nothing is written unless `results` is given.
-        results: where the record and the figure go; default validation/results.
-    """
-    settings = settings or (QUICK if quick else Settings())
-    law, method = problem(settings)
-    options: dict[str, Any] = {"num_steps": max(settings.steps), "key": jax.random.key(settings.seed)}
-    theory = dt.predict(law, method, keep_preactivations=True, **options)
-    sizes: dict[str, Any] = {"num_features": settings.num_features, "num_runs": settings.num_runs}
-    runs = dt.simulate(law, method, keep_preactivations=True, **sizes, **options)
-    laws = {
-        "with memory": [theory.preactivations(step) for step in settings.steps],
-        "without memory": law_without_memory(settings),
-    }
-    checks = {name: check(points, runs, settings) for name, points in laws.items()}
-    for name, found in checks.items():
-        worst = f"largest distance {found.distance.max():6.2f}, moment {found.moments.max():6.2f}"
-        print(f"limit {name:<15} {worst} of what is allowed")
-    passed = checks["with memory"].passes and checks["without memory"].fails_both
-    outcome = Outcome.PASSED if passed else Outcome.FAILED
-    print(f"{outcome.value}: {CLAIM}")
-    directory = results or (None if quick else RESULTS)
-    if directory is not None:
-        kept = {name: dataclasses.asdict(found) for name, found in checks.items()}
-        Record("preactivation_law", CLAIM, PASS_RULE, dataclasses.asdict(settings), kept, outcome).write(directory)
-        dt.plot.save_figure(draw(laws, runs, settings), directory / "preactivation_law.png", force=True)
-    return outcome.exit_status
-
-
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Check the limit law of preactivations, with the memory term dropped as negative control.
-
-    Args:
-        quick: small sizes, seconds; nothing is written unless a directory is given.
-        results: directory for the record and the figure.
-    """
-    return main(quick=quick, results=results)
+CLAIM = Claim(
+    "preactivation_law",
+    __doc__,
+    pass_rule=(
+        "See the docstring: Wasserstein distances within sampling plus 10/d, moments as in compare; control fails."
+    ),
+    settings=Settings,
+    quick=Settings(steps=(2, 8), num_features=200, num_runs=30, num_units=2),
+    measure=run,
+    judge=judge,
+    table=table,
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

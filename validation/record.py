@@ -13,7 +13,7 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,9 @@ class Outcome(enum.Enum):
     def exit_status(self) -> int:
         """0 when the claim passed, 1 when it failed, 3 when the errors are too large to say."""
         return {"passed": 0, "failed": 1, "unresolved": 3}[self.value]
+
+
+VERDICTS = {"agree": Outcome.PASSED, "disagree": Outcome.FAILED, "unresolved": Outcome.UNRESOLVED}  # of `compare`
 
 
 def joint_outcome(outcomes: Iterable[Outcome]) -> Outcome:
@@ -82,6 +85,23 @@ class Record:
             text = json.dumps(plain(fields), indent=1, ensure_ascii=False, allow_nan=False)
             beside.write_text(text + "\n", encoding="utf-8")
         return path
+
+    @property
+    def exit_status(self) -> int:
+        """That of the outcome; 0 for a benchmark."""
+        return 0 if self.outcome is None else self.outcome.exit_status
+
+
+def last_record(name: str, directory: Path = RESULTS) -> dict[str, Any] | None:
+    """Return what `Record.write` left of a claim, None where nothing is."""
+    path = directory / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def aligned(numbers: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one line for each number."""
+    width = max(map(len, numbers), default=0)
+    return (f"{name:<{width}}  {value}" for name, value in numbers.items())
 
 
 def provenance(*, dtype: str = "float64") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Claim: on power-law spectra the predicted test error falls with samples and with steps by the exponents of theory.
+"""Claim: Predicted errors on power-law spectra fall with samples and steps by the exponents of theory.
 
 λ_j = j^{−α} and λ_j a_j = j^{−(1 + 2αr)}, j = 1, …, p (scaled to mean one): capacity α, source r. Least squares from
 zero weights without label noise: with n samples and training to the end the test error falls as n^{−2αr}; with many
@@ -21,8 +21,7 @@ So rule 2 says that the prediction has the exponents where the closed form has t
 
 NEGATIVE CONTROL. The exponent in n for a teacher alike along all modes (that of source (α − 1)/(2α)) must miss rule 2.
 
-    python -m validation.scaling_laws          # writes validation/results/scaling_laws.*
-    python -m validation.scaling_laws --quick  # one source, few runs; writes nothing unless --results is given
+    python -m validation.scaling_laws [--quick]    # writes validation/results/scaling_laws.*
 
 Reference: `cui2021generalization`; `bordelon2020spectrum`.
 """
@@ -30,28 +29,25 @@ Reference: `cui2021generalization`; `bordelon2020spectrum`.
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 import optax
-import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
 from dyntheory import closed_forms
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.precision import double_precision
+from dyntheory.plot.style import new_figure
 from dyntheory.problem.prepared import prepare
 from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for, solve
-from validation.record import RESULTS, Outcome, Record
+from validation.claim import Claim, Verdict
+from validation.record import Outcome, joint_outcome
 
-CLAIM = "Predicted errors on power-law spectra fall with samples and steps by the exponents of theory."
-PASS_RULE = "See the docstring: 1 % of the closed form, 0.06 of the exponents, 4 standard errors + 1/n; control misses."
 ZERO = dt.FirstLayer(second_moment=np.zeros((1, 1)))
 NUM_NODES = 2**11  # linear problems are exact on any nodes
 
@@ -73,14 +69,14 @@ class Settings:
     num_runs: int = 100
 
 
-QUICK = Settings(sources=(0.4,), num_samples=(8, 16, 32), num_steps=120, flow_steps=60, num_runs=60)
-
-
 def spectrum_of(settings: Settings, source: float) -> dt.spectra.Spectrum:
     """Return the power law of one source."""
     target = 1 + 2 * settings.capacity * source
     with double_precision():
         return dt.spectra.power_law(settings.capacity, num_modes=settings.num_modes, target_exponent=target)
+
+
+Found = tuple[dict[str, Any], float]  # of every source; exponent of the control
 
 
 def predicted(spectrum: dt.spectra.Spectrum, alpha: float, steps: int, rate: float, momentum: float) -> np.ndarray:
@@ -142,7 +138,7 @@ def measure(settings: Settings, source: float) -> dict[str, Any]:
     }
 
 
-def judge(numbers: dict[str, Any], settings: Settings) -> Outcome:
+def outcome_of(numbers: dict[str, Any], settings: Settings) -> Outcome:
     """Return how one source fared."""
     if np.any(numbers["standard_error"] > 0.1 * numbers["simulated"]):
         return Outcome.UNRESOLVED
@@ -153,40 +149,42 @@ def judge(numbers: dict[str, Any], settings: Settings) -> Outcome:
     return Outcome.PASSED if near and slopes and met else Outcome.FAILED
 
 
-def main(settings: Settings = QUICK, *, results: Path | None = None) -> int:
-    """Measure, judge, record; return the exit status."""
-    numbers: dict[str, Any] = {f"source {source}": measure(settings, source) for source in settings.sources}
-    outcomes = [judge(one, settings) for one in numbers.values()]
-    outcome = max(outcomes, key=[Outcome.PASSED, Outcome.UNRESOLVED, Outcome.FAILED].index)
+def run(settings: Settings) -> Found:
+    """Return what is measured for every source, and the exponent of the control."""
+    numbers = {f"source {source}": measure(settings, source) for source in settings.sources}
     control = spectrum_of(settings, (settings.capacity - 1) / (2 * settings.capacity))
     ends = [
         predicted(control, n / settings.num_modes, settings.num_steps, settings.rate, settings.momentum)[-1]
         for n in settings.num_samples
     ]
-    missed = exponent(settings.num_samples, ends)
-    if any(abs(missed - one["theory_in_samples"]) < 0.06 for one in numbers.values()):
-        outcome = Outcome.FAILED
+    return numbers, exponent(settings.num_samples, ends)
+
+
+def judge(found: Found, settings: Settings) -> Verdict:
+    """Apply the pass rule to every source and ask the control to miss."""
+    numbers, control = found
+    outcomes = [outcome_of(one, settings) for one in numbers.values()]
+    missed = all(abs(control - one["theory_in_samples"]) >= 0.06 for one in numbers.values())
+    outcome = joint_outcome([*outcomes, Outcome.PASSED if missed else Outcome.FAILED])
+    return outcome, {**numbers, "control_exponent": control}
+
+
+def table(found: Found, settings: Settings) -> Iterator[str]:
+    """Yield exponents and deviations of every source."""
+    numbers, control = found
     for name, one in numbers.items():
         for x in ("samples", "steps"):
-            print(f"{name}: exponent in {x} {one[f'exponent_in_{x}']:.3f}, theory {one[f'theory_in_{x}']:.3f}")
-        print("  predicted/closed form - 1", one["predicted"] / one["ridge_general"] - 1)
-        print(
-            "  simulated/predicted - 1",
-            one["simulated"] / one["predicted"] - 1,
-            one["standard_error"] / one["predicted"],
-        )
-    print(f"control: {missed:.3f};", outcome.value)
-    if results is not None:
-        found = {**numbers, "control_exponent": missed}
-        Record("scaling_laws", CLAIM, PASS_RULE, dataclasses.asdict(settings), found, outcome).write(results)
-        draw(numbers, settings, results / "scaling_laws.png")
-    return outcome.exit_status
+            yield f"{name}: exponent in {x} {one[f'exponent_in_{x}']:.3f}, theory {one[f'theory_in_{x}']:.3f}"
+        gap, bar = one["simulated"] / one["predicted"] - 1, one["standard_error"] / one["predicted"]
+        yield f"  predicted/closed form - 1 {one['predicted'] / one['ridge_general'] - 1}"
+        yield f"  simulated/predicted - 1 {gap} +- {bar}"
+    yield f"control: {control:.3f}"
 
 
-def draw(numbers: dict[str, Any], settings: Settings, path: Path) -> None:
+def draw(found: Found, settings: Settings) -> Figure:
     """Draw errors against samples and steps on logarithmic axes, with lines of the exponents of theory."""
-    figure = Figure(figsize=(9.5, 4.0), layout="constrained")
-    FigureCanvasAgg(figure)
+    numbers, _ = found
+    figure = new_figure(9.5, 4.0)
     left, right = figure.subplots(1, 2)
     counts, steps = np.asarray(settings.num_samples), np.arange(settings.first_step, settings.flow_steps + 1)
     for number, (name, one) in enumerate(numbers.items()):
@@ -219,19 +217,23 @@ def draw(numbers: dict[str, Any], settings: Settings, path: Path) -> None:
         ax.legend(fontsize=7)
     left.set_xticks(counts, [str(n) for n in counts])
     left.minorticks_off()
-    figure.savefig(path, dpi=110)
+    return figure
 
 
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Run the whole validation, or a small one.
-
-    Args:
-        quick: small sizes; writes nothing unless `results` is given.
-        results: where record and figure go.
-    """
-    settings = QUICK if quick else Settings()
-    return main(settings, results=results if quick else results or RESULTS)
+CLAIM = Claim(
+    "scaling_laws",
+    __doc__,
+    pass_rule=(
+        "See the docstring: 1 % of the closed form, 0.06 of the exponents, 4 standard errors + 1/n; control misses."
+    ),
+    settings=Settings,
+    quick=Settings(sources=(0.4,), num_samples=(8, 16, 32), num_steps=120, flow_steps=60, num_runs=60),
+    measure=run,
+    judge=judge,
+    table=table,
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

@@ -1,4 +1,4 @@
-"""Claim: on power-law spectra errors of regression on random features fall with their number by the exponent of theory.
+"""Claim: Errors of regression on random features of power-law data fall with their number by the exponent of theory.
 
 λ_j = j^{−α} and λ_j b_j² = j^{−(1 + 2αr)}, j = 1, …, p: capacity α, source r. The features are N random projections of
 the inputs. With many samples, no penalty and no noise the test error falls as N^{−α min(2r, 1)}; on the inputs
@@ -20,8 +20,7 @@ and at α = 1.5 and widths up to 128 some of them are still 0.15 away.
 NEGATIVE CONTROLS. Both at the largest source. The fitted exponent in the width must miss that in the samples by more
 than 0.5. Drawn regressions on the N strongest directions in place of random ones must miss the closed form in rule 2.
 
-    python -m validation.scaling_width          # writes validation/results/scaling_width.*
-    python -m validation.scaling_width --quick  # one source, few runs; writes nothing unless --results is given
+    python -m validation.scaling_width [--quick]    # writes validation/results/scaling_width.*
 
 Reference: `bahri2021explaining`; `maloney2022solvable`; `atanasov2024scaling`; `simon2024more`.
 """
@@ -29,20 +28,17 @@ Reference: `bahri2021explaining`; `maloney2022solvable`; `atanasov2024scaling`; 
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from dyntheory import closed_forms
-from validation.record import RESULTS, Outcome, Record, joint_outcome
+from dyntheory.plot.style import new_figure
+from validation.claim import Claim, Verdict
+from validation.record import Outcome, joint_outcome
 
-CLAIM = "Errors of regression on random features of power-law data fall with their number by the exponent of theory."
-PASS_RULE = "See the docstring: 0.05 of the exponents, 4 standard errors + 1/N of the closed form; both controls miss."
 INFINITE = 1e12
 
 
@@ -61,9 +57,7 @@ class Settings:
     num_runs: int = 200
 
 
-QUICK = Settings(
-    sources=(0.75,), asymptotic_modes=20_000, asymptotic_sizes=(64, 128, 256), num_samples=256, num_runs=30
-)
+Found = tuple[dict[str, Any], dict[str, Any]]  # of every source; of the control
 
 
 def spectrum_of(settings: Settings, source: float, num_modes: int) -> dict[str, np.ndarray]:
@@ -128,7 +122,7 @@ def is_met(numbers: dict[str, Any], settings: Settings) -> bool:
     return bool(np.all(np.abs(numbers["trained"] - numbers["predicted"]) < allowed))
 
 
-def judge(numbers: dict[str, Any], settings: Settings) -> Outcome:
+def outcome_of(numbers: dict[str, Any], settings: Settings) -> Outcome:
     """Return how one source fared."""
     if np.any(numbers["standard_error"] > 0.1 * numbers["trained"]):
         return Outcome.UNRESOLVED
@@ -136,32 +130,38 @@ def judge(numbers: dict[str, Any], settings: Settings) -> Outcome:
     return Outcome.PASSED if slopes and is_met(numbers, settings) else Outcome.FAILED
 
 
-def main(settings: Settings = QUICK, *, results: Path | None = None) -> int:
-    """Measure, judge, record; return the exit status."""
+def run(settings: Settings) -> Found:
+    """Return what is measured for every source, and the control."""
     numbers = {f"source {source}": measure(settings, source) for source in settings.sources}
-    outcome = joint_outcome(judge(one, settings) for one in numbers.values())
+    return numbers, measure(settings, max(settings.sources), strongest=True)
+
+
+def judge(found: Found, settings: Settings) -> Verdict:
+    """Apply the pass rule to every source and ask both controls to miss."""
+    numbers, control = found
     smooth = numbers[f"source {max(settings.sources)}"]
-    control = measure(settings, max(settings.sources), strongest=True)
-    if abs(smooth["exponent_in_width"] - smooth["theory_in_samples"]) < 0.5 or is_met(control, settings):
-        outcome = Outcome.FAILED
+    is_apart = abs(smooth["exponent_in_width"] - smooth["theory_in_samples"]) >= 0.5
+    missed = Outcome.PASSED if is_apart and not is_met(control, settings) else Outcome.FAILED
+    outcome = joint_outcome([*(outcome_of(one, settings) for one in numbers.values()), missed])
+    return outcome, {**numbers, "control": control}
+
+
+def table(found: Found, settings: Settings) -> Iterator[str]:
+    """Yield exponents and deviations of every source."""
+    numbers, control = found
     for name, one in numbers.items():
         for x in ("width", "samples"):
-            print(f"{name}: exponent in {x} {one[f'exponent_in_{x}']:.3f}, theory {one[f'theory_in_{x}']:.3f}")
-        relative = one["trained"] / one["predicted"] - 1, one["standard_error"] / one["predicted"]
-        print("  trained/closed form - 1", relative[0].round(4), "+-", relative[1].round(4))
+            yield f"{name}: exponent in {x} {one[f'exponent_in_{x}']:.3f}, theory {one[f'theory_in_{x}']:.3f}"
+        gap, bar = one["trained"] / one["predicted"] - 1, one["standard_error"] / one["predicted"]
+        yield f"  trained/closed form - 1 {gap.round(4)} +- {bar.round(4)}"
     off = control["trained"] / control["predicted"] - 1
-    print("control, strongest directions: trained/closed form - 1", off.round(3), outcome.value)
-    if results is not None:
-        found = {**numbers, "control": control}
-        Record("scaling_width", CLAIM, PASS_RULE, dataclasses.asdict(settings), found, outcome).write(results)
-        draw(numbers, settings, results / "scaling_width.png")
-    return outcome.exit_status
+    yield f"control, strongest directions: trained/closed form - 1 {off.round(3)}"
 
 
-def draw(numbers: dict[str, Any], settings: Settings, path: Path) -> None:
+def draw(found: Found, settings: Settings) -> Figure:
     """Draw errors against width and samples on logarithmic axes, trained means beside small widths."""
-    figure = Figure(figsize=(9.5, 4.0), layout="constrained")
-    FigureCanvasAgg(figure)
+    numbers, _ = found
+    figure = new_figure(9.5, 4.0)
     left, right = figure.subplots(1, 2)
     for number, (name, one) in enumerate(numbers.items()):
         colour = f"C{number}"
@@ -183,19 +183,25 @@ def draw(numbers: dict[str, Any], settings: Settings, path: Path) -> None:
         ax.legend(fontsize=7)
     left.set_xticks(settings.widths, [str(width) for width in settings.widths])
     left.minorticks_off()
-    figure.savefig(path, dpi=110)
+    return figure
 
 
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Run the whole validation, or a small one.
-
-    Args:
-        quick: small sizes; writes nothing unless `results` is given.
-        results: where record and figure go.
-    """
-    settings = QUICK if quick else Settings()
-    return main(settings, results=results if quick else results or RESULTS)
+CLAIM = Claim(
+    "scaling_width",
+    __doc__,
+    pass_rule=(
+        "See the docstring: 0.05 of the exponents, 4 standard errors + 1/N of the closed form; both controls miss."
+    ),
+    settings=Settings,
+    quick=Settings(
+        sources=(0.75,), asymptotic_modes=20_000, asymptotic_sizes=(64, 128, 256), num_samples=256, num_runs=30
+    ),
+    measure=run,
+    judge=judge,
+    table=table,
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

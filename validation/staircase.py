@@ -1,4 +1,4 @@
-"""Claim: the second direction of y = z₁ + z₁z₂ is learned through the first, or not at all (a staircase).
+"""Claim: The second direction of z1 + z1 z2 is learned after the first and through it; alone, z1 z2 is not learned.
 
 Two layers, ReLU, gradient descent on all of the data. The overlap of the first layer with a teacher direction is the
 norm over units. Prediction as lines, simulations on a revealed Gaussian matrix as points.
@@ -12,8 +12,7 @@ PASS RULE.
 
 One broken rule fails the claim (exit status 1).
 
-    python -m validation.staircase            # a minute or two; writes validation/results/staircase.{json,png}
-    python -m validation.staircase --quick    # small sizes; writes nothing unless --results is given
+    python -m validation.staircase [--quick]    # a minute or two; writes validation/results/staircase.{json,png}
 
 Reference: `abbe2022merged` for staircases.
 """
@@ -21,23 +20,19 @@ Reference: `abbe2022merged` for staircases.
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import optax
-import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
-from validation.record import RESULTS, Outcome, Record
+from dyntheory.plot.style import new_figure
+from validation.claim import Claim, Verdict
+from validation.record import Outcome
 
-CLAIM = "The second direction of z1 + z1 z2 is learned after the first and through it; alone, z1 z2 is not learned."
-PASS_RULE = "See the docstring: order of half times, nothing learned without the first step, theory on the runs."
 COLORS = ("#0072B2", "#D55E00")
 EARLIER, NOTHING, ERRORS = 1.5, 0.1, 5.0
 
@@ -67,9 +62,6 @@ class Settings:
     num_features: int = 1000
     num_runs: int = 24
     seed: int = 3
-
-
-QUICK = Settings(num_steps=16, num_nodes=2**12, num_features=200, num_runs=8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +100,7 @@ def half_time(curve: np.ndarray) -> float:
     return above - 1 + float((curve[-1] / 2 - before) / (curve[above] - before)) if above else 0.0
 
 
-def judge(results: dict[str, Result], settings: Settings) -> tuple[Outcome, dict[str, Any]]:
+def judge(results: dict[str, Result], settings: Settings) -> Verdict:
     """Apply the pass rule."""
     climbed, alone = (strength(one.theory.teacher_overlap) for one in results.values())
     times = [half_time(climbed[:, a]) for a in range(2)]
@@ -140,10 +132,9 @@ def _missed(result: Result, settings: Settings) -> float:
     return float(np.max(np.abs(theory.teacher_overlap - runs.teacher_overlap) / np.maximum(allowed, 1e-12)))
 
 
-def draw(results: dict[str, Result]) -> Figure:
+def draw(results: dict[str, Result], settings: Settings) -> Figure:
     """Draw the overlaps of both targets and their test errors."""
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(11, 3.6)
     panels = figure.subplots(1, 3)
     for axes, (name, result) in zip(panels, results.items(), strict=False):
         predicted, seen = (strength(one.teacher_overlap) for one in (result.theory, result.runs))
@@ -161,36 +152,17 @@ def draw(results: dict[str, Result]) -> Figure:
     return figure
 
 
-def main(settings: Settings | None = None, *, quick: bool = False, results: Path | None = None) -> int:
-    """Check the claim and return the exit status.
-
-    Args:
-        settings: what is run; default the settings of the claim, or smaller ones with `quick`.
-        quick: small sizes; nothing is written unless `results` is given.
-        results: where the record and the figure go; default validation/results.
-    """
-    settings = settings or (QUICK if quick else Settings())
-    found = run(settings)
-    outcome, numbers = judge(found, settings)
-    for name, value in numbers.items():
-        print(f"{name:<36} {value}")
-    print(f"{outcome.value}: {CLAIM}")
-    directory = results or (None if quick else RESULTS)
-    if directory is not None:
-        Record("staircase", CLAIM, PASS_RULE, dataclasses.asdict(settings), numbers, outcome).write(directory)
-        dt.plot.save_figure(draw(found), directory / "staircase.png", force=True)
-    return outcome.exit_status
-
-
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Watch a network learn one direction through another.
-
-    Args:
-        quick: small sizes; nothing is written unless a directory is given.
-        results: directory for the record and the figure.
-    """
-    return main(quick=quick, results=results)
+CLAIM = Claim(
+    "staircase",
+    __doc__,
+    pass_rule="See the docstring: order of half times, nothing learned without the first step, theory on the runs.",
+    settings=Settings,
+    quick=Settings(num_steps=16, num_nodes=2**12, num_features=200, num_runs=8),
+    measure=run,
+    judge=judge,
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

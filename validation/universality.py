@@ -1,4 +1,5 @@
-"""Claim: the Gaussian prediction holds for inputs with independent light-tailed entries, and visibly fails beyond them.
+"""Claim: Inputs with independent light-tailed entries follow the Gaussian prediction; heavy tails and dependence do
+not.
 
 PASS RULE. Every law gets two verdicts on train and test error at all steps, each at level 1 % for all its points:
 
@@ -16,39 +17,29 @@ The second verdict was added after the first, at d = 61, had let pixels pass tha
 The problem: two layers, tanh, two units, n/d = 2, labels tanh(z) + 0.3 ξ, learning rate 0.5. Other input laws are
 tested on fresh rows of the same law. The digits have their own d, 48 or 61.
 
-    python -m validation.universality             # a minute; writes validation/results/universality.{json,png}
-    python -m validation.universality --quick     # small sizes, seconds; writes nothing unless --results is given
+    python -m validation.universality [--quick]    # a minute; writes validation/results/universality.{json,png}
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import optax
-import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import dyntheory as dt
+from dyntheory.plot.style import new_figure
 from dyntheory.problem.laws.datasets import digits_pixels
 from dyntheory.problem.laws.inputs import Sparse, StudentT
-from dyntheory.results.agreement import Measured, corrected_threshold, judge
-from validation.record import RESULTS, Outcome, Record, joint_outcome
+from dyntheory.results import agreement
+from validation.claim import Claim, Verdict
+from validation.record import Outcome, joint_outcome
 
-CLAIM = (
-    "Inputs with independent light-tailed entries follow the Gaussian prediction; heavy tails and dependence do not."
-)
-PASS_RULE = (
-    "Against the prediction (dyntheory.compare) and against Gaussian runs of the same sizes (allowance 2 %): both "
-    "'agree' for every law where universality is claimed, at least one 'disagree' for every other one."
-)
 METRICS = ("train_error", "test_error")
 LEVEL, SAME_SIZE_ALLOWANCE = 0.01, 0.02
 
@@ -72,9 +63,6 @@ class Settings:
     num_digit_runs: int = 400
     with_digits: bool = True
     seed: int = 0
-
-
-QUICK = Settings(num_steps=6, num_features=150, num_runs=80, with_digits=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,18 +133,23 @@ class Case(NamedTuple):
         return Outcome.PASSED if (self.verdict == "agree") == self.law.holds else Outcome.FAILED
 
 
+Found = tuple[dt.Trajectory, dict[str, Case]]  # the prediction, and the cases by law
+
+
 def against_gaussian_runs(gaussian: dt.Trajectory, runs: dt.Trajectory) -> dt.Agreement:
     """Compare two simulations of the same n and d."""
     sides = []
     for side in (gaussian, runs):
         errors = side.standard_error
         values = {name: np.asarray(getattr(side, name)) for name in METRICS}
-        sides.append(Measured(side.steps, values, {name: np.asarray(getattr(errors, name)) for name in METRICS}))
+        sides.append(
+            agreement.Measured(side.steps, values, {name: np.asarray(getattr(errors, name)) for name in METRICS})
+        )
     count = min(side.finite_length() for side in sides)
     gaussian_side, other = (side.on(side.steps[:count]) for side in sides)
     freedom = min(side.provenance["num_runs"] - (side.num_diverged or 0) for side in (gaussian, runs)) - 1
-    threshold = corrected_threshold(LEVEL, len(METRICS) * count, freedom)
-    return judge(gaussian_side, other, threshold=threshold, level=LEVEL, allowance=SAME_SIZE_ALLOWANCE)
+    threshold = agreement.corrected_threshold(LEVEL, len(METRICS) * count, freedom)
+    return agreement.judge(gaussian_side, other, threshold=threshold, level=LEVEL, allowance=SAME_SIZE_ALLOWANCE)
 
 
 def numbers(case: Case) -> dict[str, Any]:
@@ -179,32 +172,8 @@ def numbers(case: Case) -> dict[str, Any]:
     }
 
 
-def draw(theory: dt.Trajectory, cases: dict[str, Case]) -> Figure:
-    """Draw one panel per law: the Gaussian prediction as lines, the runs as points."""
-    columns = -(-len(cases) // 2)
-    figure = Figure(figsize=(2.7 * columns, 5.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(2, columns, sharex=True, squeeze=False).ravel()
-    for axes, (name, case) in zip(panels, cases.items(), strict=False):
-        dt.plot.curves(theory, case.runs, ax=axes, title=f"{name}: {case.verdict}", logy=False)
-        legend = axes.get_legend()
-        if legend is not None:
-            legend.remove()
-    for axes in panels[len(cases) :]:
-        axes.set_visible(False)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    return figure
-
-
-def main(settings: Settings | None = None, *, quick: bool = False, results: Path | None = None) -> int:
-    """Check the claim and return the exit status.
-
-    Args:
-        settings: what is run; default the settings of the claim, or smaller ones with `quick`.
-        quick: small sizes; nothing is written unless `results` is given.
-        results: where the record and the figure go; default validation/results.
-    """
-    settings = settings or (QUICK if quick else Settings())
+def run(settings: Settings) -> Found:
+    """Predict once, simulate every law, and Gaussian inputs at every number of features."""
     problem = dt.TeacherStudent(2.0, link="tanh", noise_std=0.3)
     method = dt.gradient_descent(dt.MLP(hidden=(2,), activation="tanh"), optax.sgd, learning_rate=0.5)
     common: dict[str, Any] = {"num_steps": settings.num_steps, "keep_preactivations": False}
@@ -220,32 +189,60 @@ def main(settings: Settings | None = None, *, quick: bool = False, results: Path
         own = jax.random.fold_in(key, number)
         runs = dt.simulate(problem, method, inputs=law.inputs, key=own, **common)
         same_size = against_gaussian_runs(beside[law.num_features], runs)
-        cases[name] = case = Case(law, runs, {"prediction": dt.compare(theory, runs), "same size": same_size})
+        cases[name] = Case(law, runs, {"prediction": dt.compare(theory, runs), "same size": same_size})
+    return theory, cases
+
+
+def judge(found: Found, settings: Settings) -> Verdict:
+    """Ask every law for the verdict that is claimed."""
+    theory, cases = found
+    kept = {name: numbers(case) for name, case in cases.items()} | {"prediction": theory.test_error}
+    return joint_outcome(case.outcome for case in cases.values()), kept
+
+
+def table(found: Found, settings: Settings) -> Iterator[str]:
+    """Yield one line for every law and verdict."""
+    for name, case in found[1].items():
         for against, report in case.reports.items():
             worst = report.worst
-            print(
+            yield (
                 f"{name:<20} {against:<11} {report.verdict:<11} {case.outcome.value:<11} {worst.metric} "
                 f"at {worst.step}: {worst.theory:.4f} and {worst.simulation:.4f}, z = {worst.z:+.1f}"
             )
-    outcome = joint_outcome(case.outcome for case in cases.values())
-    print(f"{outcome.value}: {CLAIM}")
-    directory = results or (None if quick else RESULTS)
-    if directory is not None:
-        kept = {name: numbers(case) for name, case in cases.items()} | {"prediction": theory.test_error}
-        Record("universality", CLAIM, PASS_RULE, dataclasses.asdict(settings), kept, outcome).write(directory)
-        dt.plot.save_figure(draw(theory, cases), directory / "universality.png", force=True)
-    return outcome.exit_status
 
 
-def command(*, quick: bool = False, results: Path | None = None) -> int:
-    """Check where the Gaussian prediction holds for other inputs, and where it fails.
+def draw(found: Found, settings: Settings) -> Figure:
+    """Draw one panel per law: the Gaussian prediction as lines, the runs as points."""
+    theory, cases = found
+    columns = -(-len(cases) // 2)
+    figure = new_figure(2.7 * columns, 5.4)
+    panels = figure.subplots(2, columns, sharex=True, squeeze=False).ravel()
+    for axes, (name, case) in zip(panels, cases.items(), strict=False):
+        dt.plot.curves(theory, case.runs, ax=axes, title=f"{name}: {case.verdict}", logy=False)
+        legend = axes.get_legend()
+        if legend is not None:
+            legend.remove()
+    for axes in panels[len(cases) :]:
+        axes.set_visible(False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    return figure
 
-    Args:
-        quick: small sizes, seconds; nothing is written unless a directory is given.
-        results: directory for the record and the figure.
-    """
-    return main(quick=quick, results=results)
+
+CLAIM = Claim(
+    "universality",
+    __doc__,
+    pass_rule=(
+        "Against the prediction (dyntheory.compare) and against Gaussian runs of the same sizes (allowance 2 %): "
+        "both 'agree' for every law where universality is claimed, at least one 'disagree' for every other one."
+    ),
+    settings=Settings,
+    quick=Settings(num_steps=6, num_features=150, num_runs=80, with_digits=False),
+    measure=run,
+    judge=judge,
+    table=table,
+    draw=draw,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(command))
+    raise SystemExit(CLAIM.command())

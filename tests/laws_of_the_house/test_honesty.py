@@ -185,8 +185,8 @@ def test_references_name_no_machine() -> None:
 
 @pytest.mark.full
 def test_script_leaves_record_and_table(tmp_path: Path) -> None:
-    settings = honesty.Settings(num_seeds=2, num_nodes=2**13)
-    assert honesty.main(settings, quick=True, results=tmp_path) == 0
+    settings = honesty.Quick(num_seeds=2, num_nodes=2**13)
+    assert honesty.CLAIM.check(settings, results=tmp_path).outcome is Outcome.PASSED
     lines = (tmp_path / "honesty.md").read_text().splitlines()
     assert [line.split("|")[1].strip() for line in lines[2 : 2 + len(tagged("quick"))]] == [
         problem.name for problem in tagged("quick")

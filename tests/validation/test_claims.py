@@ -1,73 +1,108 @@
-"""The validation scripts state their rule, pass at small size, and leave a record that names no machine."""
+"""All claims: they are listed, state their rule, passed when they were last recorded, and pass at quick settings."""
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
-from validation import (
-    estimate_designs,
-    estimate_real,
-    estimate_series,
-    layers,
-    long_horizon,
-    preactivation_law,
-    real_data,
-    scaling_laws,
-    scaling_width,
-)
-from validation.record import RESULTS, Outcome, joint_outcome
+from tests import ROOT
+from validation import CLAIMS, FOLDER, __main__, large_simulation, layers, sentence
+from validation.record import RESULTS, Outcome
+
+FEW_RUNS = ("closed_forms", "closed_forms_high_dimensional", "large_simulation")  # quick, they may not resolve
+TOO_FEW = pytest.mark.xfail(reason="8 runs are too few for the controls of this claim to miss by 10 standard errors")
+MARKS = {"preactivation_law": (), "first_order_methods": (pytest.mark.full, TOO_FEW)}
+QUICK = [
+    pytest.param(name, marks=MARKS.get(name, pytest.mark.full))
+    for name in CLAIMS
+    if name != "honesty"  # test_honesty.py runs it with fewer seeds
+]
+SCRIPTS = {path.stem for path in FOLDER.glob("*.py") if re.search(r"^CLAIM = ", path.read_text(), re.MULTILINE)}
 
 
-def test_preactivation_law_passes_and_its_control_fails(tmp_path: Path) -> None:
-    assert preactivation_law.main(preactivation_law.QUICK, results=tmp_path) == 0
-    record = json.loads((tmp_path / "preactivation_law.json").read_text())
-    assert max(map(max, record["numbers"]["with memory"]["distance"])) <= 1
-    assert max(map(max, record["numbers"]["without memory"]["distance"])) > 1
-    assert (tmp_path / "preactivation_law.png").stat().st_size > 10_000
+def test_every_script_that_states_a_claim_is_listed() -> None:
+    assert set(CLAIMS) == SCRIPTS and len(CLAIMS) == 21
+    assert "record" not in CLAIMS
 
 
-def test_layers_write_record_and_figure(tmp_path: Path) -> None:
-    settings = layers.Settings(num_steps=6, num_features=100, num_runs=60, depths=(2, 3))
-    assert layers.main(settings, results=tmp_path) == 0
-    record = json.loads((tmp_path / "layers.json").read_text())
-    assert record["outcome"] == "passed" and record["pass_rule"]
-    assert set(record["numbers"]) == {"2 layers", "3 layers"}
-    assert (tmp_path / "layers.png").exists()
-
-
-SMALL = (long_horizon, real_data, scaling_laws, scaling_width, estimate_series, estimate_real, estimate_designs)
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("module", SMALL, ids=lambda module: module.__name__.removeprefix("validation."))
-def test_claims_pass_at_small_size(module: Any, tmp_path: Path) -> None:
-    assert module.main(module.QUICK, results=tmp_path) == 0
-    assert (tmp_path / f"{module.__name__.removeprefix('validation.')}.png").stat().st_size > 10_000
+@pytest.mark.parametrize("name", CLAIMS)
+def test_claims_state_their_rule(name: str) -> None:
+    claim = CLAIMS[name]
+    assert claim.name == name and claim.text == CLAIMS.text(name) and claim.text.endswith(".")
+    assert "PASS RULE" in (claim.doc or "") and claim.pass_rule
+    assert isinstance(claim.quick, claim.settings) and claim.quick != claim.settings()
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
-def test_committed_records_have_provenance_and_passed(path: Path) -> None:
-    record = json.loads(path.read_text())
+def test_committed_records_are_of_these_claims_and_passed(path: Path) -> None:
+    record, claim = json.loads(path.read_text()), CLAIMS[path.stem]
     assert record["outcome"] == "passed"
+    assert (record["claim"], record["pass_rule"]) == (claim.text, claim.pass_rule)
     assert {"versions", "revision", "device", "dtype"} == set(record["provenance"])
     assert not any(word in path.read_text() for word in ("/home", "/root", "/tmp", "/work"))
 
 
-def test_long_horizons_fail_where_bars_are_too_small_or_the_cost_too_high() -> None:
-    curve = {"truth": np.ones(3), "reported": np.full(3, 0.01), "true": np.full(3, 0.01), "doubt": np.zeros(3)}
-    good = {name: {**curve, "ratio": np.ones(3)} for name in long_horizon.FIELDS}
-    assert long_horizon.outcome_of(good, 1.0, 1) is Outcome.PASSED
-    assert long_horizon.outcome_of(good, 1201.0, 1) is Outcome.FAILED
-    assert long_horizon.outcome_of(good, 1.0, 5 * 10**9) is Outcome.FAILED
-    for changed in ({"ratio": np.full(3, 6.0)}, {"reported": np.full(3, 0.03)}, {"true": np.full(3, 0.03)}):
-        bad = {**good, "test_error": {**good["test_error"], **changed}}
-        assert long_horizon.outcome_of(bad, 1.0, 1) is Outcome.FAILED
+@pytest.mark.parametrize("name", QUICK)
+def test_claims_pass_at_their_quick_settings(name: str, tmp_path: Path) -> None:
+    """Their controls fail then, since each claim asks for that."""
+    claim = CLAIMS[name]
+    record = claim.check(claim.quick, results=tmp_path)
+    assert record.outcome in (Outcome.PASSED, *[Outcome.UNRESOLVED] * (name in FEW_RUNS))
+    assert json.loads((tmp_path / f"{name}.json").read_text())["outcome"] == record.outcome.value
+    assert (tmp_path / f"{name}.png").stat().st_size > 10_000
 
 
-def test_outcomes_join_to_the_worst() -> None:
-    assert joint_outcome([Outcome.PASSED, Outcome.UNRESOLVED]) is Outcome.UNRESOLVED
-    assert joint_outcome([Outcome.PASSED, Outcome.FAILED, Outcome.UNRESOLVED]) is Outcome.FAILED
-    assert (Outcome.PASSED.exit_status, Outcome.FAILED.exit_status, Outcome.UNRESOLVED.exit_status) == (0, 1, 3)
+def test_layers_write_record_and_figure(tmp_path: Path) -> None:
+    settings = layers.Settings(num_steps=6, num_features=100, num_runs=60, depths=(2, 3))
+    record = layers.CLAIM.check(settings, results=tmp_path)
+    assert record.outcome is Outcome.PASSED and set(record.numbers) == {"2 layers", "3 layers"}
+    assert (tmp_path / "layers.json").exists() and (tmp_path / "layers.png").exists()
+
+
+def test_a_small_simulation_is_not_what_is_claimed_of_large_ones() -> None:
+    assert not large_simulation.is_the_claim(CLAIMS["large_simulation"].quick)
+
+
+def test_the_list_imports_no_script() -> None:
+    code = (
+        "import sys; from validation import CLAIMS; assert 'honesty' in CLAIMS and CLAIMS.text('honesty'); "
+        "heavy = [m for m in sys.modules if m.split('.')[0] in ('jax', 'matplotlib', 'dyntheory', 'sklearn')]; "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_a_sentence_needs_its_opening() -> None:
+    assert sentence("Claim: One\nline.\n\nAnother.") == "One line."
+    with pytest.raises(ValueError, match='begin with "Claim: "'):
+        sentence(None)
+
+
+def test_without_names_all_claims_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert __main__.command() == 0
+    shown = capsys.readouterr().out
+    revision = json.loads((RESULTS / "layers.json").read_text())["provenance"]["revision"]
+    assert f"layers: passed at {revision} on cpu\n    {CLAIMS.text('layers')}\n" in shown
+    assert shown.count("\n    ") == len(CLAIMS)
+
+
+def test_named_claims_are_checked_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(arguments: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        asked.append(arguments[2:])
+        return subprocess.CompletedProcess(arguments, {"layers": 0, "kernels": 3}.get(arguments[2].split(".")[1], 139))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert __main__.command(("layers", "kernels"), quick=True, results=tmp_path) == Outcome.UNRESOLVED.exit_status
+    options = ["--quick", "--results", str(tmp_path)]
+    assert asked == [["validation.layers", *options], ["validation.kernels", *options]]
+    assert capsys.readouterr().out.endswith("layers: passed\nkernels: unresolved\n")
+    assert __main__.command(all=True) == Outcome.FAILED.exit_status and len(asked) == 2 + len(CLAIMS)
+    with pytest.raises(SystemExit, match="no claim named layer; there are"):
+        __main__.command(("layer",))

@@ -1,8 +1,5 @@
 """The validation of kernels can pass, can fail, and says when it cannot tell."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -28,11 +25,3 @@ def draws(bias: float, exponent: float, num_draws: int = 2000) -> list[np.ndarra
 )
 def test_the_rule(bias: float, exponent: float, num_draws: int, outcome: Outcome) -> None:
     assert kernels.compare(draws(bias, exponent, num_draws), WIDTHS, np.eye(2)).outcome is outcome
-
-
-@pytest.mark.full
-def test_quick_run_leaves_record_and_figure(tmp_path: Path) -> None:
-    assert kernels.main(quick=True, results=tmp_path) == 0
-    record = json.loads((tmp_path / "kernels.json").read_text())
-    assert set(record["numbers"]) == set(kernels.ARCHITECTURES)
-    assert (tmp_path / "kernels.png").stat().st_size > 10_000
