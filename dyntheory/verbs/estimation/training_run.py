@@ -12,8 +12,6 @@ from jaxtyping import Float
 from dyntheory.dynamics.loop import Start, run
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.matrix.dense import DenseMatrix
-from dyntheory.problem.laws.law import TeacherStudent
-from dyntheory.problem.laws.links import Link
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 
 
@@ -39,16 +37,6 @@ class TrainingRun(NamedTuple):
     train_error: Float[Array, " states"]
 
 
-def _given(z: Array, noise: Array, noise_std: Array) -> Array:
-    del z, noise_std
-    return noise
-
-
-def _given_number(z: Array, noise: Array, noise_std: Array) -> Array:
-    del z, noise_std
-    return noise[0]
-
-
 def train_on(
     method: GeneralFirstOrderMethod,
     inputs: Float[Array, "samples features"],
@@ -70,8 +58,7 @@ def train_on(
         uniforms: that the sample map asks for, shape (T, samples, method.sample_noise).
         num_steps: T.
     """
-    (n, d), is_number = inputs.shape, labels.ndim == 1
-    link = Link("given", _given_number if is_number else _given, smooth=False, takes_noise=True)
+    n, d = inputs.shape
     recording = dataclasses.replace(
         method,
         head_of=_identity,
@@ -80,13 +67,13 @@ def train_on(
     start = Start(
         teacher_weights=jnp.zeros((d, 1)),
         weights=weights,
-        label_noise=labels[:, None] if is_number else labels,
+        label_noise=jnp.zeros((n, 0)),
         head=head,
         samples_per_feature=jnp.asarray(n / d),
         sample_uniforms=uniforms,
     )
     records = run(
-        TeacherStudent(1.0, link=link),
+        labels,
         recording,
         DenseMatrix(inputs),
         start,
