@@ -26,6 +26,8 @@ class TrainingRun(NamedTuple):
         uniforms: what the sample map was given at every step, shape (T, samples, method.sample_noise).
         train_loss: mean loss of the rows.
         train_error: mean error of the rows.
+        row_states: the method's state of every row before each step.
+        residuals: g^t, what every row sent back at each step.
     """
 
     shared: PyTree
@@ -35,6 +37,8 @@ class TrainingRun(NamedTuple):
     uniforms: Float[Array, "steps samples uniforms"]
     train_loss: Float[Array, " states"]
     train_error: Float[Array, " states"]
+    row_states: PyTree
+    residuals: Float[Array, "steps samples units"]
 
 
 def train_on(
@@ -83,36 +87,25 @@ def train_on(
     )
     if records.preactivations is None or records.weights is None:
         raise AssertionError("The run kept no rows.")
-    return TrainingRun(
-        records.head,
-        records.preactivations,
-        records.weights,
-        labels,
-        uniforms,
-        records.train_loss,
-        records.train_error,
-    )
+    shared, h = records.head, records.preactivations
+    replayed = _replayed(method, shared, h, labels, uniforms)
+    return TrainingRun(shared, h, records.weights, labels, uniforms, records.train_loss, records.train_error, *replayed)
 
 
-class Replay(NamedTuple):
-    """The sample side of a run once more: residuals, and the states of the rows before each step."""
+def _replayed(
+    method: GeneralFirstOrderMethod, shared: PyTree, h: Array, labels: Array, uniforms: Array
+) -> tuple[PyTree, Float[Array, "steps samples units"]]:
+    """Send recorded preactivations through the sample map again: row states before each step, and residuals."""
 
-    states: PyTree
-    residuals: Float[Array, "steps samples units"]
-
-
-def replay(method: GeneralFirstOrderMethod, run: TrainingRun) -> Replay:
-    """Send the recorded preactivations through the sample map again."""
-
-    def step(states: PyTree, seen: tuple[PyTree, Array, Array]) -> tuple[PyTree, Replay]:
+    def step(states: PyTree, seen: tuple[PyTree, Array, Array]) -> tuple[PyTree, tuple[PyTree, Array]]:
         shared, h, uniforms = seen
         sample_map = jax.vmap(method.sample_map, in_axes=(0, 0, 0, None, 0))
-        after, residuals, _ = sample_map(states, h, run.labels, shared, uniforms)
-        return after, Replay(states, residuals)
+        after, residuals, _ = sample_map(states, h, labels, shared, uniforms)
+        return after, (states, residuals)
 
-    before = jax.tree.map(lambda leaf: leaf[:-1], run.shared)
-    first = jax.vmap(method.init_sample, in_axes=(0, None))(run.labels, jax.tree.map(lambda leaf: leaf[0], run.shared))
-    return jax.lax.scan(step, first, (before, run.preactivations[:-1], run.uniforms))[1]
+    before = jax.tree.map(lambda leaf: leaf[:-1], shared)
+    first = jax.vmap(method.init_sample, in_axes=(0, None))(labels, jax.tree.map(lambda leaf: leaf[0], shared))
+    return jax.lax.scan(step, first, (before, h[:-1], uniforms))[1]
 
 
 def row_metrics(
