@@ -21,6 +21,7 @@ ESTIMATION = (
     "fresh_rows",
     "head_influence",
     "plan",
+    "probes",
     "response_noise",
     "row_responses",
     "rows",

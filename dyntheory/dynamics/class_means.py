@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-
-from dyntheory.ground.arrays import Array
-from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.ground.arrays import Array, Number
 
 
 class ClassMeans(NamedTuple):
     """Rows of X have means s W* y/√d; `separation` s is None where they have none."""
 
-    separation: Array | None
+    separation: Number | None
     labels: Array
     teacher_weights: Array
     samples_per_feature: Array
@@ -37,9 +34,3 @@ class ClassMeans(NamedTuple):
 
     def _by_class(self) -> Array:
         return self.labels.reshape(-1, self.teacher_weights.shape[1])
-
-
-def class_means(law: TeacherStudent, labels: Array, teacher_weights: Array, samples_per_feature: Array) -> ClassMeans:
-    """Return the means of the classes of a law."""
-    separation = None if law.separation is None else jnp.asarray(law.separation)
-    return ClassMeans(separation, labels, teacher_weights, samples_per_feature)

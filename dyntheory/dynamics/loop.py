@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from dyntheory.dynamics.class_means import ClassMeans, class_means
+from dyntheory.dynamics.class_means import ClassMeans
 from dyntheory.dynamics.observables import Record, View
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.matrix.answers import Matrix
@@ -27,9 +27,9 @@ class Start:
     """What a run starts from: rows on both sides, in whatever coordinates the matrix uses.
 
     Args:
-        teacher_weights: W*, shape (features, r).
+        teacher_weights: W*, shape (features, r); may have no column where labels are given.
         weights: W⁰, shape (features, k).
-        label_noise: ξ, shape (samples, outputs).
+        label_noise: ξ, shape (samples, outputs); not looked at where labels are given.
         head: the head θ⁰.
         samples_per_feature: α; the realised n/d at finite size.
         sample_uniforms: shape (T, samples, method.sample_noise), or None when the method asks for none.
@@ -83,14 +83,17 @@ class Problem(NamedTuple):
 
 
 def begin(
-    law: TeacherStudent, method: GeneralFirstOrderMethod, matrix: Matrix, start: Start, record: Record = ()
+    law: TeacherStudent | Array, method: GeneralFirstOrderMethod, matrix: Matrix, start: Start, record: Record = ()
 ) -> tuple[Problem, Carry, Records]:
-    """Reveal the labels and the first preactivation; return the record of state 0 as well."""
+    """Reveal the labels, if a law and not they are given, and the first preactivation; record state 0 as well."""
     rows = jnp.concatenate([start.teacher_weights, start.weights], axis=1)
     matrix_state, first = matrix.times(matrix.init(), rows)
     z, h = jnp.split(first, [start.teacher_weights.shape[1]], axis=1)
-    labels = jax.vmap(law.label)(z, start.label_noise)
-    means = class_means(law, labels, start.teacher_weights, start.samples_per_feature)
+    if isinstance(law, TeacherStudent):
+        labels, separation = jax.vmap(law.label)(z, start.label_noise), law.separation
+    else:
+        labels, separation = law, None
+    means = ClassMeans(separation, labels, start.teacher_weights, start.samples_per_feature)
     shared = method.init_shared(start.head, start.samples_per_feature, method.hyperparameters)
     sample_states = jax.vmap(method.init_sample, in_axes=(0, None))(labels, shared)
     feature_states = jax.vmap(method.init_feature, in_axes=(0, None))(start.weights, shared)
@@ -144,7 +147,7 @@ def _scan_in_blocks(step: Any, carry: Any, xs: PyTree, *, length: int) -> tuple[
 
 
 def run(
-    law: TeacherStudent,
+    law: TeacherStudent | Array,
     method: GeneralFirstOrderMethod,
     matrix: Matrix,
     start: Start,
@@ -156,7 +159,7 @@ def run(
     """Run `method` on data of `law` for `num_steps` updates; pure, safe under jit, vmap and grad.
 
     Args:
-        law: how labels are made.
+        law: how labels are made, or the labels themselves, (samples,) or (samples, outputs).
         method: the row-wise maps.
         matrix: a dense, revealed or limit matrix.
         start: rows to start from.

@@ -18,7 +18,7 @@ from dyntheory.ground.randomness import stream
 from dyntheory.ground.version import __version__
 from dyntheory.problem.laws.first_layer import FirstLayer, joint_second_moment
 from dyntheory.problem.laws.law import TeacherStudent
-from dyntheory.problem.methods.contract import check_maps
+from dyntheory.problem.methods.contract import check_maps, check_method
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 
 
@@ -41,8 +41,7 @@ def check_problem(law: Any, method: Any, first_layer: Any, num_steps: Any, key: 
     """
     if not isinstance(law, TeacherStudent):
         raise TypeError(f"`law` must be a law such as TeacherStudent(...), got {law!r}.")
-    if not isinstance(method, GeneralFirstOrderMethod):
-        raise TypeError(f"`method` must be a method such as gradient_descent(...), got {method!r}.")
+    check_method(method)
     if first_layer is not None and not isinstance(first_layer, FirstLayer):
         raise TypeError(f"`first_layer` must be a FirstLayer(...), got {first_layer!r}.")
     check_count("num_steps", num_steps, minimum=0)

@@ -17,6 +17,7 @@ from dyntheory.ground.storage.marks import Axes
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.links import HermiteSeries, Link
+from dyntheory.problem.laws.row_statistics import spectral_moments
 from dyntheory.problem.laws.spectra import Spectrum
 
 NOISE = ("auto", "least_squares", "moments")
@@ -96,15 +97,6 @@ def moment_powers(inputs: ArrayLike, labels: ArrayLike, *, is_white: bool = Fals
     along = float(np.sum((rows.T @ targets) ** 2)) / (n * (n + 1))
     signal = first / second * (along - p * first / (n * (n + 1)) * total)
     return Powers(signal, total / n - signal)
-
-
-def spectral_moments(inputs: ArrayLike) -> tuple[float, float]:
-    """Return tr Σ/p and tr Σ²/p of centred rows, the second without the part that sampling adds, (p/n)(tr Σ/p)²."""
-    rows = np.asarray(inputs, dtype=float)
-    n, p = rows.shape
-    small = rows @ rows.T if n < p else rows.T @ rows
-    first = float(np.trace(small)) / (n * p)
-    return first, float(np.sum(small**2)) / (n**2 * p) - p / n * first**2
 
 
 def fit_law(inputs: ArrayLike, labels: ArrayLike, *, num_samples: int | None = None, noise: str = "auto") -> FittedLaw:

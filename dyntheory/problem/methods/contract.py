@@ -20,6 +20,16 @@ from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 
 
+def check_method(method: Any) -> None:
+    """Require a method.
+
+    Raises:
+        TypeError: anything else.
+    """
+    if not isinstance(method, GeneralFirstOrderMethod):
+        raise TypeError(f"`method` must be a method such as gradient_descent(...), got {method!r}.")
+
+
 def check_maps(law: TeacherStudent, method: GeneralFirstOrderMethod, head: PyTree) -> None:
     """Trace every map on rows of the right shapes; call inside `double_precision`.
 

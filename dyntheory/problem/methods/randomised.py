@@ -19,6 +19,7 @@ from jax.scipy.special import ndtri
 
 from dyntheory.ground.arrays import Array, Number, PyTree
 from dyntheory.ground.checks import check_count, check_finite, check_nonnegative, check_scalar, is_concrete
+from dyntheory.problem.methods.contract import check_method
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 
 WHOLE_TOLERANCE = 1e-9
@@ -54,7 +55,7 @@ def mini_batches(
 
     Reference: `mignacco2020dynamical` for mini-batches in this limit.
     """
-    _check_method(method)
+    check_method(method)
     check_scalar("fraction", fraction)
     if is_concrete(fraction) and not 0 < float(fraction) <= 1:
         raise ValueError(f"`fraction` must be in (0, 1], it is a part of the samples, got {fraction}.")
@@ -80,7 +81,7 @@ def label_noise(method: GeneralFirstOrderMethod, std: Number, *, num_outputs: in
         TypeError: not a method or not a number.
         ValueError: a negative number.
     """
-    _check_method(method)
+    check_method(method)
     check_scalar("std", std)
     check_nonnegative("std", std)
     check_finite("std", std)
@@ -100,7 +101,7 @@ def dropout(method: GeneralFirstOrderMethod, rate: Number) -> GeneralFirstOrderM
 
     Reference: `srivastava2014dropout`, with the factor 1/(1 − rate) during training.
     """
-    _check_method(method)
+    check_method(method)
     check_scalar("rate", rate)
     if is_concrete(rate) and not 0 <= float(rate) < 1:
         raise ValueError(f"`rate` must be in [0, 1), it is the part that is dropped, got {rate}.")
@@ -216,11 +217,6 @@ class _Maps:
     def head_of(self, shared: PyTree) -> PyTree:
         """Return the method's head."""
         return self.base.head_of(shared["method"])
-
-
-def _check_method(method: Any) -> None:
-    if not isinstance(method, GeneralFirstOrderMethod):
-        raise TypeError(f"`method` must be a method such as gradient_descent(...), got {method!r}.")
 
 
 def _perturbed(

@@ -14,11 +14,11 @@ from scipy.spatial import KDTree
 
 from dyntheory.ground.arrays import ArrayLike
 from dyntheory.ground.storage.saved import Saved
+from dyntheory.problem.laws.row_statistics import NORM_SPREAD, row_statistics
 from dyntheory.verbs.estimation.rows import checked_labels, standardised
 
 FEW_ROWS = 50.0
 FEW_DIRECTIONS = 10.0
-WIDE_NORMS = 3.0
 TWIN_SHARE = 0.02
 SIGNIFICANT = 4.0
 MOST_PAIRS = 2000
@@ -95,11 +95,8 @@ def report_on(rows: Float[np.ndarray, "n d"], labels: np.ndarray | None) -> Assu
     """Return the report on standardised rows and checked labels."""
     n = len(rows)
     beside = rows if labels is None else np.hstack([rows, _scaled(labels)])
-    squares = _sum_of_squares(rows)
-    norms = np.einsum("nd,nd->n", rows, rows)
-    directions = float(np.square(norms.mean()) / max(squares, 1e-300))
-    spread = float(norms.var() / max(2.0 * squares, 1e-300))
-    twins, serial = _twins(rows, norms), _serial(beside)
+    directions, spread = row_statistics(rows, most_rows=MOST_ROWS)
+    twins, serial = _twins(rows), _serial(beside)
     found = (
         _few("few rows", float(n), FEW_ROWS, f"{n} rows are few: the estimate has a bias of order 1/n"),
         _few(
@@ -112,7 +109,7 @@ def report_on(rows: Float[np.ndarray, "n d"], labels: np.ndarray | None) -> Assu
         _many(
             "heavy-tailed rows",
             spread,
-            WIDE_NORMS,
+            NORM_SPREAD[0],
             f"squared norms of rows vary {spread:.3g} times more than those of Gaussian rows: few rows decide the "
             "training, and the estimate's error bar is too small",
         ),
@@ -149,15 +146,7 @@ def _scaled(labels: np.ndarray) -> Float[np.ndarray, "n outputs"]:
     return (numbers - numbers.mean(axis=0))[:, spread > 0] / spread[spread > 0]
 
 
-def _sum_of_squares(rows: Float[np.ndarray, "n d"]) -> float:
-    """Return Σ λ² of the covariance without what sampling adds, from at most a thousand rows."""
-    some = rows if len(rows) <= MOST_ROWS else rows[np.random.default_rng(0).permutation(len(rows))[:MOST_ROWS]]
-    n = len(some)
-    gram = some @ some.T
-    return float(np.sum(np.square(gram)) / n**2 - np.square(np.trace(gram)) / n**3)
-
-
-def _twins(rows: Float[np.ndarray, "n d"], norms: Float[np.ndarray, " n"]) -> int:
+def _twins(rows: Float[np.ndarray, "n d"]) -> int:
     """Return how many rows have an earlier row at less than a tenth of their norm.
 
     Candidates are nearest neighbours in a few random directions, in which distances shrink alike.
@@ -166,7 +155,7 @@ def _twins(rows: Float[np.ndarray, "n d"], norms: Float[np.ndarray, " n"]) -> in
     seen = rows @ directions
     nearest = np.asarray(KDTree(seen).query(seen, k=2)[1]).reshape(len(rows), 2)
     nearest = np.where(nearest[:, 0] == np.arange(len(rows)), nearest[:, 1], nearest[:, 0])
-    distances = np.sum(np.square(rows - rows[nearest]), axis=1)
+    distances, norms = np.sum(np.square(rows - rows[nearest]), axis=1), np.einsum("nd,nd->n", rows, rows)
     close = distances < 0.01 * np.minimum(norms, norms[nearest])
     groups = np.minimum(np.arange(len(rows)), nearest)[close]
     return int(close.sum() - len(np.unique(groups)))

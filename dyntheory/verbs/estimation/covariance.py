@@ -1,4 +1,4 @@
-"""What is known of the covariance of the columns, as the side of the theory that answers for the features."""
+"""What is known of the covariance of the columns, as the spectrum that an estimate goes by."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dyntheory.ground.checks import check_name, check_nonnegative
 from dyntheory.ground.linear_algebra import gauss_rule
 from dyntheory.problem.laws.spectra import Spectrum
 from dyntheory.verbs.estimation.rows import Standardisation, numeric_rows
-from dyntheory.verbs.estimation.weight_responses import FeatureSide, KnownSpectrum, SampleSpectrum
+from dyntheory.verbs.estimation.weight_responses import ColumnSpectrum, KnownSpectrum, SampleSpectrum
 
 COVARIANCES = ("sample", "isotropic", "shrinkage")
 Covariance: TypeAlias = str | ArrayLike | Spectrum
@@ -22,23 +22,23 @@ NUM_CHAINS = 4
 ZERO = 1e-12
 
 
-class ChosenSide(NamedTuple):
-    """The feature side, which of its groups every row is in, and what was chosen in words."""
+class ChosenSpectrum(NamedTuple):
+    """The spectrum, which of its groups every row is in, and what was chosen in words."""
 
-    side: FeatureSide
+    spectrum: ColumnSpectrum
     groups: Int[Array, " samples"]
     name: str
 
 
-def feature_side(
+def chosen_spectrum(
     covariance: Covariance | None,
     rows: Float[np.ndarray, "n d"],
     standardisation: Standardisation,
     *,
     num_groups: int,
     num_steps: int,
-) -> ChosenSide:
-    """Return the feature side for a choice of covariance.
+) -> ChosenSpectrum:
+    """Return the spectrum for a choice of covariance.
 
     Args:
         covariance: a name of `COVARIANCES`, eigenvalues (p,), a `Spectrum`, or unlabelled rows (N, d); None is
@@ -58,16 +58,16 @@ def feature_side(
     if covariance is None or isinstance(covariance, str):
         name = check_name("covariance", "sample" if covariance is None else covariance, COVARIANCES)
         if name == "sample":
-            return _sample_side(rows, num_groups) if num_groups else _pooled_side(rows, num_steps)
+            return _sample_spectrum(rows, num_groups) if num_groups else _pooled_spectrum(rows, num_steps)
         values = np.ones(1) if name == "isotropic" else shrunk_eigenvalues(rows)
-        return ChosenSide(_known(values, None, num_steps), one, name)
+        return ChosenSpectrum(_known(values, None, num_steps), one, name)
     if isinstance(covariance, Spectrum):
-        side = _known(np.asarray(covariance.values), np.asarray(covariance.weights), num_steps)
-        return ChosenSide(side, one, f"spectrum with {covariance.num_modes} eigenvalues")
+        known = _known(np.asarray(covariance.values), np.asarray(covariance.weights), num_steps)
+        return ChosenSpectrum(known, one, f"spectrum with {covariance.num_modes} eigenvalues")
     given = np.asarray(covariance)
     if given.ndim == 2:
         pool = standardisation(numeric_rows("covariance", given))
-        return ChosenSide(_known(shrunk_eigenvalues(pool), None, num_steps), one, f"pool of {len(pool)} rows")
+        return ChosenSpectrum(_known(shrunk_eigenvalues(pool), None, num_steps), one, f"pool of {len(pool)} rows")
     if given.ndim != 1 or given.dtype.kind not in "fiu":
         raise TypeError(
             f"`covariance` must be one of {', '.join(COVARIANCES)}, eigenvalues (p,), a Spectrum, or unlabelled rows "
@@ -76,7 +76,7 @@ def feature_side(
     check_nonnegative("covariance", given)
     if not given.max(initial=0.0) > 0:
         raise ValueError("`covariance` must have a positive eigenvalue.")
-    return ChosenSide(_known(given, None, num_steps), one, f"{len(given)} given eigenvalues")
+    return ChosenSpectrum(_known(given, None, num_steps), one, f"{len(given)} given eigenvalues")
 
 
 def _known(values: np.ndarray, shares: np.ndarray | None, num_steps: int) -> KnownSpectrum:
@@ -85,7 +85,7 @@ def _known(values: np.ndarray, shares: np.ndarray | None, num_steps: int) -> Kno
     return KnownSpectrum(*gauss_rule(jnp.asarray(values, float), jnp.asarray(weights, float), num_steps // 2 + 2))
 
 
-def _sample_side(rows: np.ndarray, num_groups: int) -> ChosenSide:
+def _sample_spectrum(rows: np.ndarray, num_groups: int) -> ChosenSpectrum:
     n, d = rows.shape
     left, singular, _ = np.linalg.svd(rows, full_matrices=False)
     kept = singular > ZERO * singular[0]
@@ -99,9 +99,9 @@ def _sample_side(rows: np.ndarray, num_groups: int) -> ChosenSide:
     for index, part in enumerate(parts):
         groups[part] = index
     means = np.stack([leverages[part].mean(axis=0) for part in parts])
-    side = SampleSpectrum(jnp.asarray(values), jnp.asarray(means), jnp.asarray([len(part) for part in parts]))
+    spectrum = SampleSpectrum(jnp.asarray(values), jnp.asarray(means), jnp.asarray([len(part) for part in parts]))
     name = "sample" if len(parts) == n else f"sample, rows in {len(parts)} groups"
-    return ChosenSide(side, jnp.asarray(groups), name)
+    return ChosenSpectrum(spectrum, jnp.asarray(groups), name)
 
 
 def num_chains_modes(num_samples: int, num_features: int, num_steps: int) -> int:
@@ -109,7 +109,7 @@ def num_chains_modes(num_samples: int, num_features: int, num_steps: int) -> int
     return NUM_CHAINS * min(num_steps // 2 + 2, num_samples, num_features)
 
 
-def _pooled_side(rows: np.ndarray, num_steps: int) -> ChosenSide:
+def _pooled_spectrum(rows: np.ndarray, num_steps: int) -> ChosenSpectrum:
     """Return one group for all rows: (1/n) tr f(XXᵀ/d) as a mean of vᵀ f v over random signs v, each a Gauss rule.
 
     A rule of T/2 + 2 nodes is exact for the polynomials of T steps; the mean over signs has an error of order 1/√n.
@@ -135,10 +135,10 @@ def _pooled_side(rows: np.ndarray, num_steps: int) -> ChosenSide:
         nodes, vectors = np.linalg.eigh(np.diag(inner) + np.diag(off, 1) + np.diag(off, -1))
         values.append(np.maximum(nodes, 0.0))
         weights.append(np.square(vectors[0]) / NUM_CHAINS)
-    side = SampleSpectrum(
+    spectrum = SampleSpectrum(
         jnp.asarray(np.concatenate(values)), jnp.asarray(np.concatenate(weights))[None], jnp.asarray([n])
     )
-    return ChosenSide(side, jnp.zeros(n, int), "sample, all rows together")
+    return ChosenSpectrum(spectrum, jnp.zeros(n, int), "sample, all rows together")
 
 
 def _merged(values: np.ndarray, leverages: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,9 +14,10 @@ from jaxtyping import Float, Int
 from dyntheory.dynamics.two_time import impulse_response
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
-from dyntheory.verbs.estimation.row_responses import Probes, Replicas, begin_replicas, move_replicas
-from dyntheory.verbs.estimation.training_run import TrainingRun, replay
-from dyntheory.verbs.estimation.weight_responses import FeatureSide
+from dyntheory.verbs.estimation.probes import Probes
+from dyntheory.verbs.estimation.row_responses import Replicas, begin_replicas, move_replicas
+from dyntheory.verbs.estimation.training_run import TrainingRun
+from dyntheory.verbs.estimation.weight_responses import ColumnSpectrum
 
 
 class Responses(NamedTuple):
@@ -32,7 +33,7 @@ class Responses(NamedTuple):
 
 
 class _Carry(NamedTuple):
-    side: Any
+    spectrum: Any
     memory: Array
     replicas: Replicas
 
@@ -40,7 +41,7 @@ class _Carry(NamedTuple):
 def run_responses(
     method: GeneralFirstOrderMethod,
     run: TrainingRun,
-    side: FeatureSide,
+    spectrum: ColumnSpectrum,
     groups: Int[Array, " samples"],
     probes: Probes,
     samples_per_feature: Array,
@@ -50,7 +51,7 @@ def run_responses(
     Args:
         method: a method with a linear feature map.
         run: the training run.
-        side: how A follows from B.
+        spectrum: how A follows from B.
         groups: which A each row has.
         probes: how B is measured.
         samples_per_feature: α = n/d.
@@ -60,33 +61,31 @@ def run_responses(
     first = jax.tree.map(lambda leaf: leaf[0], run.shared)
     impulse = impulse_response(method, first, steps).gradient[1:, :steps]
     impulse = impulse.transpose(0, 2, 1, 3).reshape(steps, k, size)
-    again = replay(method, run)
 
     def step(carry: _Carry, seen: tuple[Array, PyTree, Array, Array]) -> tuple[_Carry, tuple[Array, Array]]:
         t, rows, g, impulses = seen
-        of_followed = carry.memory if side.num_groups == 1 else carry.memory[groups[probes.rows]]
+        of_followed = carry.memory if spectrum.num_groups == 1 else carry.memory[groups[probes.rows]]
         replicas, answer = move_replicas(method, run, probes, carry.replicas, rows, t, of_followed, g)
         b = samples_per_feature * answer
-        side_state, memory = side.next(carry.side, t, b, impulses, samples_per_feature)
-        return _Carry(side_state, memory, replicas), (memory, b)
+        state, memory = spectrum.next(carry.spectrum, t, b, impulses, samples_per_feature)
+        return _Carry(state, memory, replicas), (memory, b)
 
-    none = jnp.zeros((side.num_groups, k, size))
+    none = jnp.zeros((spectrum.num_groups, k, size))
     if not steps:
         return Responses(none[None], jnp.zeros((0, k, 0)))
-    begin = begin_replicas(probes, jax.tree.map(lambda leaf: leaf[0], again.states), size)
-    seen = (jnp.arange(steps), again.states, again.residuals, impulse)
-    weight, residual = jax.lax.scan(step, _Carry(side.init(size), none, begin), seen)[1]
+    begin = begin_replicas(probes, jax.tree.map(lambda leaf: leaf[0], run.row_states), size)
+    seen = (jnp.arange(steps), run.row_states, run.residuals, impulse)
+    weight, residual = jax.lax.scan(step, _Carry(spectrum.init(size), none, begin), seen)[1]
     return Responses(jnp.concatenate([none[None], weight]), residual)
 
 
 def debias(
     run: TrainingRun,
-    residuals: Float[Array, "steps samples units"],
     weight_response: Float[Array, "states groups units D"],
     groups: Int[Array, " samples"],
 ) -> Float[Array, "states samples units"]:
     """Return û^t = h^t − Σ_{s<t} A_ts g^s: h^t less what the row itself has taught the weights."""
-    past = residuals.transpose(1, 0, 2).reshape(residuals.shape[1], -1)
+    past = run.residuals.transpose(1, 0, 2).reshape(run.labels.shape[0], -1)
 
     def one(h: Array, memory: Array) -> Array:
         own = past @ memory[0].T if memory.shape[0] == 1 else jnp.einsum("nab,nb->na", memory[groups], past)

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.verbs.estimation.debias import debias
-from dyntheory.verbs.estimation.training_run import TrainingRun, replay, row_metrics, train_on
+from dyntheory.verbs.estimation.training_run import TrainingRun, row_metrics, train_on
 
 
 class HeadInfluence(NamedTuple):
@@ -60,7 +60,7 @@ def head_influence(
         wide = jnp.broadcast_to(pulls[None, :, None], (steps, pulls.shape[0], 1))
         uniforms = jnp.concatenate([run.uniforms, wide], axis=2)
         again = train_on(weighted, inputs, run.labels, head, run.weights[0], uniforms, num_steps=steps)
-        fresh = debias(again, replay(weighted, again).residuals, weight_response, groups)
+        fresh = debias(again, weight_response, groups)
         return row_metrics(method, again.shared, fresh, run.labels)
 
     def along(sign: Array) -> tuple[Array, Array]:

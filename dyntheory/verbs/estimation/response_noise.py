@@ -18,9 +18,9 @@ from jaxtyping import Float
 from dyntheory.ground.arrays import Array
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.verbs.estimation.debias import debias, run_responses
-from dyntheory.verbs.estimation.row_responses import Probes
+from dyntheory.verbs.estimation.probes import Probes
 from dyntheory.verbs.estimation.training_run import TrainingRun, row_metrics
-from dyntheory.verbs.estimation.weight_responses import FeatureSide
+from dyntheory.verbs.estimation.weight_responses import ColumnSpectrum
 
 
 class ResponseNoise(NamedTuple):
@@ -33,20 +33,18 @@ class ResponseNoise(NamedTuple):
 def response_noise(
     method: GeneralFirstOrderMethod,
     run: TrainingRun,
-    residuals: Float[Array, "steps samples units"],
-    side: FeatureSide,
+    spectrum: ColumnSpectrum,
     probes: Probes,
     samples_per_feature: Array,
     *,
     num_blocks: int,
 ) -> ResponseNoise:
-    """Return the jackknife standard errors of the means, the feature side pooled over rows.
+    """Return the jackknife standard errors of the means, one A for all rows.
 
     Args:
         method: the method.
         run: the training run.
-        residuals: g^t.
-        side: how A follows from B.
+        spectrum: how A follows from B.
         probes: how B is measured.
         samples_per_feature: α.
         num_blocks: K; without blocks the errors are zero.
@@ -62,8 +60,8 @@ def response_noise(
     def without(rows: Array) -> tuple[Array, Array]:
         moves = probes.moves if probes.moves.shape[0] == 1 else probes.moves[rows]
         fewer = Probes(probes.rows[rows], moves, probes.weight, probes.widths)
-        memory = run_responses(method, run, side.pooled(), groups, fewer, samples_per_feature).weight
-        losses, errors = row_metrics(method, run.shared, debias(run, residuals, memory, groups), run.labels)
+        memory = run_responses(method, run, spectrum.pooled(), groups, fewer, samples_per_feature).weight
+        losses, errors = row_metrics(method, run.shared, debias(run, memory, groups), run.labels)
         return losses.mean(axis=1), errors.mean(axis=1)
 
     def error(values: Array) -> Array:

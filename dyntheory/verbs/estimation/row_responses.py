@@ -11,40 +11,17 @@ smoothed by a Gaussian of width b. Nothing is divided by a small number: a row's
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+from dyntheory.verbs.estimation.probes import Probes
 from dyntheory.verbs.estimation.training_run import TrainingRun
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Probes:
-    """What rows are moved by.
-
-    Args:
-        rows: which rows of the run are followed.
-        moves: ω, shape (rows or 1, probes, D).
-        weight: of one probe; weight · Σ over the probes of ω ωᵀ is the identity, in the mean over rows.
-        widths: b of every step and unit, (D,); None takes derivatives.
-    """
-
-    rows: Int[Array, " followed"]
-    moves: Float[Array, "rows probes D"]
-    weight: Array
-    widths: Float[Array, " D"] | None
-
-    @property
-    def signs(self) -> Array:
-        """Both ends of a difference; a derivative has one."""
-        return jnp.ones(1) if self.widths is None else jnp.array([1.0, -1.0])
 
 
 class Replicas(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,6 +35,30 @@ class Standardisation:
         if rows.shape[1] != len(self.mean):
             raise ValueError(f"`inputs` must have {len(self.mean)} columns, as the training rows, got {rows.shape[1]}.")
         return (rows - self.mean) / self.scale
+
+
+class LabelledRows(NamedTuple):
+    """A data set in the units of the theory.
+
+    Args:
+        rows: X, (n, d), columns of mean zero and variance one.
+        labels: y, (n,) or (n, outputs), as they were given.
+        standardisation: what was done to the rows.
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    standardisation: Standardisation
+
+
+def labelled_rows(inputs: ArrayLike, labels: ArrayLike) -> LabelledRows:
+    """Return a data set checked and standardised.
+
+    Raises:
+        ValueError: see `standardised` and `checked_labels`.
+    """
+    rows, standardisation = standardised(inputs)
+    return LabelledRows(rows, checked_labels("labels", labels, len(rows)), standardisation)
 
 
 def numeric_rows(name: str, inputs: ArrayLike) -> np.ndarray:

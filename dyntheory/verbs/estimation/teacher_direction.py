@@ -18,20 +18,16 @@ from scipy.special import ndtri
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key, PyTree
 from dyntheory.ground.checks import check_scalar
-from dyntheory.ground.memory import available_memory
-from dyntheory.ground.precision import as_double, double_precision
-from dyntheory.ground.randomness import stream
+from dyntheory.ground.precision import double_precision
 from dyntheory.ground.storage.marks import Axes
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.fit_law import moment_powers
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.verbs.estimation.debias import run_responses
-from dyntheory.verbs.estimation.estimate import start_of_run
-from dyntheory.verbs.estimation.fresh_rows import probes_of
-from dyntheory.verbs.estimation.plan import RunSize, plan_estimate
-from dyntheory.verbs.estimation.row_responses import Probes
-from dyntheory.verbs.estimation.rows import checked_labels, standardised
-from dyntheory.verbs.estimation.training_run import TrainingRun, replay, train_on
+from dyntheory.verbs.estimation.observed_run import observed_run
+from dyntheory.verbs.estimation.probes import Probes
+from dyntheory.verbs.estimation.rows import LabelledRows, labelled_rows
+from dyntheory.verbs.estimation.training_run import TrainingRun
 from dyntheory.verbs.estimation.weight_responses import KnownSpectrum
 
 
@@ -99,39 +95,28 @@ def teacher_direction(
 
     Reference: `han2024gradient`, debiased gradient descent; here for a network's k channels.
     """
-    rows, _ = standardised(inputs)
-    targets = checked_labels("labels", labels, len(rows))
-    if targets.ndim != 1:
-        raise ValueError(f"`labels` must have shape (n,), got {targets.shape}: a direction belongs to one label.")
+    if np.ndim(labels) != 1:
+        raise ValueError(f"`labels` must have shape (n,), got {np.shape(labels)}: a direction belongs to one label.")
     check_scalar("level", level)
     if not 0 < level < 1:
         raise ValueError(f"`level` must be between 0 and 1, got {level}.")
     if num_steps < 1:
         raise ValueError(f"`num_steps` must be one or more, got {num_steps}: a direction shows in the first update.")
+    data = labelled_rows(inputs, labels)
     with double_precision():
-        method = as_double(method)
-        head, first = start_of_run(method, rows, targets, key, head, weights, num_steps)
-        is_smooth = method.has_kink is False
-        size = RunSize(len(rows), rows.shape[1], method.num_units, num_steps, 0, is_smooth)
-        plan = plan_estimate(size, max_memory=available_memory())
-        own, x = stream(key, "estimate"), jnp.asarray(rows)
-        uniforms = jax.random.uniform(own, (num_steps, len(rows), method.sample_noise), float)
-        run = jax.jit(train_on, static_argnames=("num_steps",))(
-            method, x, jnp.asarray(targets), head, first, uniforms, num_steps=num_steps
-        )
-        probes = probes_of(plan, run, jax.random.fold_in(own, 1), is_smooth=is_smooth)
-        found = [np.asarray(one) for one in jax.jit(_channels)(method, x, run, probes)]
-    return _combined(*found, rows=rows, targets=targets, level=level)
+        seen = observed_run(data, method, num_steps=num_steps, key=key, head=head, weights=weights, corrects_head=False)
+        channels, noise = jax.jit(_channels)(seen.method, seen.inputs, seen.training, seen.probes)
+        found = np.asarray(channels), np.asarray(noise)
+    return _combined(*found, data=data, level=level)
 
 
 def _channels(method: GeneralFirstOrderMethod, inputs: Array, run: TrainingRun, probes: Probes) -> tuple[Array, Array]:
     """Return B_t⋆ w* + v^t of every step, (T, d, k), and the covariance of v^t, (T, k, k)."""
     (n, d), k = inputs.shape, method.num_units
     alpha = jnp.asarray(n / d)
-    side = KnownSpectrum(jnp.ones(1), jnp.ones(1))
-    response = run_responses(method, run, side, jnp.zeros(n, int), probes, alpha).residual
-    steps = response.shape[0]
-    g = replay(method, run).residuals
+    white = KnownSpectrum(jnp.ones(1), jnp.ones(1))
+    response = run_responses(method, run, white, jnp.zeros(n, int), probes, alpha).residual
+    steps, g = response.shape[0], run.residuals
     received = jnp.einsum("nd,tnk->tdk", inputs / jnp.sqrt(d), g)
     own = jnp.einsum("tasb,sdb->tda", response.reshape(steps, k, steps, k), run.weights[:-1])
     return received - own, alpha * jnp.einsum("tna,tnb->tab", g, g) / n
@@ -141,8 +126,7 @@ def _combined(
     channels: Float[np.ndarray, "steps d k"],
     noise: Float[np.ndarray, "steps k k"],
     *,
-    rows: np.ndarray,
-    targets: np.ndarray,
+    data: LabelledRows,
     level: float,
 ) -> TeacherDirection:
     """Combine the channels of the step with the largest ratio of signal to noise."""
@@ -158,10 +142,10 @@ def _combined(
         raise ValueError("No direction is seen in the labels: take more rows, more steps, or a link that is not even.")
     step, combined = found
     direction = combined / np.sqrt(best)
-    centred = targets - targets.mean()
-    direction = direction * np.sign(direction @ (rows.T @ centred))
+    centred = data.labels - data.labels.mean()
+    direction = direction * np.sign(direction @ (data.rows.T @ centred))
     error = 1.0 / np.sqrt(best)
     half = float(ndtri(0.5 + level / 2)) * error
-    power = moment_powers(rows, centred, is_white=True).signal
+    power = moment_powers(data.rows, centred, is_white=True).signal
     interval = np.stack([direction - half, direction + half], axis=1)
     return TeacherDirection(direction, error, interval, step, float(np.sqrt(best / (1.0 + best))), power)

@@ -13,8 +13,6 @@ from dyntheory.dynamics.loop import Start, run
 from dyntheory.dynamics.observables import rows_of
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.matrix.dense import DenseMatrix
-from dyntheory.problem.laws.law import TeacherStudent
-from dyntheory.problem.laws.links import Link
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 
 
@@ -29,6 +27,8 @@ class TrainingRun(NamedTuple):
         uniforms: what the sample map was given at every step, shape (T, samples, method.sample_noise).
         train_loss: mean loss of the rows.
         train_error: mean error of the rows.
+        row_states: the method's state of every row before each step.
+        residuals: g^t, what every row sent back at each step.
     """
 
     shared: PyTree
@@ -38,16 +38,8 @@ class TrainingRun(NamedTuple):
     uniforms: Float[Array, "steps samples uniforms"]
     train_loss: Float[Array, " states"]
     train_error: Float[Array, " states"]
-
-
-def _given(z: Array, noise: Array, noise_std: Array) -> Array:
-    del z, noise_std
-    return noise
-
-
-def _given_number(z: Array, noise: Array, noise_std: Array) -> Array:
-    del z, noise_std
-    return noise[0]
+    row_states: PyTree
+    residuals: Float[Array, "steps samples units"]
 
 
 def train_on(
@@ -71,8 +63,7 @@ def train_on(
         uniforms: that the sample map asks for, shape (T, samples, method.sample_noise).
         num_steps: T.
     """
-    (n, d), is_number = inputs.shape, labels.ndim == 1
-    link = Link("given", _given_number if is_number else _given, smooth=False, takes_noise=True)
+    n, d = inputs.shape
     recording = dataclasses.replace(
         method,
         head_of=_identity,
@@ -81,49 +72,38 @@ def train_on(
     start = Start(
         teacher_weights=jnp.zeros((d, 1)),
         weights=weights,
-        label_noise=labels[:, None] if is_number else labels,
+        label_noise=jnp.zeros((n, 0)),
         head=head,
         samples_per_feature=jnp.asarray(n / d),
         sample_uniforms=uniforms,
     )
     records = run(
-        TeacherStudent(1.0, link=link),
+        labels,
         recording,
         DenseMatrix(inputs),
         start,
         num_steps=num_steps,
         record=rows_of("preactivations", "weights"),
     )
-    return TrainingRun(
-        records.head,
-        records.recorded["preactivations"],
-        records.recorded["weights"],
-        labels,
-        uniforms,
-        records.train_loss,
-        records.train_error,
-    )
+    shared, h, path = records.head, records.recorded["preactivations"], records.recorded["weights"]
+    replayed = _replayed(method, shared, h, labels, uniforms)
+    return TrainingRun(shared, h, path, labels, uniforms, records.train_loss, records.train_error, *replayed)
 
 
-class Replay(NamedTuple):
-    """The sample side of a run once more: residuals, and the states of the rows before each step."""
+def _replayed(
+    method: GeneralFirstOrderMethod, shared: PyTree, h: Array, labels: Array, uniforms: Array
+) -> tuple[PyTree, Float[Array, "steps samples units"]]:
+    """Send recorded preactivations through the sample map again: row states before each step, and residuals."""
 
-    states: PyTree
-    residuals: Float[Array, "steps samples units"]
-
-
-def replay(method: GeneralFirstOrderMethod, run: TrainingRun) -> Replay:
-    """Send the recorded preactivations through the sample map again."""
-
-    def step(states: PyTree, seen: tuple[PyTree, Array, Array]) -> tuple[PyTree, Replay]:
+    def step(states: PyTree, seen: tuple[PyTree, Array, Array]) -> tuple[PyTree, tuple[PyTree, Array]]:
         shared, h, uniforms = seen
         sample_map = jax.vmap(method.sample_map, in_axes=(0, 0, 0, None, 0))
-        after, residuals, _ = sample_map(states, h, run.labels, shared, uniforms)
-        return after, Replay(states, residuals)
+        after, residuals, _ = sample_map(states, h, labels, shared, uniforms)
+        return after, (states, residuals)
 
-    before = jax.tree.map(lambda leaf: leaf[:-1], run.shared)
-    first = jax.vmap(method.init_sample, in_axes=(0, None))(run.labels, jax.tree.map(lambda leaf: leaf[0], run.shared))
-    return jax.lax.scan(step, first, (before, run.preactivations[:-1], run.uniforms))[1]
+    before = jax.tree.map(lambda leaf: leaf[:-1], shared)
+    first = jax.vmap(method.init_sample, in_axes=(0, None))(labels, jax.tree.map(lambda leaf: leaf[0], shared))
+    return jax.lax.scan(step, first, (before, h[:-1], uniforms))[1]
 
 
 def row_metrics(

@@ -31,8 +31,8 @@ from dyntheory.ground.arrays import Array
 
 
 @runtime_checkable
-class FeatureSide(Protocol):
-    """Whoever turns B into A, one row a step; `num_groups` rows of A at a time."""
+class ColumnSpectrum(Protocol):
+    """What is known of the covariance: turns B into A, one row a step; `num_groups` rows of A at a time."""
 
     @property
     def num_groups(self) -> int:
@@ -43,7 +43,7 @@ class FeatureSide(Protocol):
         """Return the state before the first step; `size` is D."""
         ...
 
-    def pooled(self) -> FeatureSide:
+    def pooled(self) -> ColumnSpectrum:
         """Return the same with one A for all rows."""
         ...
 

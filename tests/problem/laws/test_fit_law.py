@@ -7,7 +7,7 @@ import pytest
 
 import dyntheory as dt
 from dyntheory.ground.precision import double_precision
-from dyntheory.problem.laws.fit_law import fit_law, moment_powers, spectral_moments
+from dyntheory.problem.laws.fit_law import fit_law, moment_powers
 
 
 def _mean_and_error(values: list[float]) -> tuple[float, float]:
@@ -41,16 +41,6 @@ def test_moment_powers_of_an_unknown_covariance() -> None:
         found.append(moment_powers(rows, rows @ beta + 0.5 * random.normal(size=n)).signal)
     signal, error = _mean_and_error(found)
     assert error < 0.04 and abs(signal - 1.0) < 4 * error + 2 / n
-
-
-def test_spectral_moments_have_their_exact_mean() -> None:
-    """E of the second is m_2 (n − 1)(n + 2)/n² for Gaussian rows of known mean."""
-    random, n, p = np.random.default_rng(2), 25, 40
-    values = np.linspace(0.2, 3.0, p)
-    moments = [spectral_moments(random.normal(size=(n, p)) * values**0.5) for _ in range(2000)]
-    for column, exact in ((0, values.mean()), (1, (values**2).mean() * (n - 1) * (n + 2) / n**2)):
-        mean, error = _mean_and_error([one[column] for one in moments])
-        assert error < 0.01 * exact and abs(mean - exact) < 4 * error
 
 
 def _rows(n: int, p: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,37 +9,16 @@ import optax
 import pytest
 
 import dyntheory as dt
-from dyntheory.dynamics.two_time import impulse_response, residual_derivatives, two_time_responses
 from dyntheory.ground.precision import double_precision
-from dyntheory.verbs.estimation.covariance import feature_side
-from dyntheory.verbs.estimation.debias import debias, run_responses
-from dyntheory.verbs.estimation.fresh_rows import fresh_rows, held_out_error, probes_of
-from dyntheory.verbs.estimation.plan import RunSize
 from dyntheory.verbs.estimation.rows import standardised
-from dyntheory.verbs.estimation.training_run import replay, train_on
-from dyntheory.verbs.estimation.weight_responses import KnownSpectrum
-
-KEY = jax.random.key(3)
-MEMORY = 2**30
+from dyntheory.verbs.estimation.training_run import train_on
+from tests.verbs.estimation.runs import KEY, data, network
 
 
 def recorded(found):
     """Return first layers and debiased preactivations of an estimate."""
     assert found.recorded_weights is not None and found.recorded_preactivations is not None
     return found.recorded_weights, found.recorded_preactivations
-
-
-def data(n, d, *, seed=0, decay=0.0, noise=0.3):
-    """Return correlated rows and labels of one direction."""
-    random = np.random.default_rng(seed)
-    rows = random.standard_normal((n, d)) * np.arange(1, d + 1) ** (-decay / 2) @ random.standard_normal((d, d))
-    rows = rows if decay else random.standard_normal((n, d))
-    z = rows @ random.standard_normal(d)
-    return rows, np.tanh(z / z.std()) + noise * random.standard_normal(n)
-
-
-def network(activation="tanh", *, loss="squared", rate=0.4, **numbers):
-    return dt.gradient_descent(dt.MLP((3,), activation), optax.sgd, learning_rate=rate, loss=loss, **numbers)
 
 
 @pytest.mark.parametrize("decay", [0.0, 1.0])
@@ -67,85 +46,6 @@ def test_leverages_of_the_mean_are_not_those_of_the_row():
     assert np.abs(recorded(exact)[1] - recorded(mean)[1])[-1].max() > 0.1
 
 
-def test_known_covariance_is_the_published_recursion(double):
-    rows, labels = data(60, 30)
-    method, steps = network(momentum=0.5), 6
-    x, units = standardised(rows)
-    head = method.init_head(KEY)
-    weights = jax.random.normal(KEY, (30, 3), float)
-    run = train_on(
-        method, jnp.asarray(x), jnp.asarray(labels), head, weights, jnp.zeros((steps, len(x), 0)), num_steps=steps
-    )
-    chosen = feature_side("isotropic", x, units, num_groups=1, num_steps=steps)
-    plan = RunSize(60, 30, 3, steps, 3, True).cost(1, 60, None)
-    probes = probes_of(plan, run, KEY, is_smooth=True)
-    responses = run_responses(method, run, chosen.side, chosen.groups, probes, jnp.asarray(2.0))
-    found = debias(run, replay(method, run).residuals, responses.weight, chosen.groups)
-    law = dt.TeacherStudent(2.0)
-
-    def derivatives(shared, h):
-        noise = (jnp.asarray(labels) / 1.0)[:, None]
-        given = dt.TeacherStudent(2.0, link=lambda z: 0.0 * z, noise_std=1.0)
-        return residual_derivatives(given, method, shared, h, jnp.zeros((60, 1)), noise)
-
-    recorded = jax.vmap(derivatives)(run.shared, run.preactivations)
-    impulse = impulse_response(method, jax.tree.map(lambda leaf: leaf[0], run.shared), steps)
-    known = two_time_responses(recorded, impulse, jnp.full(60, 1 / 60), jnp.asarray(law.samples_per_feature))
-    memory = jnp.einsum("tsab,snb->tna", known.weight, recorded.values)
-    np.testing.assert_allclose(found, run.preactivations - memory, rtol=1e-9, atol=1e-11)
-
-
-@functools.partial(jax.jit, static_argnames=("probes", "is_smooth", "steps"))
-def one_run(method, head, key, *, probes, is_smooth, steps):
-    """Return estimated and held-out test error of one run on isotropic rows, n = 200, d = 100."""
-    n, d, tested = 200, 100, 1000
-    keys = jax.random.split(key, 5)
-    rows = jax.random.normal(keys[0], (n + tested, d), float)
-    z = rows @ jax.random.normal(keys[1], (d,), float) / 10.0
-    labels = z + 0.5 * jnp.sin(2 * z) + 0.3 * jax.random.normal(keys[2], (n + tested,), float)
-    if "logistic" in method.description:
-        labels = jnp.sign(labels)
-    weights = jax.random.normal(keys[3], (d, 3), float)
-    uniforms = jax.random.uniform(keys[4], (steps, n, method.sample_noise), float)
-    run = train_on(method, rows[:n], labels[:n], head, weights, uniforms, num_steps=steps)
-    plan = RunSize(n, d, 3, steps, 3, is_smooth).cost(1, n, probes)
-    side = KnownSpectrum(jnp.ones(1), jnp.ones(1))
-    moves = probes_of(plan, run, keys[4], is_smooth=is_smooth)
-    signs = jax.random.rademacher(keys[4], (2, n), float)
-    found = fresh_rows(method, rows[:n], run, side, jnp.zeros(n, int), moves, signs)
-    return (found.errors.mean(axis=1) + found.influence.error)[-1], held_out_error(method, run, rows[n:], labels[n:])[
-        -1
-    ]
-
-
-def bias(method, *, runs, probes, is_smooth, steps=10):
-    """Return the mean relative error of the estimate and its standard error."""
-    head = method.init_head(jax.random.key(5))
-    keys = jax.random.split(jax.random.key(11), runs)
-    pairs = [one_run(method, head, key, probes=probes, is_smooth=is_smooth, steps=steps) for key in keys]
-    estimated, true = np.array(pairs).T
-    return (estimated - true).mean() / true.mean(), (estimated - true).std() / np.sqrt(runs) / true.mean()
-
-
-CASES = {
-    "relu": (network("relu", rate=0.5), 8, False),
-    "mini-batches": (dt.mini_batches(network(), 0.5), None, True),
-    "epochs": (dt.mini_batches(network(), 0.5, replacement=False), None, True),
-    "logistic": (network(loss="logistic"), None, True),
-    "huber": (network(loss="huber"), None, True),
-}
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.full] * (name in ("epochs", "huber"))) for name in CASES]
-)
-def test_the_mean_over_runs_is_the_error_on_fresh_rows(name, double):
-    method, probes, is_smooth = CASES[name]
-    found, error = bias(method, runs=60, probes=probes, is_smooth=is_smooth)
-    assert error < 0.025
-    assert abs(found) < 3.5 * error + 0.02
-
-
 @pytest.mark.full
 @pytest.mark.parametrize("momentum", [None, 0.6])
 def test_three_classes_are_estimated_too(momentum):
@@ -170,41 +70,11 @@ def test_three_classes_are_estimated_too(momentum):
     assert train.mean() < -5 * error
 
 
-def test_derivatives_miss_what_a_kink_adds(double):
-    method, *_ = CASES["relu"]
-    found, error = bias(method, runs=60, probes=None, is_smooth=True)
-    assert found < -3 * error
-
-
 def test_the_training_error_is_no_estimate():
     rows, labels = data(100, 50)
     found = dt.estimate(rows, labels, network(), num_steps=20, key=KEY)
     last = found.at(20)
     assert last["test_error"] - last["train_error"] > 5 * last["test_error_standard_error"]
-
-
-def test_random_probes_and_groups_are_near_the_exact_ones(double):
-    rows, labels = data(120, 60, decay=0.5)
-    method, steps = network(), 8
-    x, units = standardised(rows)
-    head, weights = method.init_head(KEY), jax.random.normal(KEY, (60, 3), float)
-    run = train_on(
-        method, jnp.asarray(x), jnp.asarray(labels), head, weights, jnp.zeros((steps, len(x), 0)), num_steps=steps
-    )
-    size, curves = RunSize(120, 60, 3, steps, 3, True), {}
-    choices = {"exact": (120, 120, None), "probes": (120, 120, 60), "groups": (12, 80, 80), "one": (0, 120, 60)}
-    for name, choice in choices.items():
-        plan = size.cost(*choice)
-        chosen = feature_side("sample", x, units, num_groups=plan.num_groups, num_steps=steps)
-        probes = probes_of(plan, run, KEY, is_smooth=True)
-        found = fresh_rows(method, jnp.asarray(x), run, chosen.side, chosen.groups, probes, jnp.zeros((0, 120)))
-        curves[name] = np.asarray(found.errors.mean(axis=1))
-    np.testing.assert_allclose(curves["probes"], curves["exact"], rtol=0.02)
-    np.testing.assert_allclose(curves["groups"], curves["exact"], rtol=0.04)
-    np.testing.assert_allclose(curves["one"], curves["exact"], rtol=0.1)
-    gap = curves["exact"][-1] - float(run.train_error[-1])
-    assert abs(curves["one"][-1] - curves["exact"][-1]) < 0.25 * gap
-    assert np.abs(curves["probes"] / curves["exact"] - 1).max() > 1e-6
 
 
 def test_the_result_is_whole(tmp_path):
@@ -279,13 +149,3 @@ def test_bad_input_is_named(name):
     inputs, labels, method = (arguments.pop(key) for key in ("inputs", "labels", "method"))
     with pytest.raises((ValueError, TypeError), match=message):
         dt.estimate(inputs, labels, method, **arguments)
-
-
-@pytest.mark.parametrize("covariance", ["shrinkage", np.linspace(0.5, 1.5, 9), "spectrum", "pool"])
-def test_other_ways_to_know_the_covariance_are_near(covariance):
-    rows, labels = data(150, 30)
-    given = {"spectrum": dt.spectra.Spectrum([1.0]), "pool": data(2000, 30, seed=4)[0]}
-    given = given.get(covariance, covariance) if isinstance(covariance, str) else covariance
-    found = dt.estimate(rows, labels, network(), num_steps=8, key=KEY, covariance=given)
-    sample = dt.estimate(rows, labels, network(), num_steps=8, key=KEY)
-    np.testing.assert_allclose(found.test_error, sample.test_error, rtol=0.06)
