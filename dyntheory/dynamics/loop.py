@@ -72,7 +72,7 @@ class Carry(NamedTuple):
     shared: PyTree
 
 
-class Problem(NamedTuple):
+class Fixed(NamedTuple):
     """What stays the same during a run: the maps, the matrix, the labels, the teacher and the means of classes."""
 
     method: GeneralFirstOrderMethod
@@ -84,7 +84,7 @@ class Problem(NamedTuple):
 
 def begin(
     law: TeacherStudent | Array, method: GeneralFirstOrderMethod, matrix: Matrix, start: Start, record: Record = ()
-) -> tuple[Problem, Carry, Records]:
+) -> tuple[Fixed, Carry, Records]:
     """Reveal the labels, if a law and not they are given, and the first preactivation; record state 0 as well."""
     rows = jnp.concatenate([start.teacher_weights, start.weights], axis=1)
     matrix_state, first = matrix.times(matrix.init(), rows)
@@ -97,19 +97,19 @@ def begin(
     shared = method.init_shared(start.head, start.samples_per_feature, method.hyperparameters)
     sample_states = jax.vmap(method.init_sample, in_axes=(0, None))(labels, shared)
     feature_states = jax.vmap(method.init_feature, in_axes=(0, None))(start.weights, shared)
-    problem = Problem(method, matrix, labels, start.teacher_weights, means)
+    fixed = Fixed(method, matrix, labels, start.teacher_weights, means)
     h = h + means.of_samples(matrix, start.weights)
     carry = Carry(matrix_state, sample_states, feature_states, start.weights, h, shared)
-    return problem, carry, _recorded(problem, carry, record)
+    return fixed, carry, _recorded(fixed, carry, record)
 
 
-def grow(problem: Problem, carry: Carry, *, num_steps: int) -> Carry:
+def grow(fixed: Fixed, carry: Carry, *, num_steps: int) -> Carry:
     """Make room for that many more steps."""
-    return carry._replace(matrix_state=problem.matrix.grow(carry.matrix_state, num_steps))
+    return carry._replace(matrix_state=fixed.matrix.grow(carry.matrix_state, num_steps))
 
 
 def advance(
-    problem: Problem,
+    fixed: Fixed,
     carry: Carry,
     uniforms: tuple[Array, Array],
     record: Record = (),
@@ -120,8 +120,8 @@ def advance(
     """Make that many updates; return the records of the states after them."""
 
     def step(carry: Carry, uniforms: tuple[Array, Array]) -> tuple[Carry, Records]:
-        carry = _update(problem, carry, *uniforms)
-        return carry, _recorded(problem, carry, record)
+        carry = _update(fixed, carry, *uniforms)
+        return carry, _recorded(fixed, carry, record)
 
     scan = _scan_in_blocks if rematerialize else jax.lax.scan
     return scan(step, carry, uniforms, length=num_steps)
@@ -167,22 +167,20 @@ def run(
         record: what is recorded at every state beside the curves, see `dyntheory.dynamics.observables`; static.
         rematerialize: bound the memory of derivatives; values are the same, a gradient takes about twice the time.
     """
-    problem, carry, first = begin(law, method, matrix, start, record)
+    fixed, carry, first = begin(law, method, matrix, start, record)
     uniforms = (
-        _uniforms(start.sample_uniforms, num_steps, problem.labels.shape[0], method.sample_noise, problem.labels.dtype),
-        _uniforms(
-            start.feature_uniforms, num_steps, start.weights.shape[0], method.feature_noise, problem.labels.dtype
-        ),
+        _uniforms(start.sample_uniforms, num_steps, fixed.labels.shape[0], method.sample_noise, fixed.labels.dtype),
+        _uniforms(start.feature_uniforms, num_steps, start.weights.shape[0], method.feature_noise, fixed.labels.dtype),
     )
     pieces, done = [jax.tree.map(lambda leaf: leaf[None], first)], 0
     for length in matrix.segments(num_steps):
-        carry = grow(problem, carry, num_steps=length)
+        carry = grow(fixed, carry, num_steps=length)
         now = jax.tree.map(lambda u, a=done, b=done + length: u[a:b], uniforms)
-        carry, records = advance(problem, carry, now, record, num_steps=length, rematerialize=rematerialize)
+        carry, records = advance(fixed, carry, now, record, num_steps=length, rematerialize=rematerialize)
         pieces.append(records)
         done += length
     stacked = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *pieces)
-    return stacked._replace(labels=problem.labels)
+    return stacked._replace(labels=fixed.labels)
 
 
 def _uniforms(given: Array | None, num_steps: int, rows: int, count: int, dtype: Any) -> Array:
@@ -191,18 +189,18 @@ def _uniforms(given: Array | None, num_steps: int, rows: int, count: int, dtype:
     return jnp.zeros((num_steps, rows, 0), dtype) if given is None else given
 
 
-def _recorded(problem: Problem, carry: Carry, record: Record) -> Records:
-    method, matrix = problem.method, problem.matrix
+def _recorded(fixed: Fixed, carry: Carry, record: Record) -> Records:
+    method, matrix = fixed.method, fixed.matrix
     head, h = method.head_of(carry.shared), carry.preactivation
 
     def metrics(row: Array, label: Array) -> tuple[Array, Array]:
         prediction = method.output(head, row)
         return method.loss(prediction, label), method.error(prediction, label)
 
-    losses, errors = jax.vmap(metrics)(h, problem.labels)
+    losses, errors = jax.vmap(metrics)(h, fixed.labels)
     train_loss, train_error = matrix.sample_mean((losses, errors))
-    rows = jnp.concatenate([problem.teacher_weights, carry.weights], axis=1)
-    view = View(carry.shared, h, problem.labels, problem.teacher_weights, carry.weights, matrix)
+    rows = jnp.concatenate([fixed.teacher_weights, carry.weights], axis=1)
+    view = View(carry.shared, h, fixed.labels, fixed.teacher_weights, carry.weights, matrix)
     return Records(
         train_loss=train_loss,
         train_error=train_error,
@@ -220,18 +218,18 @@ def _largest_share(matrix: Matrix, values: Array, mean: Array) -> Array:
     return jnp.max(jnp.abs(weights * values)) / jnp.maximum(jnp.abs(mean), jnp.finfo(values.dtype).tiny)
 
 
-def _update(problem: Problem, carry: Carry, sample_uniforms: Array, feature_uniforms: Array) -> Carry:
-    method, matrix = problem.method, problem.matrix
+def _update(fixed: Fixed, carry: Carry, sample_uniforms: Array, feature_uniforms: Array) -> Carry:
+    method, matrix = fixed.method, fixed.matrix
     sample_map = jax.vmap(method.sample_map, in_axes=(0, 0, 0, None, 0))
     sample_states, g, stats = sample_map(
-        carry.sample_states, carry.preactivation, problem.labels, carry.shared, sample_uniforms
+        carry.sample_states, carry.preactivation, fixed.labels, carry.shared, sample_uniforms
     )
     shared = method.after_samples(carry.shared, matrix.sample_mean(stats))
     matrix_state, p = matrix.transpose_times(carry.matrix_state, g)
-    p = p + problem.means.of_features(matrix, g)
+    p = p + fixed.means.of_features(matrix, g)
     feature_map = jax.vmap(method.feature_map, in_axes=(0, 0, None, 0))
     feature_states, weights, stats = feature_map(carry.feature_states, p, shared, feature_uniforms)
     shared = method.after_features(shared, matrix.feature_mean(stats))
     matrix_state, h = matrix.times(matrix_state, weights)
-    h = h + problem.means.of_samples(matrix, weights)
+    h = h + fixed.means.of_samples(matrix, weights)
     return Carry(matrix_state, sample_states, feature_states, weights, h, shared)

@@ -6,10 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dyntheory.plot.style import STEP, STYLES, add_legend, figure_of, finish, new_figure
+from dyntheory.plot.style import STEP, STYLES, WIDTH, add_legend, figure_of, finish, new_figure
 from dyntheory.results.trajectory import Trajectory
-
-WIDTH = 2.0
 
 
 def live(run: Trajectory, *, ax: Axes | None = None, title: str | None = None) -> Figure:

@@ -8,10 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from dyntheory.ground.checks import check_name
-from dyntheory.plot.style import STYLES, finish, new_figure, words
+from dyntheory.plot.style import STYLES, WIDTH, finish, new_figure, words
 from dyntheory.verbs.studies.finite_size import FiniteSize
-
-WIDTH = 2.0  # half-width of bars, in standard errors
 
 
 def finite_size(report: FiniteSize, *, step: int | None = None, metric: str = "test_error") -> Figure:

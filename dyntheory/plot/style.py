@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from dyntheory.ground.files import replacing
 
 STEP = "step $t$"
+WIDTH = 2.0  # half-width of bands and bars, in standard errors
 MOST_ENTRIES = 6  # a legend with more stands beside the axes
 METADATA: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},

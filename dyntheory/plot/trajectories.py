@@ -16,11 +16,10 @@ from matplotlib.figure import Figure
 
 from dyntheory.ground.checks import check_count, check_name
 from dyntheory.ground.status import Outcome
-from dyntheory.plot.style import STEP, STYLES, add_legend, figure_of, finish, new_figure, words
+from dyntheory.plot.style import STEP, STYLES, WIDTH, add_legend, figure_of, finish, new_figure, words
 from dyntheory.results.agreement import Agreement
 from dyntheory.results.trajectory import CURVES, Preactivations, Trajectory
 
-WIDTH = 2.0  # half-width of bands and bars, in standard errors
 MOST_MARKERS = 26
 LOG_RANGE = 30.0  # curves that span more than this factor get a logarithmic axis
 NUM_QUANTILES = 41

@@ -11,6 +11,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import ArrayLike, Key, Progress, PyTree
 from dyntheory.ground.precision import double_precision, to_numpy
+from dyntheory.ground.resources import Resources
 from dyntheory.ground.status import Assumptions, DyntheoryWarning
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.prepared import described, environment
@@ -90,7 +91,7 @@ def estimate(
     """
     data = labelled_rows(inputs, labels)
     test = None if test_data is None else _test_rows(test_data, data)
-    report = progress or (lambda fraction, text: None)
+    resources = Resources.checked(max_memory=max_memory, progress=progress)
     with double_precision():
         seen = observed_run(
             data,
@@ -99,17 +100,16 @@ def estimate(
             key=key,
             head=head,
             weights=weights,
-            max_memory=max_memory,
+            resources=resources,
             max_trainings=max_trainings,
-            progress=report,
         )
-        report(0.3, "the responses of the run")
+        resources.report(0.3, "the responses of the run")
         sizes = {"num_groups": seen.plan.num_groups, "num_steps": num_steps}
         chosen = chosen_spectrum(covariance, data.rows, data.standardisation, **sizes)
         found = to_numpy(_fresh_rows(seen, chosen))
         held_out = None if test is None else np.asarray(held_out_error(seen.method, seen.training, *test))
         seen = seen._replace(training=to_numpy(seen.training))
-    report(1.0, "done")
+    resources.report(1.0, "done")
     concerns = report_on(data.rows, data.labels)
     result = dataclasses.replace(
         _trajectory(seen, found, held_out),

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from dyntheory.ground.arrays import Array, ArrayLike, Key, Progress, PyTree
+from dyntheory.ground.arrays import Array, ArrayLike, Key, PyTree
 from dyntheory.ground.checks import check_count, check_key, check_positive, check_scalar
-from dyntheory.ground.memory import available_memory
 from dyntheory.ground.precision import as_double
 from dyntheory.ground.randomness import stream
+from dyntheory.ground.resources import Resources
 from dyntheory.problem.methods.contract import check_method
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.methods.probing import feature_map_is_linear
@@ -57,10 +57,9 @@ def observed_run(
     key: Key,
     head: PyTree,
     weights: ArrayLike | None,
-    max_memory: int | None = None,
+    resources: Resources,
     max_trainings: float | None = None,
     corrects_head: bool = True,
-    progress: Progress | None = None,
 ) -> ObservedRun:
     """Train once and choose what to move; call inside `double_precision`.
 
@@ -71,10 +70,9 @@ def observed_run(
         key: `jax.random.key(seed)`.
         head: the initial head, or None.
         weights: the initial first layer (d, k), or None.
-        max_memory: bytes that may be used.
+        resources: memory, and who is told the cost before it is spent.
         max_trainings: how much work may be planned.
         corrects_head: what rows teach the head will be measured; it has a share in the cost.
-        progress: told the cost before it is spent.
 
     Raises:
         TypeError: an argument of the wrong kind.
@@ -92,10 +90,8 @@ def observed_run(
     first = _first_layer(method, (d, method.num_units), jax.random.fold_in(own, 2), weights)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(head)) if corrects_head else 0
     size = RunSize(n, d, method.num_units, num_steps, parameters, method.has_kink is False)
-    memory = available_memory() if max_memory is None else max_memory
-    plan = plan_estimate(size, max_memory=memory, max_ratio=max_trainings)
-    if progress is not None:
-        progress(0.0, f"training; the estimate takes about {plan.ratio:.2g} times as much work")
+    plan = plan_estimate(size, max_memory=resources.max_memory, max_ratio=max_trainings)
+    resources.report(0.0, f"training; the estimate takes about {plan.ratio:.2g} times as much work")
     x, labels = jnp.asarray(data.rows), jnp.asarray(data.labels)
     uniforms = jax.random.uniform(own, (num_steps, n, method.sample_noise), float)
     training = _train(method, x, labels, head, first, uniforms, num_steps=num_steps)

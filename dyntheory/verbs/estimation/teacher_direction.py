@@ -19,6 +19,7 @@ from scipy.special import ndtri
 from dyntheory.ground.arrays import Array, ArrayLike, Key, PyTree
 from dyntheory.ground.checks import check_scalar
 from dyntheory.ground.precision import double_precision
+from dyntheory.ground.resources import Resources
 from dyntheory.ground.storage.marks import Axes
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.fit_law import moment_powers
@@ -104,7 +105,8 @@ def teacher_direction(
         raise ValueError(f"`num_steps` must be one or more, got {num_steps}: a direction shows in the first update.")
     data = labelled_rows(inputs, labels)
     with double_precision():
-        seen = observed_run(data, method, num_steps=num_steps, key=key, head=head, weights=weights, corrects_head=False)
+        asked = {"num_steps": num_steps, "key": key, "head": head, "weights": weights}
+        seen = observed_run(data, method, **asked, resources=Resources.checked(), corrects_head=False)
         channels, noise = jax.jit(_channels)(seen.method, seen.inputs, seen.training, seen.probes)
         found = np.asarray(channels), np.asarray(noise)
     return _combined(*found, data=data, level=level)

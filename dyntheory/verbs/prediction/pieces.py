@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.dynamics.curves import Curves
-from dyntheory.dynamics.loop import Carry, Problem, Records, Start, advance, begin, grow
+from dyntheory.dynamics.loop import Carry, Fixed, Records, Start, advance, begin, grow
 from dyntheory.dynamics.observables import Record
 from dyntheory.dynamics.test_metrics import population_metrics
 from dyntheory.gaussian.nodes import NodeSet
@@ -64,7 +64,7 @@ class State(NamedTuple):
 
     pieces_done: int
     num_pieces: int
-    problem: Problem
+    fixed: Fixed
     carry: Carry
     records: list[Records]
 
@@ -128,7 +128,7 @@ def solve(
         state = _next_piece(problem, nets, cut, record, state, sharding)
         after_piece(state)
     stacked = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: num_steps + 1], *state.records)
-    records = stacked._replace(labels=gathered(state.problem.labels))
+    records = stacked._replace(labels=gathered(state.fixed.labels))
     test = _test_metrics(problem.law, problem.method, records.gram, records.head, test_nodes)
     return Curves(records, *gathered(test))
 
@@ -148,8 +148,8 @@ def _next_piece(
     if state.pieces_done % cut.per_growth == 0:
         room = min(cut.per_growth, cut.num_pieces - state.pieces_done) * cut.length
         carry = _compact(problem, state, room)
-        carry = _grow(state.problem, carry, rows, done, num_steps=room, length=cut.length)
-    carry, records = _advance(state.problem, carry, rows, done, num_steps=cut.length, record=record)
+        carry = _grow(state.fixed, carry, rows, done, num_steps=room, length=cut.length)
+    carry, records = _advance(state.fixed, carry, rows, done, num_steps=cut.length, record=record)
     return state._replace(pieces_done=state.pieces_done + 1, carry=carry, records=[*state.records, gathered(records)])
 
 
@@ -162,7 +162,7 @@ def _compact(problem: LimitProblem, state: State, room: int) -> Carry:
     carry = state.carry
     if not float(problem.drop_below):
         return carry
-    revealed, matrix = carry.matrix_state, bare(state.problem.matrix)
+    revealed, matrix = carry.matrix_state, bare(state.fixed.matrix)
     for name in Revealed._fields:
         side, half = getattr(matrix, name), getattr(revealed, name)
         if isinstance(side, NodeSide):
@@ -199,9 +199,7 @@ def _keep_rows(side: NodeSide, half: Half, places: Array, count: Array) -> Half:
 @functools.partial(
     jax.jit, static_argnames=("num_steps", "record"), compiler_options={"xla_backend_optimization_level": "0"}
 )
-def _begin(
-    problem: LimitProblem, nodes: FirstNodes, *, num_steps: int, record: Record
-) -> tuple[Problem, Carry, Records]:
+def _begin(problem: LimitProblem, nodes: FirstNodes, *, num_steps: int, record: Record) -> tuple[Fixed, Carry, Records]:
     law = problem.law
     start = limit_matrix(
         law,
@@ -224,30 +222,30 @@ def _begin(
 
 
 @functools.partial(jax.jit, static_argnames=("num_steps", "length"))
-def _grow(problem: Problem, carry: Carry, rows: NextRows, done: Any, *, num_steps: int, length: int) -> Carry:
-    return grow(_at_step(problem, rows, done, length)[0], carry, num_steps=num_steps)
+def _grow(fixed: Fixed, carry: Carry, rows: NextRows, done: Any, *, num_steps: int, length: int) -> Carry:
+    return grow(_at_step(fixed, rows, done, length)[0], carry, num_steps=num_steps)
 
 
 @functools.partial(jax.jit, static_argnames=("num_steps", "record"), donate_argnames=("carry",))
 def _advance(
-    problem: Problem, carry: Carry, rows: NextRows, done: Any, *, num_steps: int, record: Record
+    fixed: Fixed, carry: Carry, rows: NextRows, done: Any, *, num_steps: int, record: Record
 ) -> tuple[Carry, Records]:
-    problem, uniforms = _at_step(problem, rows, done, num_steps)
-    return advance(problem, carry, uniforms, record, num_steps=num_steps)
+    fixed, uniforms = _at_step(fixed, rows, done, num_steps)
+    return advance(fixed, carry, uniforms, record, num_steps=num_steps)
 
 
-def _at_step(problem: Problem, rows: NextRows, done: Any, length: int) -> tuple[Problem, tuple[Array, Array]]:
+def _at_step(fixed: Fixed, rows: NextRows, done: Any, length: int) -> tuple[Fixed, tuple[Array, Array]]:
     """Return the problem with the innovations of the next steps, and the uniforms of both maps."""
-    method, matrix = problem.method, bare(problem.matrix)
+    method, matrix = fixed.method, bare(fixed.matrix)
     k = method.num_units
     innovations, sample_uniforms = split_noise(rows.samples, length, k, method.sample_noise)
     samples = Reserve(innovations, jnp.asarray(matrix.num_teacher_units + k * (done + 1)))
-    features, feature_uniforms = None, jnp.zeros((length, problem.teacher_weights.shape[0], 0))
+    features, feature_uniforms = None, jnp.zeros((length, fixed.teacher_weights.shape[0], 0))
     if rows.features is not None:
         innovations, feature_uniforms = split_noise(rows.features, length, k, method.feature_noise)
         features = Reserve(innovations, jnp.asarray(k * done))
-    changed = with_reserve(cast(Any, problem.matrix), samples, features)
-    return problem._replace(matrix=changed), (sample_uniforms, feature_uniforms)
+    changed = with_reserve(cast(Any, fixed.matrix), samples, features)
+    return fixed._replace(matrix=changed), (sample_uniforms, feature_uniforms)
 
 
 @jax.jit

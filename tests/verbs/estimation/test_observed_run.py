@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import dyntheory as dt
+from dyntheory.ground.resources import Resources
 from dyntheory.verbs.estimation.observed_run import observed_run
 from dyntheory.verbs.estimation.rows import labelled_rows
 from tests.verbs.estimation.runs import KEY, data, network
@@ -12,7 +13,7 @@ from tests.verbs.estimation.runs import KEY, data, network
 
 def test_the_training_does_not_depend_on_what_is_asked(double):
     rows = labelled_rows(*data(40, 20))
-    options = {"num_steps": 4, "key": KEY, "head": None, "weights": None}
+    options = {"num_steps": 4, "key": KEY, "head": None, "weights": None, "resources": Resources.checked()}
     one, other = (observed_run(rows, network(), corrects_head=flag, **options) for flag in (True, False))
     assert one.plan.num_signs > other.plan.num_signs == 0 and one.plan.work > other.plan.work
     jax.tree.map(np.testing.assert_array_equal, one.training, other.training)

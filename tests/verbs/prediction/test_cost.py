@@ -31,7 +31,7 @@ def test_memory_covers_what_a_run_holds(law: dt.TeacherStudent, monkeypatch: pyt
         nets = nets_for(law, METHOD, num_steps=steps, num_nodes=nodes, key=jax.random.key(0))
 
         def count(state: pieces.State) -> None:
-            held.append(sum(leaf.nbytes for leaf in jax.tree.leaves((state.problem, state.carry))))
+            held.append(sum(leaf.nbytes for leaf in jax.tree.leaves((state.fixed, state.carry))))
 
         solve(problem, nets, test, num_steps=steps, after_piece=count)
     estimated = dt.prediction_cost(law, METHOD, num_steps=steps, num_nodes=nodes).memory
