@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from dyntheory.dynamics.curves import Curves
+from dyntheory.dynamics.generalization import population_metrics, sample_metrics
 from dyntheory.dynamics.loop import Start, run
 from dyntheory.dynamics.observables import Record, rows_of
-from dyntheory.dynamics.test_metrics import population_metrics, sample_metrics
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.matrix.dense import DenseMatrix

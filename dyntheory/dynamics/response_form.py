@@ -17,8 +17,8 @@ from jaxtyping import Float, Int
 
 from dyntheory.dynamics.curves import Curves
 from dyntheory.dynamics.differentiation import REMEDY, kinks
+from dyntheory.dynamics.generalization import matched_coordinates, population_metrics
 from dyntheory.dynamics.loop import Records
-from dyntheory.dynamics.test_metrics import matched_coordinates, population_metrics
 from dyntheory.dynamics.two_time import (
     ImpulseResponse,
     ResidualDerivatives,

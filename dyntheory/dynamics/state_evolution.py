@@ -18,9 +18,9 @@ from jaxtyping import Float
 
 from dyntheory.dynamics.curves import Curves
 from dyntheory.dynamics.differentiation import guarded
+from dyntheory.dynamics.generalization import population_metrics
 from dyntheory.dynamics.loop import Start, run
 from dyntheory.dynamics.observables import Record, rows_of
-from dyntheory.dynamics.test_metrics import population_metrics
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.ground.status import DyntheoryWarning

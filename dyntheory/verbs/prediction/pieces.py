@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.dynamics.curves import Curves
+from dyntheory.dynamics.generalization import population_metrics
 from dyntheory.dynamics.loop import Carry, Fixed, Records, Start, advance, begin, grow
 from dyntheory.dynamics.observables import Record
-from dyntheory.dynamics.test_metrics import population_metrics
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.ground.devices import NodeSharding, gathered
