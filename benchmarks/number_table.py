@@ -15,6 +15,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ def leaves(value: Any, path: str) -> Iterator[tuple[str, np.ndarray]]:
     elif isinstance(value, list | tuple):
         for index, one in enumerate(value):
             yield from leaves(one, f"{path}/{index}")
-    elif isinstance(value, str):
-        yield path, np.asarray(value)
+    elif isinstance(value, str | Fraction):
+        yield path, np.asarray(str(value))
     elif value is not None and not callable(value):
         array = np.asarray(value)
         if array.dtype != object:

@@ -12,8 +12,8 @@ from dyntheory.ground.fingerprint import fingerprint
 from dyntheory.ground.version import __version__
 from dyntheory.problem.prepared import PreparedProblem
 from dyntheory.problem.shape import Shape
+from dyntheory.results.trajectory import PREACTIVATION_BYTES
 
-PREACTIVATION_BYTES = 2**26
 SUB_NET_DROPPING = 10.0
 
 

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import dyntheory as dt
-from dyntheory.verbs.prediction import on_nodes, pieces
+from dyntheory.verbs.prediction import pieces, wanted
 
 METHOD = dt.gradient_descent(dt.MLP(hidden=(2,)), optax.sgd, learning_rate=0.2)
 
@@ -51,7 +51,7 @@ def test_bars_contain_what_dropping_costs(law: dt.TeacherStudent, monkeypatch: p
         return float(np.max(np.abs(coarse.train_error - full.train_error) / coarse.standard_error.train_error))
 
     assert largest_ratio() < 2
-    monkeypatch.setattr(on_nodes, "SUB_NET_DROPPING", 1.0)
+    monkeypatch.setattr(wanted, "SUB_NET_DROPPING", 1.0)
     assert largest_ratio() > 4
 
 
