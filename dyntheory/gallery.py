@@ -1,29 +1,6 @@
 """The pictures of the field: the public door of `dyntheory.plot.gallery`."""
 
-from dyntheory.plot.gallery import (
-    PICTURES,
-    BenignOverfitting,
-    DoubleDescent,
-    EarlyStopping,
-    RandomFeatures,
-    benign_overfitting,
-    double_descent,
-    draw,
-    early_stopping,
-    random_features,
-    summary,
-)
+from dyntheory.plot import gallery
+from dyntheory.plot.gallery import *  # noqa: F403
 
-__all__ = [
-    "PICTURES",
-    "BenignOverfitting",
-    "DoubleDescent",
-    "EarlyStopping",
-    "RandomFeatures",
-    "benign_overfitting",
-    "double_descent",
-    "draw",
-    "early_stopping",
-    "random_features",
-    "summary",
-]
+__all__ = [*gallery.__all__]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.matrix.answers import Matrix
@@ -142,8 +143,8 @@ def check_record(
         except Exception as error:
             raise TypeError(f"`record[{name!r}]` failed on one row of this problem: {error}") from error
         leaves = jax.tree.leaves(found)
-        if not leaves or not all(jnp.issubdtype(leaf.dtype, jnp.number) for leaf in leaves):
-            raise TypeError(f"`record[{name!r}]` must return arrays of numbers, got {found!r}.")
+        if not leaves or any(np.dtype(leaf.dtype).kind not in "iuf" for leaf in leaves):
+            raise TypeError(f"`record[{name!r}]` must return arrays of real numbers, got {found!r}.")
 
 
 def structure_of(record: Record, law: TeacherStudent, method: GeneralFirstOrderMethod, head: PyTree) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import types
 
 import pytest
 
-from tests.laws_of_the_house.imports import between_children, graph, imports, modules, rows_of_the_house
+from tests import ROOT
+from tests.laws_of_the_house.imports import PACKAGE, between_children, graph, imports, modules, rows_of_the_house
 
 EDGES = graph()
 FOLDERS = sorted(name for name, path in modules().items() if path.name == "__init__.py")
@@ -67,3 +68,11 @@ def test_no_public_name_hides_a_module(folder: str) -> None:
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_folder_says_what_it_is_for(folder: str) -> None:
     assert (importlib.import_module(folder).__doc__ or "").strip()
+
+
+def test_tests_mirror_the_rooms() -> None:
+    """Folders of tests are folders of the package, but for what has no room: laws, oracles, programs, claims."""
+    folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
+    beside = {"laws_of_the_house", "oracles", "validation"}
+    strange = [folder for folder in folders if folder.parts[0] not in beside and not (PACKAGE / folder).is_dir()]
+    assert not strange

@@ -15,6 +15,7 @@ from dyntheory.ground.checkpoint import checkpoint_folder
 from dyntheory.ground.claimed_folder import CheckpointError
 from dyntheory.ground.fingerprint import fingerprint
 from dyntheory.verbs.prediction import pieces
+from tests.verbs.killing import Killed, die_after
 
 NETWORK = dt.MLP(hidden=(2,))
 SIZES: dict[str, Any] = {"num_steps": 6, "num_nodes": 2**11}
@@ -25,25 +26,6 @@ def _predict(law: dt.TeacherStudent, key: jax.Array, rate: float = 0.3, **argume
     return dt.predict(law, method, key=key, **SIZES, **arguments)
 
 
-class _Killed(Exception):
-    pass
-
-
-def _die_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """Raise in the middle of a run, after that many files."""
-    written = checkpoint_module.CheckpointFolder.write
-    calls = []
-
-    def write(self: Any, name: str, tree: Any) -> bool:
-        done = written(self, name, tree)
-        calls.append(name)
-        if len(calls) == count:
-            raise _Killed
-        return done
-
-    monkeypatch.setattr(checkpoint_module.CheckpointFolder, "write", write)
-
-
 @pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.full), 2, pytest.param(5, marks=pytest.mark.full)])
 def test_a_killed_run_goes_on_to_the_same_bits(
     count: int, law: dt.TeacherStudent, key: jax.Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -52,8 +34,8 @@ def test_a_killed_run_goes_on_to_the_same_bits(
     monkeypatch.setattr(checkpoint_module, "INTERVAL", 0.0)
     whole = _predict(law, key)
     with monkeypatch.context() as patch:
-        _die_after(patch, count)
-        with pytest.raises(_Killed):
+        die_after(patch, count)
+        with pytest.raises(Killed):
             _predict(law, key, checkpoint=tmp_path / "run")
     resumed = _predict(law, key, checkpoint=tmp_path / "run", resume=True)
     for name in ("train_error", "test_error", "weight_overlap"):

@@ -21,6 +21,7 @@ from dyntheory.problem.shape import Sizes
 from dyntheory.verbs.simulation import batch, rounds
 from dyntheory.verbs.simulation.matrix_choice import MatrixChoice, RunShape, choose_matrix
 from tests import PROGRAMS, ROOT
+from tests.verbs.killing import Killed, die_after
 
 PROGRAM = PROGRAMS / "spread_runs.py"
 LAW = dt.TeacherStudent(2.0, "sin_mixture", 0.3)
@@ -33,24 +34,6 @@ simulate = functools.partial(dt.simulate, LAW, METHOD, **SIZES)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten runs a batch."""
     monkeypatch.setattr(batch, "BATCH_ENTRIES", 10 * 32 * 16)
-
-
-class _Killed(Exception):
-    pass
-
-
-def _die_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """Raise in the middle of an ensemble, right after that many files."""
-    written, calls = checkpoint_module.CheckpointFolder.write, []
-
-    def write(self: Any, name: str, tree: Any) -> bool:
-        done = written(self, name, tree)
-        calls.append(name)
-        if len(calls) == count:
-            raise _Killed
-        return done
-
-    monkeypatch.setattr(checkpoint_module.CheckpointFolder, "write", write)
 
 
 def _count_batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
@@ -74,8 +57,8 @@ def test_an_interrupted_ensemble_loses_and_repeats_no_run(
     made = _count_batches(monkeypatch)
     for killed in (1, 1):
         with monkeypatch.context() as patch:
-            _die_after(patch, killed)
-            with pytest.raises(_Killed):
+            die_after(patch, killed)
+            with pytest.raises(Killed):
                 simulate(checkpoint=tmp_path / "runs", resume=bool(made), **options)
     resumed = simulate(checkpoint=tmp_path / "runs", resume=True, **options)
     num_runs = resumed.provenance["num_runs"]
