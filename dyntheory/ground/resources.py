@@ -23,7 +23,7 @@ class Resources(NamedTuple):
         report: called with (fraction done, what is being done).
     """
 
-    max_memory: float
+    max_memory: int
     mesh: Mesh | None
     checkpoint: Path | None
     resume: bool
@@ -50,7 +50,7 @@ class Resources(NamedTuple):
             check_positive("max_memory", max_memory, "bytes")
         if resume and checkpoint is None:
             raise ValueError("`resume` needs `checkpoint`: the folder to go on from.")
-        memory = available_memory() if max_memory is None else max_memory
+        memory = available_memory() if max_memory is None else int(max_memory)
         return cls(memory, mesh, None if checkpoint is None else Path(checkpoint), resume, progress or silent)
 
 

@@ -94,7 +94,7 @@ class RunSize(NamedTuple):
         )
 
 
-def plan_estimate(size: RunSize, *, max_memory: float, max_ratio: float | None = None) -> EstimatePlan:
+def plan_estimate(size: RunSize, *, max_memory: int, max_ratio: float | None = None) -> EstimatePlan:
     """Return the most exact choice that fits the memory and costs at most `max_ratio` trainings.
 
     The default is three, or about a second. Tried in turn: derivatives along every step and unit; random probes; fewer

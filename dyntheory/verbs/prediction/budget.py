@@ -30,10 +30,10 @@ class Budget(NamedTuple):
     """
 
     max_nodes: int
-    max_memory: float
+    max_memory: int
 
     @classmethod
-    def of(cls, max_nodes: int, max_memory: float, groups: list[NodeSharding] | None, num_heads: int) -> Budget:
+    def of(cls, max_nodes: int, max_memory: int, groups: list[NodeSharding] | None, num_heads: int) -> Budget:
         """Return the budget of each of the solutions that are there at the same time."""
         count = 1 if groups is None else len(groups)
         beside = min(count, num_heads) + max(0, count - num_heads) / NUM_BLOCKS

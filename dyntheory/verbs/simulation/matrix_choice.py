@@ -84,7 +84,7 @@ class MatrixChoice(NamedTuple):
     matrix: str
     inputs: str
     dtype: str
-    max_memory: float
+    max_memory: int
 
     @property
     def itemsize(self) -> int:
