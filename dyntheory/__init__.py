@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from dyntheory.dynamics.observables import FeatureMean
 from dyntheory.dynamics.state_evolution import state_evolution
 from dyntheory.ground.status import DyntheoryWarning, Status
 from dyntheory.ground.storage.netcdf import load
@@ -78,6 +79,7 @@ __all__ = [
     "simulate",
     "compare",
     "finite_size",
+    "FeatureMean",
     "estimate",
     "tune",
     "teacher_direction",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -34,7 +35,7 @@ def checked(name: str, options: list[str]) -> Outcome:
 
 
 def command(
-    names: tyro.conf.Positional[tuple[str, ...]] = (),
+    names: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="NAME ...")] = (),
     *,
     all: bool = False,
     quick: bool = False,
@@ -57,4 +58,4 @@ def command(
 
 
 if __name__ == "__main__":
-    raise SystemExit(tyro.cli(command))
+    raise SystemExit(tyro.cli(command, prog="python -m validation"))

@@ -105,13 +105,13 @@ def means_of(record: Any) -> Record:
         return ()
     if not isinstance(record, Mapping) or not all(isinstance(name, str) and callable(f) for name, f in record.items()):
         raise TypeError(
-            "`record` must map names to functions (shared, h, y) of one training sample, or to a SampleMean or "
-            f"FeatureMean of `dyntheory.dynamics.observables`, got {record!r}."
+            "`record` must map names to functions (shared, h, y) of one training sample, or to a "
+            f"`dyntheory.FeatureMean`, got {record!r}."
         )
     taken = sorted(set(record) & set(ROWS))
     if taken:
         raise ValueError(
-            f"`record` cannot use the names {', '.join(taken)}: these are rows that `keep_…` arguments keep."
+            f"`record` cannot use the names {', '.join(taken)}: these are whole rows, see `keep_preactivations`."
         )
     means = (SampleMean, FeatureMean)
     return tuple((name, f if isinstance(f, means) else SampleMean(f)) for name, f in record.items())
@@ -136,12 +136,15 @@ def check_record(
             raise ValueError(
                 f"`record[{name!r}]` is a mean over features, and this optimizer is linear: the limit then needs no "
                 "features, only their second moments (`weight_overlap`, `teacher_overlap`). Use `simulate`, or a "
-                "`SampleMean`."
+                "function of a sample."
             )
         try:
             found = structure_of(((name, observable),), law, method, head)[name]
         except Exception as error:
-            raise TypeError(f"`record[{name!r}]` failed on one row of this problem: {error}") from error
+            raise TypeError(
+                f"`record[{name!r}]` must be a function (shared, h, y) of one training sample, h of shape "
+                f"({method.num_units},), y of shape {law.label_shape}; called with such a row it failed: {error}"
+            ) from error
         leaves = jax.tree.leaves(found)
         if not leaves or any(np.dtype(leaf.dtype).kind not in "iuf" for leaf in leaves):
             raise TypeError(f"`record[{name!r}]` must return arrays of real numbers, got {found!r}.")

@@ -91,7 +91,7 @@ def test_heads_are_averaged_and_checkpoints_know_what_is_recorded(
     [
         ([_fourth], TypeError, "must map names to functions"),
         ({"preactivations": _fourth}, ValueError, "cannot use the names preactivations"),
-        ({"wrong": lambda shared, h: h}, TypeError, r"`record\['wrong'\]` failed on one row"),
+        ({"wrong": lambda shared, h: h}, TypeError, r"`record\['wrong'\]` must be a function \(shared, h, y\) .* it failed"),
         ({"text": lambda shared, h, y: {}}, TypeError, "must return arrays of real numbers"),
         ({"bool": SampleMean(lambda shared, h, y: h > 0)}, TypeError, "must return arrays of real numbers"),
     ],

@@ -24,7 +24,7 @@ SCRIPTS = {path.stem for path in FOLDER.glob("*.py") if re.search(r"^CLAIM = ", 
 
 
 def test_every_script_that_states_a_claim_is_listed() -> None:
-    assert set(CLAIMS) == SCRIPTS and len(CLAIMS) == 21
+    assert set(CLAIMS) == SCRIPTS and len(CLAIMS) > 20
     assert "record" not in CLAIMS
 
 

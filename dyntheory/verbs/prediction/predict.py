@@ -69,8 +69,8 @@ def predict(
         num_heads: average the curves over that many draws of the head.
         keep_preactivations: keep samples of the limit law of preactivations; default while they are below 64 MB.
         record: order parameters by name, reported with their errors in `.recorded`: functions (shared, h, y) of one
-            training sample, h of shape (k,), whose mean is taken, or a `FeatureMean` of
-            `dyntheory.dynamics.observables` where the feature side takes nodes. They need no more nodes to be right,
+            training sample, h of shape (k,), whose mean is taken, or a
+            `dyntheory.FeatureMean` where the feature side takes nodes. They need no more nodes to be right,
             but `rtol` does not look at them.
         max_nodes: budget for `rtol`.
         max_memory: bytes that may be used, over all devices of `mesh`; default most of what is free. A prediction that

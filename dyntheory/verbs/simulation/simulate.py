@@ -95,8 +95,8 @@ def simulate(
         keep_runs: keep the curves of every run as `.per_run`; default while they are below 64 MB.
         keep_preactivations: keep every row's preactivations; default while they are below 64 MB and `rtol` is None.
         record: order parameters by name, reported with their errors in `.recorded`: functions (shared, h, y) of one
-            training sample, h of shape (k,), whose mean is taken, or a `FeatureMean` of
-            `dyntheory.dynamics.observables`.
+            training sample, h of shape (k,), whose mean is taken, or a
+            `dyntheory.FeatureMean`.
         max_memory: bytes that one run may take; default most of what is free. More is refused before anything is drawn.
         mesh: devices to spread runs over, a `jax.sharding.Mesh` with an axis "runs"; default one device.
         checkpoint: folder for the state of a long ensemble, saved every two minutes; one process at a time.
