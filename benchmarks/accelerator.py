@@ -37,7 +37,7 @@ from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.problem.shape import Shape
-from dyntheory.results.outcome import relative_errors
+from dyntheory.results.judgement import relative_errors
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,7 +31,7 @@ import tyro
 import dyntheory as dt
 from benchmarks.leaving import leave
 from dyntheory.ground.status import DyntheoryWarning
-from dyntheory.results.outcome import relative_errors
+from dyntheory.results.judgement import relative_errors
 
 
 @dataclasses.dataclass(frozen=True)

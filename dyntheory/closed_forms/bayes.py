@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
-from dyntheory.closed_forms.panels import mirrored, panel_rule
+from dyntheory.closed_forms.panel_rules import mirrored, panel_rule
 from dyntheory.closed_forms.sparse_regression import StateEvolution, check_mixture
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive

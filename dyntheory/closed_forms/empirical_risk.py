@@ -23,7 +23,7 @@ import numpy as np
 from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
 from dyntheory.closed_forms.label_laws import LabelLaw, resolve_label_law
 from dyntheory.closed_forms.margin_losses import MarginLoss, resolve_margin_loss
-from dyntheory.closed_forms.panels import DEGREE, EVEN, GEOMETRIC, STEEP, around, panel_rule
+from dyntheory.closed_forms.panel_rules import DEGREE, EVEN, GEOMETRIC, STEEP, around, panel_rule
 from dyntheory.closed_forms.separation import check_separable
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive, is_concrete

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from dyntheory.closed_forms.panels import GEOMETRIC, around
+from dyntheory.closed_forms.panel_rules import GEOMETRIC, around
 from dyntheory.ground.arrays import Array
 from dyntheory.ground.checks import check_name
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
 from dyntheory.closed_forms.label_laws import LabelLaw, resolve_label_law
-from dyntheory.closed_forms.panels import EVEN, GEOMETRIC, STEEP, around, panel_rule
+from dyntheory.closed_forms.panel_rules import EVEN, GEOMETRIC, STEEP, around, panel_rule
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive, is_concrete
 from dyntheory.ground.root_finding import bisect

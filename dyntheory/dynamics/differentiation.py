@@ -75,6 +75,11 @@ def guarded(
     return _identity(known, unknown, values) if known or unknown else values
 
 
+def watched(what: str, values: PyTree) -> PyTree:
+    """Return the values, which warn when they are differentiated on their way to a function of which nobody spoke."""
+    return _identity((), (what,), values)
+
+
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _identity(known: tuple[str, ...], unknown: tuple[str, ...], values: PyTree) -> PyTree:
     del known, unknown

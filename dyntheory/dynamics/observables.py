@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dyntheory.dynamics.differentiation import watched
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.matrix.answers import Matrix
 from dyntheory.problem.laws.law import TeacherStudent
@@ -54,6 +55,7 @@ def weights(view: View) -> Array:
     return view.weights
 
 
+NUMBERS = tuple(np.dtype(kind) for kind in ("float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint32"))
 ROWS: dict[str, Callable[[View], Array]] = {"preactivations": preactivations, "weights": weights}
 
 
@@ -76,6 +78,8 @@ class SampleMean:
 @dataclasses.dataclass(frozen=True)
 class FeatureMean:
     """The mean over features of a function of one; in the limit it needs feature nodes, see `predict`.
+
+    All features count alike: with correlated ones `weight_overlap` is a mean of λ w wᵀ, this is not.
 
     Args:
         function: (shared, w*, w) with w* of shape (r,) and w of shape (k,) -> arrays.
@@ -117,6 +121,23 @@ def means_of(record: Any) -> Record:
     return tuple((name, f if isinstance(f, means) else SampleMean(f)) for name, f in record.items())
 
 
+@dataclasses.dataclass(frozen=True)
+class _Watched:
+    """An observable that warns when a derivative is taken through it."""
+
+    name: str
+    observable: Callable[[View], PyTree]
+
+    def __call__(self, view: View) -> PyTree:
+        h, rows = watched(f"the function recorded as {self.name!r}", (view.preactivations, view.weights))
+        return self.observable(view._replace(preactivations=h, weights=rows))
+
+
+def warning_of_jumps(record: Record) -> Record:
+    """Return the record with means that warn when they are differentiated: their functions may jump."""
+    return tuple((name, f if f in ROWS.values() else _Watched(name, f)) for name, f in record)
+
+
 def check_record(
     record: Record,
     law: TeacherStudent,
@@ -146,8 +167,15 @@ def check_record(
                 f"({method.num_units},), y of shape {law.label_shape}; called with such a row it failed: {error}"
             ) from error
         leaves = jax.tree.leaves(found)
-        if not leaves or any(np.dtype(leaf.dtype).kind not in "iuf" for leaf in leaves):
-            raise TypeError(f"`record[{name!r}]` must return arrays of real numbers, got {found!r}.")
+        if not leaves or not all(leaf.size and np.dtype(leaf.dtype) in NUMBERS for leaf in leaves):
+            raise TypeError(f"`record[{name!r}]` must return arrays of real numbers, float32 or wider, got {found!r}.")
+        try:
+            hash(observable)
+        except TypeError:
+            raise TypeError(
+                f"`record[{name!r}]` must be hashable, as functions are: programs are compiled for it. Of a dataclass "
+                "with `__call__`, say frozen=True."
+            ) from None
 
 
 def structure_of(record: Record, law: TeacherStudent, method: GeneralFirstOrderMethod, head: PyTree) -> dict[str, Any]:
@@ -160,6 +188,11 @@ def structure_of(record: Record, law: TeacherStudent, method: GeneralFirstOrderM
         return observable(View(shared, h, label, jnp.zeros((1, law.num_teacher_units)), h, matrix))
 
     return {name: jax.eval_shape(functools.partial(traced, observable)) for name, observable in record}
+
+
+def num_recorded(record: Record, law: TeacherStudent, method: GeneralFirstOrderMethod, head: PyTree) -> int:
+    """Return how many numbers are recorded at one state."""
+    return sum(leaf.size for leaf in jax.tree.leaves(structure_of(record, law, method, head)))
 
 
 class _OneRow:

@@ -11,6 +11,7 @@ two to three correct digits, and a warning when it is traced.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ from dyntheory.dynamics.curves import Curves
 from dyntheory.dynamics.differentiation import guarded
 from dyntheory.dynamics.generalization import population_metrics
 from dyntheory.dynamics.loop import Start, run
-from dyntheory.dynamics.observables import Record, rows_of
+from dyntheory.dynamics.observables import Record, check_record, means_of, rows_of, warning_of_jumps
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.ground.status import DyntheoryWarning
@@ -40,7 +41,7 @@ def state_evolution(
     *,
     num_steps: int,
     keep_preactivations: bool = False,
-    record: Record = (),
+    record: Mapping[str, Callable[..., PyTree]] | Record = (),
     feature_nodes: NodeSet | None = None,
     draw: tuple[Array, Array] | None = None,
     memory: bool = True,
@@ -57,7 +58,7 @@ def state_evolution(
         test_nodes: `Shape.test_dimensions` coordinates.
         num_steps: T, static.
         keep_preactivations: record h^t on the nodes.
-        record: what else is recorded, see `dyntheory.dynamics.observables`; static.
+        record: order parameters by name as in `predict`, or a record of `dyntheory.dynamics.observables`; static.
         feature_nodes: `Shape.feature_dimensions` coordinates, for any row-wise feature map; None takes the exact
             frame.
         draw: (W*, W⁰) whose rows the feature nodes stand for, instead of a law; `joint_second_moment` is its own.
@@ -70,16 +71,12 @@ def state_evolution(
 
     Reference: `han2025precise`, first main theorem; `bolthausen2014iterative` for the form used.
     """
-    dtype = jnp.zeros((), float).dtype
-    if dtype != jnp.float64:
-        warnings.warn(
-            f"state_evolution computes in {dtype}: nearly parallel directions (relative remainder below 1e-4) are "
-            "dropped. Set jax_enable_x64 for full accuracy; `predict` does so by itself.",
-            DyntheoryWarning,
-            stacklevel=2,
-        )
+    _warn_of_single_precision()
     shape = Shape.of(law, method, num_steps)
     check_nodes(shape, nodes, feature_nodes)
+    asked = means_of(record) if isinstance(record, Mapping) else record
+    check_record(asked, law, method, head, has_feature_rows=feature_nodes is not None)
+    asked = warning_of_jumps(asked)
     sides = _parted(shape, nodes, feature_nodes)
     given = limit_matrix(
         law,
@@ -99,17 +96,27 @@ def state_evolution(
             weights=given.weights,
             label_noise=given.label_noise,
             head=head,
-            samples_per_feature=jnp.asarray(law.samples_per_feature, dtype),
+            samples_per_feature=jnp.asarray(law.samples_per_feature, float),
             sample_uniforms=sides.sample_uniforms,
             feature_uniforms=sides.feature_uniforms,
         ),
         num_steps=num_steps,
-        record=(*record, *rows_of("preactivations")) if keep_preactivations else record,
+        record=(*asked, *rows_of("preactivations")) if keep_preactivations else asked,
         rematerialize=rematerialize,
     )
-    test_loss, test_error = population_metrics(law, method, records.gram, records.head, test_nodes)
-    curves = Curves(records, test_loss, test_error)
+    curves = Curves(records, *population_metrics(law, method, records.gram, records.head, test_nodes))
     return guarded(law, method, curves, has_feature_nodes=feature_nodes is not None)
+
+
+def _warn_of_single_precision() -> None:
+    dtype = jnp.zeros((), float).dtype
+    if dtype != jnp.float64:
+        warnings.warn(
+            f"state_evolution computes in {dtype}: nearly parallel directions (relative remainder below 1e-4) are "
+            "dropped. Set jax_enable_x64 for full accuracy; `predict` does so by itself.",
+            DyntheoryWarning,
+            stacklevel=3,
+        )
 
 
 class _Sides(NamedTuple):

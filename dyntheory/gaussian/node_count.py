@@ -16,7 +16,7 @@ def choose_num_nodes(wanted: int | None, num_columns: int, *, least_per_column: 
 
     Args:
         wanted: what the user asked for, or None.
-        num_columns: orthonormal columns at the end of the run, see `dyntheory.matrix.limit.num_columns`.
+        num_columns: orthonormal columns at the end of the run, see `dyntheory.problem.shape.Shape.columns`.
         least_per_column: nodes of a sub-net per column below which what is wanted is refused.
 
     Raises:

@@ -12,6 +12,7 @@ networks, whose nodes are exact: 1e-11). `validation/honesty.py` counts how ofte
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 
 import jax
@@ -85,12 +86,29 @@ def standard_error(values: np.ndarray, blocks: np.ndarray, *, relative: bool) ->
 
 
 def standard_errors(
-    values: dict[str, PyTree], blocks: dict[str, PyTree], *, relative: Collection[str] = ()
+    values: dict[str, PyTree],
+    blocks: dict[str, PyTree],
+    *,
+    relative: Collection[str] = (),
+    scaled: Collection[str] = (),
 ) -> dict[str, PyTree]:
-    """Return `standard_error` of every leaf of named quantities; those in `relative` are curves that stay positive."""
-    return {
-        name: jax.tree.map(
-            lambda v, b, r=name in relative: standard_error(v, b, relative=r), values[name], blocks[name]
-        )
-        for name in values
-    }
+    """Return `standard_error` of every leaf of named quantities.
+
+    Args:
+        values: by name, leaves (T+1, …).
+        blocks: the same on each sub-net.
+        relative: names of curves that stay positive.
+        scaled: names of quantities whose components have scales of their own.
+    """
+
+    def error(name: str, value: np.ndarray, block: np.ndarray) -> np.ndarray:
+        scale = largest(value) if name in scaled else np.ones(value.shape[1:])
+        return scale * standard_error(value / scale, block / scale, relative=name in relative)
+
+    return {name: jax.tree.map(functools.partial(error, name), values[name], blocks[name]) for name in values}
+
+
+def largest(values: np.ndarray) -> np.ndarray:
+    """Return the largest finite size of every component of (T+1, …) over the steps, one where there is none."""
+    size = np.where(np.isfinite(values), np.abs(values), 0.0).max(axis=0)
+    return np.where(size > 0, size, 1.0)

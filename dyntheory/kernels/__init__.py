@@ -32,12 +32,11 @@ from dyntheory.kernels.empirical import empirical_ntk
 from dyntheory.kernels.empirical_products import ntk_product
 from dyntheory.kernels.evolution import KernelEvolution, kernel_evolution
 from dyntheory.kernels.gaussian_process import posterior
-from dyntheory.kernels.kernels import Kernels
+from dyntheory.kernels.kernel_pair import Kernels
 from dyntheory.kernels.layer import Layer
 from dyntheory.kernels.learning_curves import LearningCurve, learning_curve, overfitting_kind
 from dyntheory.kernels.linear import dense, identity
 from dyntheory.kernels.minibatch import MinibatchMoments, sgd_moments
-from dyntheory.kernels.other_losses import LossPath, train_on_loss
 from dyntheory.kernels.pooling import average_pool, global_average_pool, global_sum_pool, sum_pool
 from dyntheory.kernels.regularization import dropout, layer_norm
 from dyntheory.kernels.solvers import Solution, solve
@@ -46,6 +45,7 @@ from dyntheory.kernels.spectra import kernel_spectrum, power_law, spectrum_of
 from dyntheory.kernels.tiling import tiled_kernel
 from dyntheory.kernels.trained import Prediction, TrainedKernel
 from dyntheory.kernels.training import train
+from dyntheory.kernels.training_on_loss import LossPath, train_on_loss
 
 __all__ = [
     "KernelEvolution",

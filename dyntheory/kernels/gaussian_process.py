@@ -12,7 +12,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, is_concrete
-from dyntheory.kernels.kernels import Kernels
+from dyntheory.kernels.kernel_pair import Kernels
 from dyntheory.kernels.solvers import check_kernel, eigensystem
 from dyntheory.kernels.trained import Prediction
 

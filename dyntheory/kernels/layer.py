@@ -17,7 +17,7 @@ from dyntheory.ground.arrays import Array, ArrayLike, Key, PyTree
 from dyntheory.ground.checks import check_key, is_concrete
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.kernels.blocks import in_blocks
-from dyntheory.kernels.kernels import Kernels
+from dyntheory.kernels.kernel_pair import Kernels
 from dyntheory.kernels.moments import State, input_state
 
 TOLERANCE = 1e-9

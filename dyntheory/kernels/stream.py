@@ -20,7 +20,7 @@ import numpy as np
 
 from dyntheory.ground.claimed_folder import IDENTITY, claimed_folder
 from dyntheory.ground.files import replacing, sync_directory, sync_file
-from dyntheory.kernels.kernels import Kernels
+from dyntheory.kernels.kernel_pair import Kernels
 
 GROUP, COUNT = "kernels.zarr", "tiles.json"
 SYNCED_AT_ONCE = 8

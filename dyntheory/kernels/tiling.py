@@ -25,7 +25,7 @@ from dyntheory.ground.checks import check_positive
 from dyntheory.ground.fingerprint import fingerprint
 from dyntheory.ground.resources import silent
 from dyntheory.ground.version import __version__
-from dyntheory.kernels.kernels import Kernels
+from dyntheory.kernels.kernel_pair import Kernels
 from dyntheory.kernels.layer import Layer, labelled_kernel, warn_left_out
 from dyntheory.kernels.stream import Stream, kernel_stream
 

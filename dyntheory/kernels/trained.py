@@ -11,9 +11,9 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import is_concrete
-from dyntheory.kernels.discrete import GradientDescent
 from dyntheory.kernels.filters import Filter, GradientFlow
-from dyntheory.kernels.kernels import Kernels
+from dyntheory.kernels.kernel_pair import Kernels
+from dyntheory.kernels.step_filters import GradientDescent
 
 BLOCKS = "(n1, n2), or (n1, n2, o, o) where outputs are coupled"
 

@@ -25,10 +25,10 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import check_name, check_nonnegative, check_positive, check_scalar, is_concrete
-from dyntheory.kernels.discrete import GradientDescent
 from dyntheory.kernels.filters import GradientFlow
-from dyntheory.kernels.kernels import Kernels
+from dyntheory.kernels.kernel_pair import Kernels
 from dyntheory.kernels.solvers import check_kernel, eigensystem
+from dyntheory.kernels.step_filters import GradientDescent
 from dyntheory.kernels.trained import TrainedKernel, flatten, pair
 
 TRAINED = ("all", "readout")

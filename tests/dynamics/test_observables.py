@@ -11,6 +11,8 @@ import pytest
 
 import dyntheory as dt
 from dyntheory.dynamics.observables import FeatureMean, SampleMean
+from dyntheory.gaussian.nodes import draw_nodes
+from dyntheory.problem.shape import Shape
 
 NETWORK = dt.MLP((2,), "tanh")
 SGD = dt.gradient_descent(NETWORK, optax.sgd, learning_rate=0.4)
@@ -91,7 +93,13 @@ def test_heads_are_averaged_and_checkpoints_know_what_is_recorded(
     [
         ([_fourth], TypeError, "must map names to functions"),
         ({"preactivations": _fourth}, ValueError, "cannot use the names preactivations"),
-        ({"wrong": lambda shared, h: h}, TypeError, r"`record\['wrong'\]` must be a function \(shared, h, y\) .* it failed"),
+        (
+            {"wrong": lambda shared, h: h},
+            TypeError,
+            r"`record\['wrong'\]` must be a function \(shared, h, y\) .* it failed",
+        ),
+        ({"small": lambda shared, h, y: h.astype("float16")}, TypeError, "float32 or wider"),
+        ({"empty": lambda shared, h, y: h[:0]}, TypeError, "must return arrays of real numbers"),
         ({"text": lambda shared, h, y: {}}, TypeError, "must return arrays of real numbers"),
         ({"bool": SampleMean(lambda shared, h, y: h > 0)}, TypeError, "must return arrays of real numbers"),
     ],
@@ -101,3 +109,46 @@ def test_bad_records_are_named(record: Any, error: type, told: str, law: dt.Teac
         dt.predict(law, SGD, key=key, record=record, **SIZES)
     with pytest.raises(error, match=told):
         dt.simulate(law, SGD, key=key, record=record, **RUNS)
+
+
+def _agrees(shared: Any, h: jax.Array, y: jax.Array) -> jax.Array:
+    del shared
+    return (y * h[0] > 0).astype(float)
+
+
+def _solved(law: dt.TeacherStudent, rate: float, record: Any) -> Any:
+    method = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=rate)
+    shape = Shape.of(law, method, 2)
+    samples = draw_nodes(2**9, shape.sample_dimensions, num_heavy=1, seed=0)
+    test = draw_nodes(2**9, shape.test_dimensions, num_heavy=1, seed=1)
+    return dt.state_evolution(law, method, {}, jnp.eye(2), samples, test, num_steps=2, record=record)
+
+
+@pytest.mark.usefixtures("double")
+def test_the_pure_core_takes_the_same_functions_and_warns_of_their_jumps(law: dt.TeacherStudent) -> None:
+    """A pathwise derivative of a step is zero; nobody said that this function has one."""
+
+    def agreement(rate: float) -> jax.Array:
+        return _solved(law, rate, {"agrees": _agrees}).records.recorded["agrees"]
+
+    assert float(agreement(0.6)[2]) != float(agreement(0.3)[2])
+    with pytest.warns(dt.DyntheoryWarning, match="the function recorded as 'agrees' jumps somewhere"):
+        jax.jacfwd(agreement)(0.5)
+    jax.jacfwd(lambda rate: _solved(law, rate, ()).test_error)(0.5)
+
+
+def test_components_of_different_scale_have_bars_of_their_own(law: dt.TeacherStudent, key: jax.Array) -> None:
+    def both(shared: Any, h: jax.Array, y: jax.Array) -> jax.Array:
+        return jnp.stack([h[0] ** 2, 1e6 * h[0] ** 4])
+
+    theory = dt.predict(law, SGD, key=key, record={"both": both}, **SIZES)
+    bars = _recorded(theory.standard_error)["both"] / _recorded(theory)["both"]
+    assert np.all(bars[:, 0] < 0.2)
+
+
+def test_what_is_recorded_counts_as_memory(law: dt.TeacherStudent, key: jax.Array) -> None:
+    record = {"large": lambda shared, h, y: jnp.ones((300, 300)) * h[0]}
+    with pytest.raises(ValueError, match="may be used"):
+        dt.predict(law, SGD, key=key, record=record, max_memory=50_000_000, **SIZES)
+    with pytest.raises(ValueError, match="may be used"):
+        dt.simulate(law, SGD, key=key, record=record, max_memory=50_000_000, **RUNS)

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from dyntheory.ground.arrays import Array, Number, PyTree
 from dyntheory.ground.checks import check_positive, check_scalar
 from dyntheory.problem.laws.priors import Prior
-from dyntheory.problem.methods.message_passing import known_numbers, message_passing
+from dyntheory.problem.methods.amp_template import known_numbers, message_passing
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.networks.losses import LOSSES
 

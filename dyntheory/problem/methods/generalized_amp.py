@@ -21,7 +21,7 @@ from jax.scipy.stats import norm
 from dyntheory.ground.arrays import Array, Number, PyTree
 from dyntheory.ground.checks import check_name, check_nonnegative, check_scalar
 from dyntheory.problem.laws.priors import Prior, gaussian
-from dyntheory.problem.methods.message_passing import known_numbers, message_passing
+from dyntheory.problem.methods.amp_template import known_numbers, message_passing
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.networks.losses import LOSSES, Loss
 

@@ -15,7 +15,7 @@ from dyntheory.ground.resources import Resources
 from dyntheory.ground.status import Assumptions, DyntheoryWarning
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.prepared import described, environment
-from dyntheory.results.outcome import diverged_where, has_diverged
+from dyntheory.results.judgement import diverged_where, has_diverged
 from dyntheory.results.trajectory import PREACTIVATION_BYTES, Trajectory
 from dyntheory.verbs.estimation.assumption_report import AssumptionReport, report_on
 from dyntheory.verbs.estimation.covariance import ChosenSpectrum, Covariance, chosen_spectrum

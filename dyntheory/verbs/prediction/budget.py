@@ -45,10 +45,10 @@ class Budget(NamedTuple):
         Raises:
             ValueError: it needs more memory than there is.
         """
-        needed = _cost(wanted)
-        if needed.memory > self.max_memory:
+        needed, memory = _cost(wanted), _memory(wanted)
+        if memory > self.max_memory:
             raise ValueError(
-                f"This prediction needs about {needed.memory / 1e9:.3g} GB ({wanted.num_nodes} nodes × "
+                f"This prediction needs about {memory / 1e9:.3g} GB ({wanted.num_nodes} nodes × "
                 f"{needed.num_columns} directions) and {self.max_memory / 1e9:.3g} GB may be used: lower `num_nodes` "
                 "or num_steps × num_units, spread the nodes over more devices with `mesh`, or raise `max_memory`."
             )
@@ -64,7 +64,7 @@ class Budget(NamedTuple):
     def _largest(self, wanted: Wanted) -> int:
         """Return the largest number of nodes that `max_nodes` and the memory allow."""
         size = 2 ** math.floor(math.log2(self.max_nodes))
-        while size > 1 and _cost(wanted._replace(num_nodes=size)).memory > self.max_memory:
+        while size > 1 and _memory(wanted._replace(num_nodes=size)) > self.max_memory:
             size //= 2
         return size
 
@@ -78,3 +78,7 @@ def _cost(wanted: Wanted) -> Cost:
         drops=wanted.drop_below > 0,
         has_feature_nodes=wanted.has_feature_nodes,
     )
+
+
+def _memory(wanted: Wanted) -> int:
+    return _cost(wanted).memory + wanted.recorded_memory

@@ -22,7 +22,7 @@ from dyntheory.ground.randomness import seed
 from dyntheory.ground.schedule import Store, run_in_lanes, run_in_turn, run_on_groups
 from dyntheory.problem.assumptions import assess
 from dyntheory.problem.prepared import PreparedProblem, provenance
-from dyntheory.results.outcome import heavy_tail
+from dyntheory.results.judgement import heavy_tail
 from dyntheory.results.trajectory import POSITIVE, Trajectory
 from dyntheory.verbs.prediction.jobs import LimitJob
 from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for
@@ -34,11 +34,7 @@ MIN_TEST_NODES = 2**14
 def solve_on_nodes(
     wanted: Wanted, report: Progress, *, store: Store | None = None, groups: list[NodeSharding] | None = None
 ) -> Trajectory:
-    """Solve on all nodes and on their sub-nets, average over heads, attach errors.
-
-    Raises:
-        ValueError: preactivations are to be kept for several heads.
-    """
+    """Solve on all nodes and on their sub-nets, average over heads, attach errors."""
     problem, heads = wanted.problem, wanted.problem.heads
     jobs = _jobs(wanted)
     solved = _run(jobs, report, store, groups)
@@ -111,7 +107,7 @@ def _assemble(
     )
     if len(whole) > 1:
         values["head"] = blocks["head"] = None
-    errors = standard_errors(values, blocks, relative=POSITIVE)
+    errors = standard_errors(values, blocks, relative=POSITIVE, scaled=("recorded",))
     num_states, records = len(values["train_error"]), whole[0].records
     rows = records.recorded.get("preactivations")
     shares, train_errors = ([getattr(one.records, name) for one in whole] for name in ("residual_share", "train_error"))

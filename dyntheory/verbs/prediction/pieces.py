@@ -248,6 +248,20 @@ def _at_step(fixed: Fixed, rows: NextRows, done: Any, length: int) -> tuple[Fixe
     return fixed._replace(matrix=changed), (sample_uniforms, feature_uniforms)
 
 
+def structure_between(first: State) -> Any:
+    """Return the tree structure of carry and records between two pieces.
+
+    The first carry has another one: a side on nodes still holds the first question, of r + k columns.
+    """
+    found: list[Any] = []
+
+    def grown(carry: Carry) -> None:
+        found.append(jax.tree.structure((grow(first.fixed, carry, num_steps=1), first.records[0])))
+
+    jax.eval_shape(grown, first.carry)
+    return found[0]
+
+
 @jax.jit
 def _test_metrics(
     law: TeacherStudent, method: GeneralFirstOrderMethod, gram: Array, head: PyTree, test_nodes: NodeSet

@@ -21,7 +21,7 @@ from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import check_problem, prepare
 from dyntheory.problem.shape import Shape
-from dyntheory.results.outcome import finish, relative_errors
+from dyntheory.results.judgement import finish, relative_errors
 from dyntheory.results.trajectory import Trajectory
 from dyntheory.verbs.prediction.budget import Budget, first_num_nodes
 from dyntheory.verbs.prediction.on_nodes import solve_on_nodes
@@ -111,9 +111,9 @@ def predict(
     resources = Resources.checked(
         max_memory=max_memory, mesh=mesh, checkpoint=checkpoint, resume=resume, progress=progress
     )
+    groups, means = node_groups(mesh), means_of(record)
     if checkpoint is not None and mesh is not None and NETS in mesh.axis_names:
         raise ValueError(f'`checkpoint` is for a mesh without the axis "{NETS}": leave one of them out.')
-    groups, means = node_groups(mesh), means_of(record)
     with double_precision():
         problem = prepare(law, method, key, head=head, first_layer=first_layer, num_heads=num_heads)
         on_nodes = not feature_map_is_linear(problem.method, problem.heads[0], num_steps=num_steps)
@@ -121,6 +121,7 @@ def predict(
         shape, drops = Shape.of(problem.law, problem.method, num_steps), drop_below > 0
         size = first_num_nodes(num_nodes, shape, drops=drops)
         wanted = Wanted(problem, key, num_steps, size, on_nodes, drop_below, means, keep_preactivations)
+        wanted.check()
         result = _within(Budget.of(max_nodes, resources.max_memory, groups, num_heads), wanted, rtol, resources, groups)
     result = finish(result, rtol)
     if not result.status.ok:

@@ -33,7 +33,7 @@ from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare
 from dyntheory.problem.shape import Shape
-from dyntheory.results.outcome import diverged_where
+from dyntheory.results.judgement import diverged_where
 from dyntheory.results.trajectory import CURVES, OVERLAPS, Curve, Steps, TeacherOverlap, WeightOverlap
 
 FIELDS = (*CURVES, *OVERLAPS)

@@ -6,12 +6,13 @@ import contextlib
 from collections.abc import Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.ground.arrays import PyTree
 from dyntheory.ground.checkpoint import CheckpointFolder, checkpoint_folder
 from dyntheory.ground.resources import Resources
-from dyntheory.verbs.prediction.pieces import State
+from dyntheory.verbs.prediction.pieces import State, structure_between
 from dyntheory.verbs.prediction.wanted import Wanted
 
 
@@ -41,8 +42,7 @@ class SolutionStore:
         leaves = self.folder.leaves(f"{name}.state")
         if leaves is None:
             return first
-        structure = jax.tree.structure((first.carry, first.records[0]))
-        carry, records = jax.tree.unflatten(structure, leaves[1:])
+        carry, records = jax.tree.unflatten(structure_between(first), list(map(jnp.asarray, leaves[1:])))
         return first._replace(pieces_done=int(leaves[0]), carry=carry, records=[records])
 
     def after_piece(self, name: str, state: State) -> None:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from dyntheory.dynamics.observables import Record
+from dyntheory.dynamics.observables import Record, num_recorded
+from dyntheory.gaussian.nodes import NUM_BLOCKS
 from dyntheory.ground.arrays import Key
 from dyntheory.ground.fingerprint import fingerprint
 from dyntheory.ground.version import __version__
@@ -50,18 +51,27 @@ class Wanted(NamedTuple):
         """The same for the sub-nets: larger, so that their difference contains what dropping costs."""
         return SUB_NET_DROPPING * self.drop_below
 
-    @property
-    def keeps_preactivations(self) -> bool:
-        """Whether the nodes' preactivations are kept.
+    def check(self) -> None:
+        """Refuse what cannot be kept.
 
         Raises:
             ValueError: preactivations are to be kept for several heads.
         """
-        num_heads = len(self.problem.heads)
-        if self.keep_preactivations and num_heads > 1:
+        if self.keep_preactivations and len(self.problem.heads) > 1:
             raise ValueError(
                 "`keep_preactivations` needs a single head: preactivations of several heads do not average."
             )
+
+    @property
+    def recorded_memory(self) -> int:
+        """Bytes of all values of which means are recorded, on all nodes and one sub-net at one step."""
+        law, method, heads = self.problem[:3]
+        return 8 * num_recorded(self.means, law, method, heads[0]) * (self.num_nodes + self.num_nodes // NUM_BLOCKS)
+
+    @property
+    def keeps_preactivations(self) -> bool:
+        """Whether the nodes' preactivations are kept."""
+        num_heads = len(self.problem.heads)
         size = 8 * (self.num_steps + 1) * self.num_nodes * self.problem.method.num_units
         small = num_heads == 1 and size <= PREACTIVATION_BYTES
         return small if self.keep_preactivations is None else self.keep_preactivations

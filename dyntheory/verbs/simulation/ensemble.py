@@ -12,7 +12,7 @@ import numpy as np
 
 from dyntheory.dynamics.curves import Curves, has_estimation_error
 from dyntheory.ground.arrays import PyTree
-from dyntheory.results.outcome import diverged_runs, first_bad_step
+from dyntheory.results.judgement import diverged_runs, first_bad_step
 from dyntheory.results.trajectory import CURVES, OVERLAPS, Trajectory
 from dyntheory.verbs.simulation.running_moments import Moments, merged, moments_of
 

@@ -24,6 +24,7 @@ class RunShape(NamedTuple):
         num_teacher_units: r.
         num_test_nodes: of the population test error.
         keep_preactivations: h^t of every state is recorded.
+        num_recorded: numbers of order parameters at one state.
     """
 
     sizes: Sizes
@@ -32,6 +33,7 @@ class RunShape(NamedTuple):
     num_teacher_units: int
     num_test_nodes: int = 0
     keep_preactivations: bool = False
+    num_recorded: int = 0
 
     @property
     def num_directions(self) -> int:
@@ -64,7 +66,7 @@ class RunShape(NamedTuple):
         states = self.num_steps + 1
         rows = samples * self.num_units * states if self.keep_preactivations else 0
         weights = features * self.num_units * states if test else 0
-        vectors = (samples + features) * (self.num_units + self.num_teacher_units) * 6
+        vectors = (samples + features) * ((self.num_units + self.num_teacher_units) * 6 + self.num_recorded)
         stored = itemsize if matrix == "dense" else DOUBLE
         return COPIES * (stored * self.entries(matrix) + DOUBLE * (rows + weights)) + DOUBLE * (
             self.test_entries + vectors

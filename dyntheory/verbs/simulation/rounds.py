@@ -14,7 +14,7 @@ from dyntheory.ground.arrays import Progress
 from dyntheory.ground.checkpoint import CheckpointFolder
 from dyntheory.ground.fingerprint import fingerprint
 from dyntheory.ground.version import __version__
-from dyntheory.results.outcome import relative_errors, unreached
+from dyntheory.results.judgement import relative_errors, unreached
 from dyntheory.results.trajectory import Trajectory
 from dyntheory.verbs.simulation.batch import CommonArrays, Program, run_batch
 from dyntheory.verbs.simulation.ensemble import Ensemble, Kept

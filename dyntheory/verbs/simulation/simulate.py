@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from dyntheory.dynamics.observables import check_record, means_of
+from dyntheory.dynamics.observables import check_record, means_of, num_recorded
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.arrays import Array, ArrayLike, Key, Progress, PyTree
 from dyntheory.ground.checkpoint import CheckpointFolder, checkpoint_folder
@@ -126,16 +126,17 @@ def simulate(
     with double_precision():
         problem = prepare(law, method, key, head=head, first_layer=first_layer, num_heads=num_heads)
         check_record(means, problem.law, problem.method, problem.heads[0])
-        kept = _kept(problem, num_steps, sizes, target, keep_runs, keep_preactivations)
-        shape = RunShape(sizes, num_steps, method.num_units, law.num_teacher_units, num_test_nodes, kept.rows)
+        recorded = num_recorded(means, problem.law, problem.method, problem.heads[0])
+        kept = _kept(problem, num_steps, sizes, target, keep_runs, keep_preactivations, recorded)
+        units = method.num_units, law.num_teacher_units
+        shape = RunShape(sizes, num_steps, *units, num_test_nodes, kept.rows, recorded)
         matrix = choose_matrix(MatrixChoice(matrix, name, dtype, resources.max_memory), shape)
         stored = dtype if matrix == "dense" else "float64"
         program = Program(static, shape, matrix, stored, num_heads, means, run_mesh(mesh))
         dimensions, heavy = Shape.of(law, method, 0).test_dimensions, law.num_teacher_units
         test_nodes = draw_nodes(num_test_nodes, dimensions, num_heavy=heavy, seed=seed(key, "test_nodes"))
         data = None if static is not None else jnp.asarray(rows)
-        given = None if first_layer is None else first_layer.draw
-        common = CommonArrays(problem, _key_of_runs(key, sizes), data, given, test_nodes)
+        common = CommonArrays(problem, _key_of_runs(key, sizes), data, problem.draw, test_nodes)
         details = {"num_steps": num_steps, "num_heads": num_heads, "matrix": matrix, "inputs": name}
         origin = provenance(problem, key, "simulation", **details, **sizes._asdict()) | {"dtype": program.dtype}
         simulation = Simulation(common, program, target, kept, origin)
@@ -182,11 +183,12 @@ def _kept(
     target: Target,
     keep_runs: bool | None,
     keep_preactivations: bool | None,
+    recorded: int,
 ) -> Kept:
     """Return what is kept: single runs, preactivations and covariances while they are small."""
     k, states, runs = problem.method.num_units, num_steps + 1, target.max_runs
     in_head = sum(leaf.size for leaf in jax.tree.leaves(problem.heads[0]))
-    numbers = len(CURVES) + k * (k + problem.law.num_teacher_units) + in_head
+    numbers = len(CURVES) + k * (k + problem.law.num_teacher_units) + in_head + recorded
     small_runs = 8 * runs * states * numbers <= PREACTIVATION_BYTES
     small_rows = 8 * runs * states * sizes.num_samples * k <= PREACTIVATION_BYTES
     rows = small_rows and target.rtol is None if keep_preactivations is None else keep_preactivations

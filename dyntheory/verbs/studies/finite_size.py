@@ -21,7 +21,7 @@ from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.results.agreement import Agreement
 from dyntheory.results.compare import SECOND_ORDER_BIAS, compare
-from dyntheory.results.outcome import first_bad_step
+from dyntheory.results.judgement import first_bad_step
 from dyntheory.results.trajectory import CURVES, Trajectory
 from dyntheory.verbs.prediction.predict import predict
 from dyntheory.verbs.simulation.simulate import simulate

@@ -75,7 +75,7 @@ def test_methods_of_the_library_pass() -> None:
 
 
 def test_a_loss_that_starts_at_zero_has_not_diverged() -> None:
-    from dyntheory.results.outcome import has_diverged
+    from dyntheory.results.judgement import has_diverged
 
     losses = np.asarray([[0.0, 1.0, 2.0], [0.0, np.inf, 1.0], [1.0, 1e11, 1.0]])
     np.testing.assert_array_equal(has_diverged(losses), [[0, 0, 0], [0, 1, 0], [0, 1, 0]])

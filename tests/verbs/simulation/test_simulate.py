@@ -133,3 +133,16 @@ def test_progress_is_reported(law: dt.TeacherStudent, key: jax.Array) -> None:
     seen: list[float] = []
     dt.simulate(law, LINEAR, num_steps=1, num_features=20, num_runs=2, key=key, progress=lambda f, text: seen.append(f))
     assert seen[0] == 0.0 and seen[-1] == 1.0 and seen == sorted(seen)
+
+
+def test_a_draw_in_single_precision_is_taken_in_double(key: jax.Array) -> None:
+    law = dt.TeacherStudent(2.0, "sin_mixture", 0.3)
+    method = dt.gradient_descent(dt.MLP((2,)), optax.sgd, learning_rate=0.3)
+    rows = np.random.default_rng(1).standard_normal((40, 3))
+    means = []
+    for kind in (np.float32, np.float64):
+        exact = rows.astype(np.float32).astype(kind)
+        start = dt.FirstLayer(weights=exact[:, 1:], teacher_weights=exact[:, :1])
+        sizes = {"num_features": 40, "num_runs": 2, "num_steps": 2, "num_test_nodes": 2**6}
+        means.append(dt.simulate(law, method, first_layer=start, key=key, **sizes).test_error)
+    np.testing.assert_array_equal(*means)

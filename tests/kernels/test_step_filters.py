@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from dyntheory.kernels import train
-from dyntheory.kernels.discrete import GradientDescent
+from dyntheory.kernels.step_filters import GradientDescent
 from tests.kernels.conftest import Problem
 
 pytestmark = pytest.mark.usefixtures("double")

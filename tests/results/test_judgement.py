@@ -15,7 +15,7 @@ from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 from dyntheory.ground.status import Outcome, Status
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.problem.shape import Shape
-from dyntheory.results.outcome import diverged_runs, diverged_where, heavy_tail, unreached
+from dyntheory.results.judgement import diverged_runs, diverged_where, heavy_tail, unreached
 from dyntheory.results.trajectory import Trajectory
 
 STEPS = 2
