@@ -143,6 +143,6 @@ def test_a_draw_in_single_precision_is_taken_in_double(key: jax.Array) -> None:
     for kind in (np.float32, np.float64):
         exact = rows.astype(np.float32).astype(kind)
         start = dt.FirstLayer(weights=exact[:, 1:], teacher_weights=exact[:, :1])
-        sizes = {"num_features": 40, "num_runs": 2, "num_steps": 2, "num_test_nodes": 2**6}
+        sizes: dict[str, Any] = {"num_features": 40, "num_runs": 2, "num_steps": 2, "num_test_nodes": 2**6}
         means.append(dt.simulate(law, method, first_layer=start, key=key, **sizes).test_error)
     np.testing.assert_array_equal(*means)
