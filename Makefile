@@ -29,7 +29,8 @@ demo: $(READY) ## predict and simulate a three-layer network, draw both on one f
 
 # Compiling is most of the time of the tests: the default run skips LLVM's optimisations and emits loops the plain way,
 # the full run does neither.
-COMPILE_FAST := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
+COMPILE_FAST := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false \
+  --xla_llvm_disable_expensive_passes=true
 test: $(READY) ## run the default tests
 	XLA_FLAGS="$$XLA_FLAGS $(COMPILE_FAST)" $(RUN) -m pytest -n 2 --dist loadfile
 

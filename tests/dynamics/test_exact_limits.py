@@ -54,7 +54,7 @@ def test_initial_weights_correlated_with_the_teacher(key: jax.Array) -> None:
 def test_late_times_reach_double_descent(alpha: float, key: jax.Array) -> None:
     """From zero weights gradient descent ends at the minimum-norm solution; α = 1 needs infinitely many steps."""
     start = dt.FirstLayer(second_moment=[[0.0]])
-    theory = _predict_linear(alpha, 150, 0.6 if alpha > 1 else 0.25, key, first_layer=start, num_nodes=2**12)
+    theory = _predict_linear(alpha, 150, 0.6 if alpha > 1 else 0.25, key, first_layer=start, num_nodes=2**13)
     limits = linear_curves.late_errors(alpha=alpha, noise_std=0.3)
     assert theory.test_error is not None and theory.train_error is not None
     np.testing.assert_allclose(theory.test_error[-1], limits.test_error, rtol=1e-3)

@@ -74,6 +74,7 @@ def test_distributions_are_those_of_the_dense_matrix(sizes: str) -> None:
     assert _smallest_p_value(sizes, "revealed") > 1e-3
 
 
+@pytest.mark.full
 def test_nonlinear_feature_maps_see_the_same_law() -> None:
     assert _smallest_p_value("more samples", "revealed", adam=True) > 1e-3
 

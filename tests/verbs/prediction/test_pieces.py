@@ -14,6 +14,7 @@ from dyntheory.verbs.prediction import pieces, wanted
 METHOD = dt.gradient_descent(dt.MLP(hidden=(2,)), optax.sgd, learning_rate=0.2)
 
 
+@pytest.mark.full
 def test_dropping_keeps_fewer_directions_and_moves_little(
     law: dt.TeacherStudent, key: jax.Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
