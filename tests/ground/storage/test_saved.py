@@ -23,6 +23,7 @@ from dyntheory.verbs.studies.size_fits import LimitFit, PowerFit
 from tests.ground.storage.same import assert_same
 
 # What is public and no result: the nouns of a problem, and how a computation ended.
+COSTLY = ("ResponseFunctions", "TeacherDirection")
 NOT_RESULTS = {
     *("TeacherStudent", "FirstLayer", "MLP", "LinearModel", "FlaxNetwork", "GeneralFirstOrderMethod"),
     *("FeatureMean", "Status", "DyntheoryWarning"),
@@ -135,7 +136,7 @@ def _example(name: str) -> Any:
     return EXAMPLES[name]()
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.full] * (name in COSTLY)) for name in EXAMPLES])
 def test_every_public_result_loads_as_it_was_saved(name: str, tmp_path: Path) -> None:
     result = _example(name)
     assert type(result).__name__ == name
