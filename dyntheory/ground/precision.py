@@ -29,6 +29,14 @@ def as_double(tree: PyTree) -> PyTree:
     return jax.tree.map(convert, tree)
 
 
+def abstract_array(shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
+    """Return an array without values, for `jax.eval_shape`: of the floating type in force, float64 or float32.
+
+    `jax.ShapeDtypeStruct(shape, float)` asks for float64 even where JAX has none, and newer versions warn.
+    """
+    return jax.ShapeDtypeStruct(shape, jnp.result_type(float))
+
+
 def to_numpy(tree: PyTree) -> PyTree:
     """Return the same structure with NumPy leaves, waiting for the device."""
     return jax.tree.map(np.asarray, tree)

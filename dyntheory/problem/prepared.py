@@ -13,7 +13,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.ground.checks import check_count, check_key, is_concrete
-from dyntheory.ground.precision import as_double
+from dyntheory.ground.precision import abstract_array, as_double
 from dyntheory.ground.randomness import stream
 from dyntheory.ground.version import __version__
 from dyntheory.problem.laws.first_layer import FirstLayer, joint_second_moment
@@ -94,7 +94,7 @@ def check_head(head: PyTree, expected: PyTree) -> PyTree:
 
 
 def _check_shapes(law: TeacherStudent, method: GeneralFirstOrderMethod, head: PyTree) -> None:
-    prediction = jax.eval_shape(method.output, head, jax.ShapeDtypeStruct((method.num_units,), float)).shape
+    prediction = jax.eval_shape(method.output, head, abstract_array((method.num_units,))).shape
     if prediction != law.label_shape:
         raise ValueError(
             f"The network's output has shape {prediction} and the law's labels have shape {law.label_shape}: "

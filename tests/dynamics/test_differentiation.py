@@ -13,6 +13,7 @@ import pytest
 import dyntheory as dt
 from dyntheory.dynamics.differentiation import guarded, kinks
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
+from dyntheory.ground.precision import abstract_array
 from dyntheory.problem.laws.links import Link
 from dyntheory.problem.networks.activations import Activation
 from dyntheory.problem.networks.losses import LOSSES, Loss
@@ -209,7 +210,7 @@ def _memory(num_steps: int, *, rematerialize: bool) -> float:
         (Shape.of(law, template, 0).test_dimensions, size),
         (size,),
     ]
-    arguments = [jax.ShapeDtypeStruct(shape, float) for shape in shapes]
+    arguments = [abstract_array(shape) for shape in shapes]
     analysis: Any = jax.jit(jax.grad(error)).lower(*arguments).compile().memory_analysis()
     return analysis.temp_size_in_bytes / (8 * size * Shape(num_steps, 1, 1).columns)
 

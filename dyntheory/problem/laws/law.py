@@ -15,6 +15,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import check_nonnegative, check_positive, check_scalar, check_second_moment, is_concrete
+from dyntheory.ground.precision import abstract_array
 from dyntheory.ground.storage.marks import Axes, StoredAs
 from dyntheory.problem.laws.links import Link, resolve_link, stored_link
 from dyntheory.problem.laws.priors import Prior
@@ -142,7 +143,7 @@ class TeacherStudent:
     @property
     def label_shape(self) -> tuple[int, ...]:
         """Shape of one label, () or (outputs,)."""
-        return jax.eval_shape(self.clean_label, jax.ShapeDtypeStruct((self.num_teacher_units,), float)).shape
+        return jax.eval_shape(self.clean_label, abstract_array((self.num_teacher_units,))).shape
 
     @property
     def num_outputs(self) -> int:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.ground.arrays import PyTree
+from dyntheory.ground.precision import abstract_array
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 
@@ -41,9 +42,9 @@ def check_maps(law: TeacherStudent, method: GeneralFirstOrderMethod, head: PyTre
     Raises:
         ValueError: a map that returns something else than it must, or not the same when called twice.
     """
-    row, label = (jax.ShapeDtypeStruct(shape, float) for shape in ((method.num_units,), law.label_shape))
-    uniforms = [jax.ShapeDtypeStruct((count,), float) for count in (method.sample_noise, method.feature_noise)]
-    shared = _call(method, "init_shared", head, jax.ShapeDtypeStruct((), float), method.hyperparameters)
+    row, label = (abstract_array(shape) for shape in ((method.num_units,), law.label_shape))
+    uniforms = [abstract_array((count,)) for count in (method.sample_noise, method.feature_noise)]
+    shared = _call(method, "init_shared", head, abstract_array(()), method.hyperparameters)
     sample = _call(method, "init_sample", label, shared)
     feature = _call(method, "init_feature", row, shared)
     _check_half(method, "sample", sample, (row, label), shared, uniforms[0])

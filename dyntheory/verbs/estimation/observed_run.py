@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key, PyTree
 from dyntheory.ground.checks import check_count, check_key, check_positive, check_scalar
-from dyntheory.ground.precision import as_double
+from dyntheory.ground.precision import abstract_array, as_double
 from dyntheory.ground.randomness import stream
 from dyntheory.ground.resources import Resources
 from dyntheory.problem.methods.contract import check_method
@@ -108,7 +108,7 @@ def _checked_head(
     """Return the head, given or drawn, for which labels and responses are known to fit."""
     drawn = as_double(method.init_head(stream(key, "head")))
     head = drawn if head is None else check_head(as_double(head), drawn)
-    prediction = jax.eval_shape(method.output, head, jax.ShapeDtypeStruct((method.num_units,), float)).shape
+    prediction = jax.eval_shape(method.output, head, abstract_array((method.num_units,))).shape
     if prediction != data.labels.shape[1:]:
         raise ValueError(
             f"The network's output has shape {prediction} and a label has shape {data.labels.shape[1:]}: change "
