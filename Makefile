@@ -27,12 +27,10 @@ demo: $(READY) ## predict and simulate a three-layer network, draw both on one f
 	$(VENV)/bin/dyntheory compare $(EXAMPLE) --plot $(FIGURE) --force
 	@echo "The figure is in $(FIGURE)."
 
-# Compiling is most of the time of the tests: the default run skips LLVM's optimisations and emits loops the plain way,
-# the full run does neither.
-COMPILE_FAST := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false \
-  --xla_llvm_disable_expensive_passes=true
+# Compiling is most of the time of the tests: the default run skips LLVM's optimisations and, where XLA still can, emits
+# loops the plain way; the full run does neither.
 test: $(READY) ## run the default tests
-	XLA_FLAGS="$$XLA_FLAGS $(COMPILE_FAST)" $(RUN) -m pytest -n 2 --dist loadfile
+	XLA_FLAGS="$$XLA_FLAGS $$($(RUN) -m tests.fast_compiling)" $(RUN) -m pytest -n 2 --dist loadfile
 
 test-full: $(READY) ## run every test, the whole grid included
 	$(RUN) -m pytest -n 2 --dist loadfile -m ""

@@ -11,6 +11,7 @@ from pathlib import Path
 os.environ["DYNTHEORY_COMPILATION_CACHE"] = "off"  # the command line, called in this process, must not turn it on
 
 import jax
+import jax.extend.core  # adds settings to the key of every compiled program, so it must not come while they are counted
 import jaxtyping
 import pytest
 

@@ -25,7 +25,7 @@ from dyntheory.problem.prepared import PreparedProblem, prepare
 from dyntheory.problem.shape import Shape
 from dyntheory.results.trajectory import CURVES, OVERLAPS
 from dyntheory.verbs.simulation import batch
-from tests import registry
+from tests import fast_compiling, registry
 from tests.registry import Row, all_rows, can_exist, default_rows
 
 STEPS, FEATURES, RUNS, LEVEL = 3, 250, 20, 1e-4
@@ -58,9 +58,7 @@ def _nodes(problem: PreparedProblem) -> Nodes:
 
 
 # Compiling is nearly all of the time here, so the code need not be good.
-@functools.partial(
-    jax.jit, compiler_options={"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False}
-)
+@functools.partial(jax.jit, compiler_options=fast_compiling.options())
 def _core(problem: PreparedProblem, nodes: Nodes) -> dict[str, Any]:
     def one(given: Nodes) -> dict[str, Any]:
         law, method, heads, moment, _ = problem

@@ -58,6 +58,15 @@ def test_public_functions_are_documented_and_annotated() -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
+def test_no_type_is_asked_for_that_may_not_be_in_force(name: str) -> None:
+    """`float` is float64 in a `ShapeDtypeStruct`, also where JAX has none: `abstract_array` asks for what there is."""
+    for call in ast.walk(ast.parse(FILES[name].read_text())):
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("ShapeDtypeStruct"):
+            (dtype,) = [*call.args[1:], *(word.value for word in call.keywords if word.arg == "dtype")]
+            assert ast.unparse(dtype).endswith(".dtype") or "result_type" in ast.unparse(dtype), ast.unparse(call)
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_files_and_functions_stay_small(name: str) -> None:
     source = FILES[name].read_text()
     assert source.count("\n") <= SMALL_FILE, "which idea should move out?"
