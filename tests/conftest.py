@@ -24,7 +24,6 @@ ESTIMATION = (
     "probes",
     "response_noise",
     "row_responses",
-    "rows",
     "training_run",
     "weight_responses",
 )
@@ -39,6 +38,7 @@ CORE = (
     "kernels.step_filters",
     "kernels.filters",
     "matrix",
+    "problem.laws.rows",
     "results.judgement",
     *(f"verbs.estimation.{part}" for part in ESTIMATION),
     "verbs.prediction.on_nodes",

@@ -13,6 +13,7 @@ from dyntheory.ground.arrays import ArrayLike, Key, Progress, PyTree
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.ground.resources import Resources
 from dyntheory.ground.status import Assumptions
+from dyntheory.problem.laws.rows import LabelledRows, checked_labels, labelled_rows
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.prepared import described, environment
 from dyntheory.results.trajectory import PREACTIVATION_BYTES, Trajectory
@@ -22,7 +23,6 @@ from dyntheory.verbs.estimation.fresh_rows import FreshRows, fresh_rows, held_ou
 from dyntheory.verbs.estimation.head_influence import noise_of_signs
 from dyntheory.verbs.estimation.observed_run import ObservedRun, observed_run
 from dyntheory.verbs.estimation.reliable_steps import EstimateWarning, reliability, without_unreliable
-from dyntheory.verbs.estimation.rows import LabelledRows, checked_labels, labelled_rows
 
 
 def estimate(

@@ -17,12 +17,12 @@ import optax
 from dyntheory.ground.arrays import ArrayLike
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.status import Outcome
+from dyntheory.problem.laws.rows import FEWEST_ROWS
 from dyntheory.problem.methods.gradient_descent import gradient_descent
 from dyntheory.problem.networks.network import MLP
 from dyntheory.results.trajectory import Trajectory
 from dyntheory.verbs.estimation.estimate import estimate
 from dyntheory.verbs.estimation.reliable_steps import EstimateWarning
-from dyntheory.verbs.estimation.rows import FEWEST_ROWS
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin

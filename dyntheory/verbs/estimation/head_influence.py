@@ -84,8 +84,8 @@ def head_influence(
 def noise_of_signs(change: np.ndarray, num_signs: int) -> np.ndarray:
     """Return the standard error that a correction has from its random signs.
 
-    With M_ij the change of row i by the pull of row j, its variance over signs is (1/n²) Σ_{i≠j} (M_ij² + M_ij M_ji): at
-    most twice the mean square change of a row by another's pull.
+    With M_ij the change of row i by the pull of row j, its variance over signs is (1/n²) Σ_{i≠j} (M_ij² + M_ij M_ji):
+    at most twice the mean square change of a row by another's pull.
 
     Args:
         change: root mean square change of a row by the pull of one other row.

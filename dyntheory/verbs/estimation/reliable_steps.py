@@ -8,8 +8,8 @@ An estimate ends before the first step at which one of these fails, for the loss
   mean that is corrected. For a squared error the second order, left out, is x²/4 where the first is x: 6 %;
 * the correction is seen: its noise is at most twice the standard error of that mean.
 
-Stable runs are far below (n = 200, twelve head parameters: 0.2 and 0.3 at most); runs that explode pass the bounds a few
-steps before their loss does. The estimate of an error that cannot be negative is then never negative.
+Stable runs are far below (n = 200, twelve head parameters: 0.2 and 0.3 of the mean at most); runs that explode pass the
+bounds a few steps before their loss does. The estimate of an error that cannot be negative is then never negative.
 """
 
 from __future__ import annotations

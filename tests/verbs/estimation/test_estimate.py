@@ -10,7 +10,7 @@ import pytest
 
 import dyntheory as dt
 from dyntheory.ground.precision import double_precision
-from dyntheory.verbs.estimation.rows import standardised
+from dyntheory.problem.laws.rows import standardised
 from dyntheory.verbs.estimation.training_run import train_on
 from tests.verbs.estimation.runs import KEY, data, network
 
