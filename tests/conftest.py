@@ -25,7 +25,6 @@ ESTIMATION = (
     "probes",
     "response_noise",
     "row_responses",
-    "rows",
     "training_run",
     "weight_responses",
 )
@@ -40,6 +39,7 @@ CORE = (
     "kernels.step_filters",
     "kernels.filters",
     "matrix",
+    "problem.laws.rows",
     "results.judgement",
     *(f"verbs.estimation.{part}" for part in ESTIMATION),
     "verbs.prediction.on_nodes",

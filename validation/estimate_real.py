@@ -34,8 +34,8 @@ from matplotlib.figure import Figure
 import dyntheory as dt
 from dyntheory.ground.precision import as_double, double_precision
 from dyntheory.plot.style import new_figure
+from dyntheory.problem.laws.rows import standardised
 from dyntheory.verbs.estimation.fresh_rows import held_out_error
-from dyntheory.verbs.estimation.rows import standardised
 from dyntheory.verbs.estimation.training_run import train_on
 from validation.claim import Claim, Verdict
 from validation.record import Outcome, joint_outcome

@@ -7,17 +7,21 @@ what it could not see. What no function of one direction explains counts as nois
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from dyntheory.ground.arrays import ArrayLike
-from dyntheory.ground.checks import check_count, check_finite, check_name
+from dyntheory.ground.arrays import ArrayLike, OptionalArray
+from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.ground.storage.marks import Axes
 from dyntheory.ground.storage.saved import Saved
+from dyntheory.problem.laws.label_powers import Powers, moment_powers
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.links import HermiteSeries, Link
 from dyntheory.problem.laws.row_statistics import spectral_moments
+from dyntheory.problem.laws.rows import FEWEST_ROWS, Standardisation, checked_labels, numeric_rows, standardised
 from dyntheory.problem.laws.spectra import Spectrum
 
 NOISE = ("auto", "least_squares", "moments")
@@ -25,18 +29,7 @@ FREE_ROWS = 1.25  # rows a column above which least squares tells noise from sig
 SIGNIFICANT = 3.0
 NUM_GROUPS = 8
 MIN_CORRELATION = 0.5
-
-
-class Powers(NamedTuple):
-    """Variance of the labels in two parts, with the sum as it was measured.
-
-    Args:
-        signal: of the linear part.
-        noise: of the rest.
-    """
-
-    signal: float
-    noise: float
+OWN_UNITS = 4.0  # mean variance of the columns, or one over it, beyond which their units are not those of the theory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +37,8 @@ class FittedLaw(Saved):
     """A law that has the second moments of a data set.
 
     Args:
-        law: for `predict`; its features are those of the centred inputs, in their own units, its labels centred.
+        law: for `predict`; its features are those of the centred inputs, in their own units or standardised, its labels
+            centred.
         signal_power: variance of the labels that a linear function explains.
         noise_power: variance that neither it nor the link's higher orders explain.
         link_coefficients: c_1, c_2, c_3 of φ(z) = Σ c_k h_k(z), h_k Hermite polynomials of variance one; those not told
@@ -52,6 +46,7 @@ class FittedLaw(Saved):
         input_mean: subtract it from new rows.
         label_mean: add it to predictions.
         unidentified: what could not be told, one sentence each.
+        input_scale: divide new rows by it after the mean; None where columns were taken in their own units.
     """
 
     law: TeacherStudent
@@ -61,6 +56,7 @@ class FittedLaw(Saved):
     input_mean: Annotated[np.ndarray, Axes("feature")]
     label_mean: float
     unidentified: tuple[str, ...]
+    input_scale: Annotated[OptionalArray, Axes("feature")] = None
 
     def __str__(self) -> str:
         total = self.signal_power + self.noise_power + sum(c**2 for c in self.link_coefficients[1:])
@@ -73,33 +69,14 @@ class FittedLaw(Saved):
         return "\n".join(lines)
 
 
-def moment_powers(inputs: ArrayLike, labels: ArrayLike, *, is_white: bool = False) -> Powers:
-    """Return signal and noise power by moments, for any ratio of rows to columns.
-
-    y = Xβ + ε with rows of covariance Σ; T = ‖Xᵀy‖²/(n(n + 1)), m_1 = tr S/p, m_2 = tr S²/p − (tr S)²/(pn), S = XᵀX/n:
-
-        signal = (m_1/m_2) (T − (p m_1/(n(n + 1))) ‖y‖²),    noise = ‖y‖²/n − signal.
-
-    Scaling:
-        Errors are of the order √(n + p)/n of the label's variance. Right when the coefficients are spread over the
-        eigenvalues alike; with white inputs (m_1 = m_2 = 1) for any coefficients.
-
-    Args:
-        inputs: X, (n, p), columns of mean zero.
-        labels: y, (n,), of mean zero.
-        is_white: the covariance is known to be the identity.
-
-    Reference: `dicker2014variance`.
-    """
-    rows, targets = np.asarray(inputs, dtype=float), np.asarray(labels, dtype=float)
-    (n, p), total = rows.shape, float(targets @ targets)
-    first, second = (1.0, 1.0) if is_white else spectral_moments(rows)
-    along = float(np.sum((rows.T @ targets) ** 2)) / (n * (n + 1))
-    signal = first / second * (along - p * first / (n * (n + 1)) * total)
-    return Powers(signal, total / n - signal)
-
-
-def fit_law(inputs: ArrayLike, labels: ArrayLike, *, num_samples: int | None = None, noise: str = "auto") -> FittedLaw:
+def fit_law(
+    inputs: ArrayLike,
+    labels: ArrayLike,
+    *,
+    num_samples: int | None = None,
+    noise: str = "auto",
+    standardise: bool = False,
+) -> FittedLaw:
     """Estimate the law of a data set: spectrum, teacher along it, noise, and the link up to third order.
 
     Eigenvalues are those of the sample covariance, drawn together about their mean so that their second moment has no
@@ -109,16 +86,25 @@ def fit_law(inputs: ArrayLike, labels: ArrayLike, *, num_samples: int | None = N
     standard errors from zero.
 
     Scaling:
-        Inputs and labels are centred and otherwise taken as they are: train on the centred inputs.
+        Inputs and labels are centred and otherwise taken as they are: train on the centred inputs. First-layer weights
+        are O(1), so columns must have a variance of about one in the mean; in other units nothing is learned, or
+        training explodes, and a warning says so. With `standardise` the law is that of columns of variance one, as
+        `estimate` trains on, and does not depend on their units.
 
     Args:
         inputs: X, (N, p).
         labels: y, (N,), numbers; ±1 for two classes.
         num_samples: n, rows that will be trained on; default N. Sets `samples_per_feature` = n/p.
         noise: "least_squares", "moments", or "auto": the first with 1.25 rows a column and more.
+        standardise: bring every column to variance one first.
 
     Raises:
-        ValueError: shapes that do not fit, too few rows, labels that do not vary.
+        TypeError: `standardise` is not a boolean.
+        ValueError: shapes that do not fit, too few rows, entries that are not finite numbers, labels that do not vary,
+            constant columns to be standardised.
+
+    Warns:
+        DyntheoryWarning: columns in units of their own, of mean variance above 4 or below 1/4.
 
     Example:
         >>> rows = np.random.default_rng(0).normal(size=(2000, 20))
@@ -128,7 +114,9 @@ def fit_law(inputs: ArrayLike, labels: ArrayLike, *, num_samples: int | None = N
 
     Reference: `dicker2014variance` for moments; `ledoit2004well` for drawing eigenvalues together.
     """
-    rows, targets, means = _centred(inputs, labels)
+    if not isinstance(standardise, bool | np.bool_):
+        raise TypeError(f"`standardise` must be True or False, got {standardise!r}.")
+    rows, targets, units = _centred(inputs, labels, standardise=bool(standardise))
     n, p = rows.shape
     check_name("noise", noise, NOISE)
     by_least_squares = noise == "least_squares" or (noise == "auto" and n >= FREE_ROWS * p)
@@ -153,22 +141,42 @@ def fit_law(inputs: ArrayLike, labels: ArrayLike, *, num_samples: int | None = N
         noise_std=float(np.sqrt(linear.noise - explained)),
         features=Spectrum(values, alignment),
     )
-    return FittedLaw(law, linear.signal, linear.noise - explained, coefficients, *means, tuple(notes))
+    powers = linear.signal, linear.noise - explained
+    scale = units.inputs.scale if standardise else None
+    return FittedLaw(law, *powers, coefficients, units.inputs.mean, units.label_mean, tuple(notes), scale)
 
 
-def _centred(inputs: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, float]]:
-    check_finite("inputs", inputs)
-    check_finite("labels", labels)
-    rows, targets = np.asarray(inputs, dtype=float), np.asarray(labels, dtype=float)
-    if rows.ndim != 2 or targets.shape != rows.shape[:1]:
-        raise ValueError(f"`inputs` must be (N, p) and `labels` (N,), got {rows.shape} and {targets.shape}.")
-    if len(rows) < 10:
-        raise ValueError(f"`inputs` must have ten rows or more, got {len(rows)}.")
-    mean, label_mean = rows.mean(axis=0), float(targets.mean())
-    rows, targets = rows - mean, targets - label_mean
+class _Units(NamedTuple):
+    inputs: Standardisation
+    label_mean: float
+
+
+def _centred(inputs: ArrayLike, labels: ArrayLike, *, standardise: bool) -> tuple[np.ndarray, np.ndarray, _Units]:
+    given = numeric_rows("inputs", inputs)
+    targets = checked_labels("labels", labels, len(given))
+    if targets.ndim != 1:
+        raise ValueError(f"`inputs` must be (N, p) and `labels` (N,), got {given.shape} and {targets.shape}.")
+    if len(given) < FEWEST_ROWS:
+        raise ValueError(f"`inputs` must have ten rows or more, got {len(given)}.")
+    label_mean = float(targets.mean())
+    if standardise:
+        rows, units = standardised(given)
+    else:
+        units = Standardisation(given.mean(axis=0), np.ones(given.shape[1]))
+        rows = given - units.mean
+    targets = targets - label_mean
     if not np.any(rows) or not np.any(targets):
         raise ValueError("`inputs` and `labels` must vary.")
-    return rows, targets, (mean, label_mean)
+    variance = float(np.mean(np.square(rows)))
+    if not 1.0 / OWN_UNITS <= variance <= OWN_UNITS:
+        warnings.warn(
+            f"The columns have a mean variance of {variance:.3g}, and weights of order one expect about 1: the law is "
+            "that of training on columns in their own units. Pass `standardise=True` for columns of variance one, as "
+            "`estimate` takes them.",
+            DyntheoryWarning,
+            stacklevel=3,
+        )
+    return rows, targets, _Units(units, label_mean)
 
 
 def _eigenvalues(rows: np.ndarray, notes: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 from dyntheory.ground.arrays import ArrayLike
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.row_statistics import NORM_SPREAD, row_statistics
-from dyntheory.verbs.estimation.rows import checked_labels, standardised
+from dyntheory.problem.laws.rows import checked_labels, standardised
 
 FEW_ROWS = 50.0
 FEW_DIRECTIONS = 10.0

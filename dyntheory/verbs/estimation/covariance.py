@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_name, check_nonnegative
 from dyntheory.ground.linear_algebra import gauss_rule
+from dyntheory.problem.laws.rows import Standardisation, numeric_rows
 from dyntheory.problem.laws.spectra import Spectrum
-from dyntheory.verbs.estimation.rows import Standardisation, numeric_rows
 from dyntheory.verbs.estimation.weight_responses import ColumnSpectrum, KnownSpectrum, SampleSpectrum
 
 COVARIANCES = ("sample", "isotropic", "shrinkage")

@@ -12,16 +12,17 @@ import numpy as np
 from dyntheory.ground.arrays import ArrayLike, Key, Progress, PyTree
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.ground.resources import Resources
-from dyntheory.ground.status import Assumptions, DyntheoryWarning
+from dyntheory.ground.status import Assumptions
+from dyntheory.problem.laws.rows import LabelledRows, checked_labels, labelled_rows
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.prepared import described, environment
-from dyntheory.results.judgement import diverged_where, has_diverged
 from dyntheory.results.trajectory import PREACTIVATION_BYTES, Trajectory
 from dyntheory.verbs.estimation.assumption_report import AssumptionReport, report_on
 from dyntheory.verbs.estimation.covariance import ChosenSpectrum, Covariance, chosen_spectrum
 from dyntheory.verbs.estimation.fresh_rows import FreshRows, fresh_rows, held_out_error
+from dyntheory.verbs.estimation.head_influence import noise_of_signs
 from dyntheory.verbs.estimation.observed_run import ObservedRun, observed_run
-from dyntheory.verbs.estimation.rows import LabelledRows, checked_labels, labelled_rows
+from dyntheory.verbs.estimation.reliable_steps import EstimateWarning, reliability, without_unreliable
 
 
 def estimate(
@@ -71,8 +72,9 @@ def estimate(
         `train_error`, `test_error` (the estimate) with `standard_error`, `best_step`, the debiased preactivations of
         every step with the labels (`preactivations(step)`), first-layer weights (`recorded_weights`) and head, and
         `held_out_error`. The standard error joins that of a test set of
-        n rows and the noise of the responses. `provenance` has the cost in trainings,
-        `assumptions` what the data say against the theory.
+        n rows and the noise of the responses and of the head's part. `provenance` has the cost in trainings,
+        `assumptions` what the data say against the theory. Where the run, or the estimate itself, becomes unstable
+        `status` says from which step on (`status.step`); there the estimate is NaN, so that no choice falls on it.
 
     Raises:
         TypeError: an argument of the wrong kind.
@@ -117,7 +119,7 @@ def estimate(
         assumptions=_assumptions(concerns),
     )
     if not result.status.ok:
-        warnings.warn(str(result.status), DyntheoryWarning, stacklevel=2)
+        warnings.warn(str(result.status), EstimateWarning, stacklevel=2)
     return result
 
 
@@ -141,30 +143,39 @@ def _fresh_rows(seen: ObservedRun, chosen: ChosenSpectrum) -> FreshRows:
 
 
 def _trajectory(seen: ObservedRun, found: FreshRows, held_out: np.ndarray | None) -> Trajectory:
-    run = seen.training
-    fresh, losses, errors, weights = map(np.asarray, (*found[:3], run.weights))
-    n, steps = fresh.shape[1], np.arange(fresh.shape[0])
-    error = Trajectory(
-        steps=steps,
-        test_loss=np.hypot(losses.std(axis=1, ddof=1) / np.sqrt(n), found.noise.loss),
-        test_error=np.hypot(errors.std(axis=1, ddof=1) / np.sqrt(n), found.noise.error),
-    )
+    run, steps = seen.training, np.arange(len(found.losses))
+    fresh, weights = map(np.asarray, (found.preactivations, run.weights))
+    n, status = fresh.shape[1], reliability(found, np.asarray(run.train_loss), seen.plan.num_signs)
+    loss, loss_error = _mean_and_error(found.losses, found.influence.loss, found.influence.loss_change, seen)
+    error, error_error = _mean_and_error(found.errors, found.influence.error, found.influence.error_change, seen)
+    bars = np.hypot(loss_error, found.noise.loss), np.hypot(error_error, found.noise.error)
+    curves = (without_unreliable(curve, status) for curve in (loss, error, *bars))
+    test_loss, test_error, loss_bar, error_bar = curves
     return Trajectory(
         steps=steps,
         train_loss=run.train_loss,
-        test_loss=losses.mean(axis=1) + found.influence.loss,
+        test_loss=test_loss,
         train_error=run.train_error,
-        test_error=errors.mean(axis=1) + found.influence.error,
+        test_error=test_error,
         held_out_error=held_out,
         weight_overlap=np.einsum("tda,tdb->tab", weights, weights) / weights.shape[1],
         head=to_numpy(jax.vmap(seen.method.head_of)(run.shared)),
-        standard_error=error,
-        status=diverged_where(has_diverged(np.asarray(run.train_loss)) | ~np.isfinite(errors.mean(axis=1))),
+        standard_error=Trajectory(steps=steps, test_loss=loss_bar, test_error=error_bar),
+        status=status,
         recorded_preactivations=fresh,
         recorded_weights=weights if weights.nbytes <= PREACTIVATION_BYTES else None,
         labels=np.asarray(run.labels),
         sample_weights=np.full(n, 1.0 / n),
     )
+
+
+def _mean_and_error(
+    rows: np.ndarray, correction: np.ndarray, change: np.ndarray, seen: ObservedRun
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corrected mean over rows, and its standard error from the rows and from the correction's signs."""
+    with np.errstate(all="ignore"):  # a run that diverges
+        of_rows = rows.std(axis=1, ddof=1) / np.sqrt(rows.shape[1])
+        return rows.mean(axis=1) + correction, np.hypot(of_rows, noise_of_signs(change, seen.plan.num_signs))
 
 
 def _assumptions(concerns: AssumptionReport) -> Assumptions:

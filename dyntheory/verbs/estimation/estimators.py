@@ -16,14 +16,17 @@ import optax
 
 from dyntheory.ground.arrays import ArrayLike
 from dyntheory.ground.precision import double_precision
-from dyntheory.ground.status import DyntheoryWarning
+from dyntheory.ground.status import Outcome
+from dyntheory.problem.laws.rows import FEWEST_ROWS
 from dyntheory.problem.methods.gradient_descent import gradient_descent
 from dyntheory.problem.networks.network import MLP
+from dyntheory.results.trajectory import Trajectory
 from dyntheory.verbs.estimation.estimate import estimate
-from dyntheory.verbs.estimation.rows import FEWEST_ROWS
+from dyntheory.verbs.estimation.reliable_steps import EstimateWarning
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ModuleNotFoundError as error:
@@ -32,6 +35,10 @@ except ModuleNotFoundError as error:
     ) from error
 
 STOPPING = ("theory", None)
+
+
+class UnstableTraining(EstimateWarning, ConvergenceWarning):
+    """Training, or the estimate that stops it, became unstable within `num_steps`; the text says where and the cure."""
 
 
 class _Stopped(BaseEstimator):
@@ -71,12 +78,14 @@ class _Stopped(BaseEstimator):
         method = gradient_descent(network, optax.sgd, learning_rate=rate, loss=loss)
         key = jax.random.key(0 if self.random_state is None else int(self.random_state))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DyntheoryWarning)  # said by `trajectory_.status`
+            warnings.simplefilter("ignore", EstimateWarning)  # said below, with the step that was chosen
             found = estimate(rows, targets, method, num_steps=self.num_steps, key=key)
         if found.recorded_weights is None or found.test_loss is None:
             raise ValueError("The first layers of all steps take more than 64 MB: lower `num_steps` or `hidden`.")
-        usable = np.where(np.isfinite(found.test_loss), found.test_loss, np.inf)
-        self.n_iter_ = int(np.argmin(usable)) if self.early_stopping else self.num_steps
+        self.n_iter_ = _step_to_keep(found, self.early_stopping)
+        if not found.status.ok:
+            told = f"Step {self.n_iter_} of {self.num_steps} is kept. {found.status}"
+            warnings.warn(told, UnstableTraining, stacklevel=3)
         units = found.provenance["standardisation"]
         self._mean, self._scale = np.asarray(units["mean"]), np.asarray(units["scale"])
         self._weights = found.recorded_weights[self.n_iter_]
@@ -101,6 +110,15 @@ def _checked(model: Any, *data: Any, **options: Any) -> tuple[np.ndarray, np.nda
     return found if isinstance(found, tuple) else (found, np.empty(0))  # pyright: ignore[reportReturnType]
 
 
+def _step_to_keep(found: Trajectory, early_stopping: str | None) -> int:
+    """Return the step of the smallest estimated loss, or without early stopping the last before a divergence."""
+    assert found.test_loss is not None
+    if early_stopping is None and found.status.code != Outcome.DIVERGED:
+        return found.num_steps
+    usable = np.isfinite(found.test_loss)
+    return int(np.argmin(np.where(usable, found.test_loss, np.inf)) if early_stopping else np.flatnonzero(usable)[-1])
+
+
 def _safe_rate(rows: np.ndarray) -> float:
     """Return 2/λ, λ the largest eigenvalue of the correlation of the columns, at most one."""
     scaled = (rows - rows.mean(axis=0)) / rows.std(axis=0)
@@ -117,17 +135,21 @@ class NetworkRegressor(RegressorMixin, _Stopped):
         learning_rate: of gradient descent; None takes min(1, 2/λ), λ the largest eigenvalue of the columns'
             correlation.
         num_steps: T, the largest number of steps.
-        early_stopping: "theory" stops where the estimated loss on fresh rows is smallest; None at the end.
+        early_stopping: "theory" stops where the estimated loss on fresh rows is smallest; None at the end, or at the
+            last step before training diverges.
         random_state: seed of head and first layer; None is 0.
 
     Attributes:
         n_iter_: the step it stopped at.
         trajectory_: what `dyntheory.estimate` returned, labels standardised.
-        estimated_loss_: estimated loss on fresh rows at that step.
+        estimated_loss_: estimated loss on fresh rows at that step, NaN where there is no estimate.
         n_features_in_: columns seen in `fit`.
 
     Raises:
         ValueError: from `fit`, data that cannot be used.
+
+    Warns:
+        UnstableTraining: from `fit`, training or its estimate became unstable: no step from there on is kept.
 
     Example:
         >>> rows = np.random.default_rng(0).normal(size=(200, 20))
@@ -160,18 +182,22 @@ class NetworkClassifier(ClassifierMixin, _Stopped):
         learning_rate: of gradient descent; None takes min(1, 2/λ), λ the largest eigenvalue of the columns'
             correlation.
         num_steps: T, the largest number of steps.
-        early_stopping: "theory" stops where the estimated loss on fresh rows is smallest; None at the end.
+        early_stopping: "theory" stops where the estimated loss on fresh rows is smallest; None at the end, or at the
+            last step before training diverges.
         random_state: seed of head and first layer; None is 0.
 
     Attributes:
         classes_: labels of the classes.
         n_iter_: the step it stopped at.
         trajectory_: what `dyntheory.estimate` returned.
-        estimated_loss_: estimated loss on fresh rows at that step.
+        estimated_loss_: estimated loss on fresh rows at that step, NaN where there is no estimate.
         n_features_in_: columns seen in `fit`.
 
     Raises:
         ValueError: from `fit`, data that cannot be used.
+
+    Warns:
+        UnstableTraining: from `fit`, training or its estimate became unstable: no step from there on is kept.
     """
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> NetworkClassifier:
@@ -201,4 +227,4 @@ class NetworkClassifier(ClassifierMixin, _Stopped):
         return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
 
 
-__all__: list[Any] = ["NetworkClassifier", "NetworkRegressor"]
+__all__: list[Any] = ["NetworkClassifier", "NetworkRegressor", "UnstableTraining"]

@@ -66,7 +66,7 @@ def fresh_rows(
     fresh = debias(run, memory, groups)
     losses, errors = row_metrics(method, run.shared, fresh, run.labels)
     nothing = jnp.zeros(losses.shape[0])
-    influence = HeadInfluence(nothing, nothing)
+    influence = HeadInfluence(nothing, nothing, nothing, nothing)
     if signs.shape[0]:
         influence = head_influence(method, inputs, run, memory, groups, signs)
     noise = response_noise(method, run, spectrum, probes, alpha, num_blocks=num_blocks)

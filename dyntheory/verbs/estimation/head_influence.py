@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float, Int
 
 from dyntheory.ground.arrays import Array, PyTree
@@ -22,10 +23,19 @@ from dyntheory.verbs.estimation.training_run import TrainingRun, row_metrics, tr
 
 
 class HeadInfluence(NamedTuple):
-    """What has to be added to the mean loss and the mean error of the debiased rows."""
+    """What has to be added to the mean loss and the mean error of the debiased rows.
+
+    Args:
+        loss: to the mean loss.
+        error: to the mean error.
+        loss_change: root mean square of the first-order change of a row's loss by the pull of one other row.
+        error_change: the same of its error.
+    """
 
     loss: Float[Array, " states"]
     error: Float[Array, " states"]
+    loss_change: Float[Array, " states"]
+    error_change: Float[Array, " states"]
 
 
 def head_influence(
@@ -64,11 +74,29 @@ def head_influence(
         return row_metrics(method, again.shared, fresh, run.labels)
 
     def along(sign: Array) -> tuple[Array, Array]:
-        losses, errors = jax.jvp(of_pulls, (jnp.zeros_like(sign),), (sign,))[1]
-        return -jnp.mean(losses * sign[None], axis=1), -jnp.mean(errors * sign[None], axis=1)
+        return jax.jvp(of_pulls, (jnp.zeros_like(sign),), (sign,))[1]
 
     losses, errors = jax.vmap(along)(signs)
-    return HeadInfluence(losses.mean(axis=0), errors.mean(axis=0))
+    own = -jnp.mean(losses * signs[:, None], axis=(0, 2)), -jnp.mean(errors * signs[:, None], axis=(0, 2))
+    return HeadInfluence(*own, _of_one_row(losses), _of_one_row(errors))
+
+
+def noise_of_signs(change: np.ndarray, num_signs: int) -> np.ndarray:
+    """Return the standard error that a correction has from its random signs.
+
+    With M_ij the change of row i by the pull of row j, its variance over signs is (1/n²) Σ_{i≠j} (M_ij² + M_ij M_ji):
+    at most twice the mean square change of a row by another's pull.
+
+    Args:
+        change: root mean square change of a row by the pull of one other row.
+        num_signs: how many vectors of signs the correction is a mean over.
+    """
+    return np.sqrt(2.0 / max(num_signs, 1)) * change
+
+
+def _of_one_row(changes: Float[Array, "signs states samples"]) -> Float[Array, " states"]:
+    """Return what the pull of one row does to another, from what the pulls of all n with random signs do: √n times."""
+    return jnp.sqrt(jnp.mean(jnp.square(changes), axis=(0, 2)) / changes.shape[2])
 
 
 def _weighted(

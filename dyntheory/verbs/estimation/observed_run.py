@@ -17,13 +17,13 @@ from dyntheory.ground.checks import check_count, check_key, check_positive, chec
 from dyntheory.ground.precision import abstract_array, as_double
 from dyntheory.ground.randomness import stream
 from dyntheory.ground.resources import Resources
+from dyntheory.problem.laws.rows import LabelledRows
 from dyntheory.problem.methods.contract import check_method
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import check_head
 from dyntheory.verbs.estimation.plan import EstimatePlan, RunSize, plan_estimate
 from dyntheory.verbs.estimation.probes import Probes, probes_of
-from dyntheory.verbs.estimation.rows import LabelledRows
 from dyntheory.verbs.estimation.training_run import TrainingRun, train_on
 
 

@@ -7,6 +7,7 @@ choosing again on resampled rows and looking at the rows that were left out.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.results.trajectory import Trajectory
 from dyntheory.verbs.estimation.covariance import Covariance
 from dyntheory.verbs.estimation.estimate import estimate
+from dyntheory.verbs.estimation.reliable_steps import EstimateWarning
 from dyntheory.verbs.estimation.training_run import row_metrics
 
 METRICS = ("test_error", "test_loss")
@@ -32,7 +34,7 @@ class Candidate(NamedTuple):
 
     Args:
         name: of the method.
-        step: where its estimate is smallest.
+        step: where its estimate is smallest, of the steps that have one.
         value: the estimate there.
         standard_error: of it.
     """
@@ -98,7 +100,8 @@ def tune(
         progress: called with (fraction done, what is being done).
 
     Returns:
-        The choice, what error to expect of it, and all candidates.
+        The choice, what error to expect of it, and all candidates. Where a candidate becomes unstable it is judged by
+        the steps before, which a warning says.
 
     Raises:
         TypeError: no methods.
@@ -118,11 +121,15 @@ def tune(
     check_count("num_resamples", num_resamples)
     if metric not in METRICS:
         raise ValueError(f"`metric` must be one of {', '.join(METRICS)}, got {metric!r}.")
-    found: dict[str, Trajectory] = {}
-    for index, (name, method) in enumerate(named.items()):
-        report = _part(progress, index, len(named), name)
-        options: dict[str, Any] = {"covariance": covariance, "max_memory": max_memory, "progress": report}
-        found[name] = estimate(inputs, labels, method, num_steps=num_steps, key=key, **options)
+    options: dict[str, Any] = {"num_steps": num_steps, "key": key, "covariance": covariance, "max_memory": max_memory}
+    found = {
+        name: _estimated(inputs, labels, method, progress=_part(progress, index, len(named), name), **options)
+        for index, (name, method) in enumerate(named.items())
+    }
+    ended = [f"{name}: {one.status}" for name, one in found.items() if not one.status.ok]
+    if ended:
+        told = f"{len(ended)} of {len(found)} candidates were judged by their first steps only. {'; '.join(ended)}"
+        warnings.warn(told, EstimateWarning, stacklevel=2)
     rows = np.stack([_rows(named[name], one, metric) for name, one in found.items()])
     curves = np.stack([np.asarray(getattr(one, metric)) for one in found.values()])
     if not np.isfinite(curves).any():
@@ -131,6 +138,13 @@ def tune(
     candidates = sorted((_candidate(name, one, metric) for name, one in found.items()), key=_order)
     best = candidates[0]
     return Tuned(best, best.value + optimism, optimism, tuple(candidates), found, metric)
+
+
+def _estimated(inputs: ArrayLike, labels: ArrayLike, method: GeneralFirstOrderMethod, **options: Any) -> Trajectory:
+    """Return the estimate; what it warns of is in its status, and is said of all candidates together."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EstimateWarning)
+        return estimate(inputs, labels, method, **options)
 
 
 def _order(one: Candidate) -> float:
@@ -177,14 +191,17 @@ def _candidate(name: str, found: Trajectory, metric: str) -> Candidate:
 def _optimism(
     rows: Float[np.ndarray, "methods states n"], curves: Float[np.ndarray, "methods states"], num_resamples: int
 ) -> float:
-    """Return by how much rows left out exceed, at the choice made without them, the rows it was made with."""
-    count = rows.shape[2]
-    shift = (curves - rows.mean(axis=2)).reshape(-1)  # what the head's part added
-    flat = rows.reshape(-1, count)
+    """Return by how much rows left out exceed, at the choice made without them, the rows it was made with.
+
+    Steps without an estimate are not chosen here either.
+    """
+    count, judged = rows.shape[2], np.isfinite(curves) & np.isfinite(rows).all(axis=2)
+    flat = rows[judged]
+    shift = curves[judged] - flat.mean(axis=1)  # what the head's part added
     random, differences = np.random.default_rng(0), []
     for _ in range(num_resamples):
         weights = np.bincount(random.integers(0, count, count), minlength=count)
-        inside = np.where(np.isfinite(flat).all(axis=1), flat @ weights / count + shift, np.inf)
+        inside = flat @ weights / count + shift
         chosen = int(np.argmin(inside))
         outside = weights == 0
         if outside.any():

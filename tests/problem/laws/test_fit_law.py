@@ -1,5 +1,7 @@
 """From (X, y) to a law: moments without bias, what is recovered, what is said not to be."""
 
+import warnings
+
 import jax
 import numpy as np
 import optax
@@ -7,7 +9,8 @@ import pytest
 
 import dyntheory as dt
 from dyntheory.ground.precision import double_precision
-from dyntheory.problem.laws.fit_law import fit_law, moment_powers
+from dyntheory.problem.laws.fit_law import fit_law
+from dyntheory.problem.laws.label_powers import moment_powers
 
 
 def _mean_and_error(values: list[float]) -> tuple[float, float]:
@@ -115,3 +118,39 @@ def test_bad_data_are_refused() -> None:
         fit_law(rows, np.ones(20))
     with pytest.raises(ValueError, match="ten rows"):
         fit_law(rows[:5], rows[:5, 0])
+    with pytest.raises(ValueError, match="columns 2 hold missing"):
+        fit_law(np.where(np.arange(30) == 2, np.nan, rows), rows[:, 0])
+    words = rows.astype(object)
+    words[3, 4] = "red"
+    with pytest.raises(ValueError, match="columns 4 do not: encode categories"):
+        fit_law(words, rows[:, 0])
+    with pytest.raises(ValueError, match="`labels` must hold numbers"):
+        fit_law(rows, np.array(["spam"] * 20))
+    with pytest.raises(ValueError, match="1 missing or infinite"):
+        fit_law(rows, np.where(np.arange(20) == 3, np.inf, rows[:, 0]))
+    with pytest.raises(ValueError, match="columns 0 are constant"):
+        fit_law(np.where(np.arange(30) == 0, 1.0, rows), rows[:, 1], standardise=True)
+    with pytest.raises(TypeError, match="`standardise` must be True or False"):
+        fit_law(rows, rows[:, 0], standardise="no")  # pyright: ignore[reportArgumentType]
+
+
+def test_units_of_columns_are_named_or_taken_out() -> None:
+    """With variances of 1/442, as scikit-learn gives them, nothing is learned whatever n."""
+    from sklearn.datasets import load_diabetes
+
+    rows, labels = map(np.asarray, load_diabetes(return_X_y=True))
+    with pytest.warns(dt.DyntheoryWarning, match=r"mean variance of 0.00226.*standardise=True"):
+        raw = fit_law(rows, labels)
+    own = fit_law(rows, labels, standardise=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        other = fit_law(3.0 - rows * np.geomspace(1e-3, 1e5, 10), labels, standardise=True)
+        scaled = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+        np.testing.assert_allclose(fit_law(scaled, labels).noise_power, own.noise_power)
+    assert own.law.features is not None and other.law.features is not None and raw.input_scale is None
+    for name in ("eigenvalues", "alignment"):
+        np.testing.assert_allclose(getattr(other.law.features, name), getattr(own.law.features, name), rtol=1e-6)
+    np.testing.assert_allclose(other.input_scale, own.input_scale * np.geomspace(1e-3, 1e5, 10))
+    np.testing.assert_allclose(own.law.features.mean, 1.0)
+    with pytest.warns(dt.DyntheoryWarning, match="mean variance"):
+        fit_law(100.0 * scaled, labels)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import dyntheory as dt
+from dyntheory.problem.laws.rows import standardised
 from dyntheory.verbs.estimation.covariance import shrunk_eigenvalues
-from dyntheory.verbs.estimation.rows import standardised
 from tests.verbs.estimation.runs import KEY, data, network
 
 

@@ -6,11 +6,11 @@ import numpy as np
 
 import dyntheory as dt
 from dyntheory.dynamics.two_time import impulse_response, residual_derivatives, two_time_responses
+from dyntheory.problem.laws.rows import standardised
 from dyntheory.verbs.estimation.covariance import chosen_spectrum
 from dyntheory.verbs.estimation.debias import debias, run_responses
 from dyntheory.verbs.estimation.plan import RunSize
 from dyntheory.verbs.estimation.probes import probes_of
-from dyntheory.verbs.estimation.rows import standardised
 from dyntheory.verbs.estimation.training_run import train_on
 from tests.verbs.estimation.runs import KEY, data, network
 

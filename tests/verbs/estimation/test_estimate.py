@@ -10,7 +10,7 @@ import pytest
 
 import dyntheory as dt
 from dyntheory.ground.precision import double_precision
-from dyntheory.verbs.estimation.rows import standardised
+from dyntheory.problem.laws.rows import standardised
 from dyntheory.verbs.estimation.training_run import train_on
 from tests.verbs.estimation.runs import KEY, data, network
 
@@ -108,6 +108,26 @@ def test_divergence_is_said():
     with pytest.warns(dt.DyntheoryWarning, match="lower the learning rate"):
         found = dt.estimate(rows, labels, method, num_steps=40, key=KEY)
     assert found.status.code == "diverged"
+
+
+def test_an_explosion_is_no_estimate(recwarn):
+    """The derivative of the whole run, added without bound, makes a squared error of −838 at rate 2."""
+    rows, labels = data(1080, 20)
+    for rate in (0.3, 2.0, 4.0):
+        method = dt.gradient_descent(dt.MLP((3, 3), use_bias=True), optax.sgd, learning_rate=rate)
+        found = dt.estimate(
+            rows[:80], labels[:80], method, num_steps=12, key=jax.random.key(0), test_data=(rows[80:], labels[80:])
+        )
+        assert found.standard_error is not None and found.held_out_error is not None
+        end = 13 if found.status.step is None else found.status.step
+        assert found.status.ok == (rate == 0.3)
+        for name in ("test_error", "test_loss"):
+            curve, bar = getattr(found, name), getattr(found.standard_error, name)
+            assert (curve[:end] > 0).all() and np.isnan(curve[end:]).all()
+            np.testing.assert_array_equal(np.isfinite(bar), np.isfinite(curve))
+        assert found.best_step < end and found.held_out_error[found.best_step] <= found.held_out_error[0]
+        assert np.isfinite(found.train_error).all()
+    assert len(recwarn) == 2
 
 
 def _with(rows, column, value):

@@ -20,6 +20,21 @@ def test_regressor_and_classifier_stop_by_the_estimate():
     assert classifier.score(rows, words) > 0.5
 
 
+@pytest.mark.parametrize(("early_stopping", "least"), [("theory", -1.0), (None, -10.0)])
+def test_an_explosion_is_not_kept_and_said(early_stopping, least):
+    from sklearn.datasets import load_diabetes
+    from sklearn.exceptions import ConvergenceWarning
+
+    rows, labels = load_diabetes(return_X_y=True)
+    model = dt.estimators.NetworkRegressor((3,), learning_rate=12.0, num_steps=15, early_stopping=early_stopping)
+    with pytest.warns(dt.estimators.UnstableTraining, match="lower the learning rate") as seen:
+        model.fit(rows[:300], labels[:300])
+    assert issubclass(seen[0].category, ConvergenceWarning) and issubclass(seen[0].category, dt.DyntheoryWarning)
+    assert f"Step {model.n_iter_} of 15 is kept" in str(seen[0].message) and seen[0].filename == __file__
+    assert np.isfinite(model.estimated_loss_) and model.estimated_loss_ > 0
+    assert model.score(rows[300:], labels[300:]) > least  # −2940 and worse in the explosion
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("name", ["NetworkRegressor", "NetworkClassifier"])
 def test_estimators_are_scikit_learns(name):

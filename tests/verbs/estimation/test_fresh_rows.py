@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import dyntheory as dt
+from dyntheory.problem.laws.rows import standardised
 from dyntheory.verbs.estimation.covariance import chosen_spectrum
 from dyntheory.verbs.estimation.fresh_rows import fresh_rows, held_out_error
 from dyntheory.verbs.estimation.plan import RunSize
 from dyntheory.verbs.estimation.probes import probes_of
-from dyntheory.verbs.estimation.rows import standardised
 from dyntheory.verbs.estimation.training_run import train_on
 from dyntheory.verbs.estimation.weight_responses import KnownSpectrum
 from tests.verbs.estimation.runs import KEY, data, network

@@ -6,8 +6,8 @@ import pytest
 
 import dyntheory as dt
 from dyntheory.ground.resources import Resources
+from dyntheory.problem.laws.rows import labelled_rows
 from dyntheory.verbs.estimation.observed_run import observed_run
-from dyntheory.verbs.estimation.rows import labelled_rows
 from tests.verbs.estimation.runs import KEY, data, network
 
 

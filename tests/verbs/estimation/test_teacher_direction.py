@@ -57,3 +57,18 @@ def test_an_even_link_shows_no_direction():
     method = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.1)
     with pytest.raises(ValueError, match="No direction is seen"):
         dt.teacher_direction(rows, labels, method, num_steps=1, key=jax.random.key(2), weights=np.zeros((100, 1)))
+
+
+def test_an_explosion_shows_no_direction():
+    """In it the ratio of signal to noise is without bound, and the intervals hold no coordinate."""
+    random = np.random.default_rng(3)
+    rows, teacher = random.standard_normal((150, 30)), random.standard_normal(30)
+    teacher /= np.sqrt(np.mean(teacher**2))
+    labels = np.tanh(rows @ teacher / 30**0.5) + 0.3 * random.standard_normal(150)
+    method = dt.gradient_descent(dt.MLP((3, 3), use_bias=True), optax.sgd, learning_rate=8.0)
+    with pytest.warns(dt.DyntheoryWarning, match="only the steps before are used"):
+        found = dt.teacher_direction(rows, labels, method, num_steps=8, key=jax.random.key(3))
+    assert np.mean((found.interval[:, 0] < teacher) & (teacher < found.interval[:, 1])) > 0.8
+    assert found.step < 4 and found.standard_error > 0.2
+    with pytest.raises(ValueError, match="`labels` must vary"):
+        dt.teacher_direction(rows, np.ones(150), method, num_steps=3, key=jax.random.key(3))

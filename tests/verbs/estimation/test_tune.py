@@ -45,6 +45,20 @@ def test_expected_error_is_less_biased_than_the_smallest_one():
     assert abs(expected.mean()) < 3.5 * error
 
 
+def test_an_explosion_is_never_chosen():
+    random = np.random.default_rng(0)
+    rows = random.standard_normal((1080, 20))
+    labels = np.tanh(rows @ random.standard_normal(20) / 20**0.5) + 0.3 * random.standard_normal(1080)
+    network = dt.MLP((3, 3), use_bias=True)
+    rates = {f"{rate:g}": dt.gradient_descent(network, optax.sgd, learning_rate=rate) for rate in (0.3, 1.0, 2.0, 4.0)}
+    with pytest.warns(dt.DyntheoryWarning, match=r"2 of 4 candidates.*2: unresolved.*4: diverged"):
+        found = dt.tune(rows[:80], labels[:80], rates, num_steps=12, key=jax.random.key(0), num_resamples=50)
+    assert found.best.name == "1" and 0 < found.best.value < found.expected < 1
+    steps = {one.name: one.step for one in found.candidates}
+    assert all(steps[name] < found.trajectories[name].status.step for name in ("2", "4"))
+    assert all(one.value > 0 for one in found.candidates)
+
+
 def test_candidates_are_checked():
     rows, labels = linear_data()
     with pytest.raises(TypeError, match="must hold a method"):
