@@ -14,6 +14,7 @@ from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_second_moment, is_concrete
 from dyntheory.ground.linear_algebra import rank_aware_cholesky, safe_inverse
 from dyntheory.problem.laws.priors import Prior, standard_uniforms
+from dyntheory.problem.laws.strata import NODES_OF_ITS_OWN, sorted_in_blocks, stratified_places
 
 
 @jax.tree_util.register_dataclass
@@ -161,24 +162,26 @@ def starting_rows(
 
 
 def rows_of_draw(
-    draw: tuple[Array, Array], normals: Float[Array, " nodes"]
-) -> tuple[Float[Array, "nodes m"], Float[Array, " nodes"]]:
-    """Return rows (w*, w⁰) of a given draw on nodes, and weights that give every row of the draw the same.
+    draw: tuple[Array, Array], normals: Float[Array, " nodes"], eigenvalues: Float[Array, " d"] | None = None
+) -> tuple[Int[Array, " nodes"], Float[Array, " nodes"]]:
+    """Return which row (w*, w⁰) of a given draw each node stands for, and weights that give every row the same.
 
-    Node i stands for row ⌊Φ(z_i) d⌋. Where some rows have no node the weights are equal.
+    With two nodes a row and more, node i stands for row ⌊Φ(z_i) d⌋. With fewer, half of the nodes go evenly and half
+    where λ and the rows are large, and each stands for its neighbours in both.
 
     Args:
         draw: (W*, W⁰) with d rows.
         normals: one coordinate z of each node.
+        eigenvalues: λ of each row; default one.
     """
-    rows = jnp.concatenate(draw, axis=1)
-    count = rows.shape[0]
-    index = features_on_nodes(normals, count)
-    hits = jnp.zeros(count, normals.dtype).at[index].add(1.0)
-    equal = jnp.full(normals.shape, 1.0 / normals.shape[0], normals.dtype)
-    return rows[index], jnp.where(jnp.all(hits > 0), 1.0 / (count * hits[index]), equal)
-
-
-def features_on_nodes(normals: Float[Array, " nodes"], num_features: int) -> Int[Array, " nodes"]:
-    """Return which of d features each node stands for, ⌊Φ(z_i) d⌋."""
-    return jnp.minimum(jnp.floor(standard_uniforms(normals) * num_features).astype(int), num_features - 1)
+    sizes = jnp.sum(jnp.square(jnp.concatenate(draw, axis=1)), axis=1)
+    count, num_nodes = sizes.shape[0], normals.shape[0]
+    uniforms, equal = standard_uniforms(normals), jnp.full(count, 1.0 / count)
+    if NODES_OF_ITS_OWN * count <= num_nodes:
+        return stratified_places(equal, equal, uniforms)
+    values = jnp.ones(count) if eigenvalues is None else eigenvalues
+    strength = values * (1.0 + sizes / jnp.maximum(jnp.mean(sizes), jnp.finfo(sizes.dtype).tiny))
+    density = 0.5 * equal + 0.5 * strength / jnp.sum(strength)
+    order = sorted_in_blocks(values, sizes, density, num_nodes)
+    places, weights = stratified_places(equal, density[order], uniforms)
+    return order[places], weights
