@@ -132,6 +132,12 @@ class Spectrum:
         found = jnp.searchsorted(jnp.cumsum(self.weights), places, side="right")
         return jnp.minimum(found, self.num_modes - 1)
 
+    def realised(self, num_features: int) -> Float[Array, " 2"]:
+        """Return E λ and E[λ a] of d features, whose modes are those of `modes_of`."""
+        modes = self.modes_of(num_features)
+        values = self.values[modes]
+        return jnp.stack([jnp.mean(values), jnp.mean(values * self.powers[modes])])
+
     def modes_on_nodes(self, uniforms: Float[Array, " nodes"]) -> tuple[Int[Array, " nodes"], Float[Array, " nodes"]]:
         """Return which pair each node has, and weights that give every pair its share.
 
