@@ -145,7 +145,7 @@ def _feature_nodes(nodes: NodeSet, start: _StartingRows, threshold: Array) -> tu
             modes, weights = spectrum.modes_on_nodes(standard_uniforms(place))
             amplitudes = spectrum.amplitudes(modes, start.num_teacher_units)
         normals = _fixed_rows(coordinates[:count], weights)[1:].T
-        rows = starting_rows(start.moment, start.priors, normals, amplitudes=amplitudes)
+        rows = starting_rows(start.moment, start.priors, normals, amplitudes=amplitudes, weights=weights)
     side = NodeSide(
         weights,
         jnp.ones((1, coordinates.shape[1]), coordinates.dtype),

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_second_moment, is_concrete
 from dyntheory.ground.linear_algebra import rank_aware_cholesky, safe_inverse
+from dyntheory.problem.laws.prior_moments import is_heavy
 from dyntheory.problem.laws.priors import Prior, standard_uniforms
 from dyntheory.problem.laws.strata import NODES_OF_ITS_OWN, sorted_in_blocks, stratified_places
 
@@ -135,6 +136,7 @@ def starting_rows(
     normals: Float[Array, "rows m"],
     *,
     amplitudes: Float[Array, "rows r"] | None = None,
+    weights: Float[Array, " rows"] | None = None,
 ) -> Float[Array, "rows m"]:
     """Return rows (w*, w⁰) made of independent standard normal ones.
 
@@ -146,6 +148,8 @@ def starting_rows(
         priors: of the r teacher directions.
         normals: one row for each feature.
         amplitudes: what multiplies a feature's teacher entries, √a of correlated features; w⁰ follows them.
+        weights: of rows that stand for a law; entries of priors without a fourth moment are then scaled to their
+            second moment, which a few thousand quantiles miss.
     """
     if priors is None:
         if amplitudes is not None:
@@ -153,9 +157,15 @@ def starting_rows(
         return normals @ rank_aware_cholesky(moment).T
     r = len(priors)
     uniforms = standard_uniforms(normals[:, :r])
-    teacher = jnp.stack([prior.quantile(uniforms[:, a]) for a, prior in enumerate(priors)], axis=1)
-    teacher = teacher if amplitudes is None else teacher * amplitudes
     powers = jnp.diagonal(moment)[:r]
+    columns = [prior.quantile(uniforms[:, a]) for a, prior in enumerate(priors)]
+    if weights is not None:
+        columns = [
+            column * jnp.sqrt(power / (weights @ jnp.square(column))) if is_heavy(prior) else column
+            for prior, column, power in zip(priors, columns, powers, strict=True)
+        ]
+    teacher = jnp.stack(columns, axis=1)
+    teacher = teacher if amplitudes is None else teacher * amplitudes
     slopes = moment[r:, :r] * safe_inverse(powers, powers > 0)[None]
     rest = rank_aware_cholesky(moment[r:, r:] - slopes @ moment[:r, r:])
     return jnp.concatenate([teacher, teacher @ slopes.T + normals[:, r:] @ rest.T], axis=1)
