@@ -23,7 +23,7 @@ from dyntheory.matrix.orthonormal import orthonormal_on_nodes
 from dyntheory.matrix.revealed import Half, RevealedMatrix
 from dyntheory.matrix.scaled import ScaledMatrix, scaled
 from dyntheory.matrix.spectral_frame import spectral_frame
-from dyntheory.problem.laws.first_layer import features_on_nodes, rows_of_draw, starting_rows
+from dyntheory.problem.laws.first_layer import rows_of_draw, starting_rows
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.priors import Prior, standard_uniforms
 from dyntheory.problem.laws.spectra import Spectrum
@@ -134,17 +134,18 @@ class _StartingRows(NamedTuple):
 def _feature_nodes(nodes: NodeSet, start: _StartingRows, threshold: Array) -> tuple[NodeSide, Array, Array | None]:
     """Return the nodes, (w*, w⁰) and √λ on them; Gaussian rows, mostly also those of a draw, have their moment."""
     (coordinates, weights), spectrum = nodes.as_arrays(), start.spectrum
-    count, modes, amplitudes = start.moment.shape[0], None, None
-    if spectrum is not None:
-        modes, weights = spectrum.modes_on_nodes(standard_uniforms(coordinates[0]))
-        coordinates, amplitudes = coordinates[1:], spectrum.amplitudes(modes, start.num_teacher_units)
-    if start.draw is None:
-        normals = _fixed_rows(coordinates[:count], weights)[1:].T
-        rows = starting_rows(start.moment, start.priors, normals, amplitudes=amplitudes)
+    count, place, modes, amplitudes = start.moment.shape[0], coordinates[0], None, None
+    coordinates = coordinates if spectrum is None else coordinates[1:]
+    if start.draw is not None:
+        of_rows = None if spectrum is None else spectrum.modes_of(start.draw[0].shape[0])
+        index, weights = rows_of_draw(start.draw, place, None if spectrum is None else spectrum.values[of_rows])
+        rows, modes = jnp.concatenate(start.draw, axis=1)[index], None if of_rows is None else of_rows[index]
     else:
-        place, num_features = nodes.as_arrays()[0][0], start.draw[0].shape[0]
-        rows, weights = rows_of_draw(start.draw, place)
-        modes = None if spectrum is None else spectrum.modes_of(num_features)[features_on_nodes(place, num_features)]
+        if spectrum is not None:
+            modes, weights = spectrum.modes_on_nodes(standard_uniforms(place))
+            amplitudes = spectrum.amplitudes(modes, start.num_teacher_units)
+        normals = _fixed_rows(coordinates[:count], weights)[1:].T
+        rows = starting_rows(start.moment, start.priors, normals, amplitudes=amplitudes, weights=weights)
     side = NodeSide(
         weights,
         jnp.ones((1, coordinates.shape[1]), coordinates.dtype),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dyntheory.ground.status import Assumptions
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.links import resolve_link
+from dyntheory.problem.laws.prior_moments import is_heavy
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 
 
@@ -24,6 +25,12 @@ def assess(law: TeacherStudent, method: GeneralFirstOrderMethod) -> Assumptions:
         return Assumptions(
             "simulation-verified",
             f"{' and '.join(kinked)} is not smooth with bounded derivatives, outside the published theorem",
+        )
+    if any(map(is_heavy, law.teacher_priors or ())):
+        return Assumptions(
+            "heuristic",
+            "the teacher's prior has no fourth moment: a few features carry the teacher, and networks of any size have "
+            "one of their own",
         )
     if law.separation is not None:
         return Assumptions(

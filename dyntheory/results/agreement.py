@@ -49,8 +49,9 @@ class Agreement(Saved):
         resolution: median over points of threshold · standard_error / |theory|: the relative
             difference that a typical point could have shown.
         worst: the point with the largest |difference| / tolerance.
-        verdict: "disagree" when a point exceeds its tolerance; else "unresolved" when `resolution`
-            is above 0.2, or when one side alone diverged; else "agree".
+        verdict: "disagree" when a point exceeds its tolerance, or nearly all runs are far above the
+            prediction or diverge where it does not; else "unresolved" when `resolution` is above
+            0.2, or when one side alone diverged; else "agree".
         notes: what else a reader must know: extrapolation, divergence, why unresolved.
     """
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from dyntheory.ground.checks import check_name, check_nonnegative, check_positive
 from dyntheory.results.agreement import Agreement, Measured, corrected_threshold, judge
+from dyntheory.results.escape import escaped
 from dyntheory.results.trajectory import CURVES, Trajectory
 
 FIRST_ORDER_BIAS = 10.0  # default allowance, times d
@@ -35,7 +36,8 @@ def compare(
     **Level.** When both sides have the same mean, "disagree" has probability at most `level`,
     whatever the number of points. The quantile is Student's with R − H degrees of freedom for R
     runs that did not diverge with H heads (the smaller of two sizes), the normal one when R is
-    unknown; the error of a prediction carries such a factor already.
+    unknown; the error of a prediction carries such a factor already. Runs that diverge, nearly all of
+    them, where the prediction does not are a disagreement too, whatever the error of their mean.
 
     **Scaling.** A simulation at finite d is off by O(1/d); from two sizes 2 m(2d) − m(d), with
     standard error √(4 s(2d)² + s(d)²), is off by O(1/d²).
@@ -72,12 +74,15 @@ def compare(
     runs = _by_size(runs)
     allowance = _allowance(allowance, runs)
     predicted = _measured("theory", theory, names)
+    left = [note for run in runs if (note := escaped(predicted, run, level=level))]
     simulated = [_measured("runs", run, names) for run in runs]
     simulation = simulated[0] if len(simulated) == 1 else _extrapolate(*simulated)
     predicted, simulation, notes = _common_part(predicted, simulation)
     num_points = len(names) * len(predicted.steps)
     threshold = corrected_threshold(level, num_points, _degrees_of_freedom(runs))
     report = judge(predicted, simulation, threshold=threshold, level=level, allowance=allowance)
+    if left:
+        return dataclasses.replace(report, verdict="disagree", notes=(*left, *_facts(theory, runs), *notes))
     return dataclasses.replace(
         report,
         verdict="unresolved" if ONE_SIDED in notes and report.agrees else report.verdict,

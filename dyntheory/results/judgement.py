@@ -17,6 +17,8 @@ RELATIVE_ERROR_DIVERGED = 0.5
 LABEL_SHARE = 0.01
 LABEL_SAMPLES = 256
 RESIDUAL_SHARE = 0.03
+MISSED_SHARE = 0.01
+SEEN_BY_SUB_NETS = 3.0  # an eighth of the nodes misses so many times as much: then the error bars contain it
 DIVERGED_GROWTH = 1e10
 
 
@@ -103,6 +105,24 @@ def _residual_tail(residual_share: np.ndarray, train_error: np.ndarray) -> Statu
         f"one node carries {worst[step]:.1%} of the train error at step {step}: its error bars may be too small, "
         "raise `num_nodes`",
         step,
+    )
+
+
+def heavy_teacher(missed: float, missed_by_sub_nets: float, num_nodes: int) -> Status:
+    """Return whether few features carry the teacher: what nodes miss of E w*² falls too slowly with their number.
+
+    Args:
+        missed: part of E w*² that the quantiles of all nodes miss.
+        missed_by_sub_nets: the same of an eighth of them.
+        num_nodes: N.
+    """
+    if missed <= MISSED_SHARE or missed_by_sub_nets >= SEEN_BY_SUB_NETS * missed:
+        return Status()
+    return Status(
+        Outcome.HEAVY_TAIL,
+        f"{num_nodes} quantiles of the teacher's prior miss {missed:.1%} of E w*²: a few features carry it, every "
+        "network has a teacher of its own, and error bars are too small where features are not treated alike (Adam, "
+        "thresholds). Condition on a draw, first_layer=FirstLayer.from_weights(W, W_teacher), or cut the tails",
     )
 
 

@@ -189,6 +189,14 @@ def test_ratios_that_a_size_cannot_have_are_reported() -> None:
         dt.simulate(dt.TeacherStudent(0.13), METHOD, num_steps=1, num_features=10, num_runs=2, key=KEY)
 
 
+def test_features_too_few_for_their_spectrum_are_told() -> None:
+    """400 features of 2000 modes miss the strongest; 2000 have all of them."""
+    steep = dt.TeacherStudent(0.5, features=dt.spectra.power_law(1.2, num_modes=2000))
+    with pytest.warns(dt.DyntheoryWarning, match=r"E λ = 0.839.*in the law they are 1 and 1"):
+        dt.simulate(steep, METHOD, num_steps=0, num_features=400, num_runs=2, key=KEY, matrix="revealed")
+    dt.simulate(steep, METHOD, num_steps=0, num_features=2000, num_runs=2, key=KEY, matrix="revealed")
+
+
 def test_test_rows_need_a_loss_that_says_what_noise_adds() -> None:
     method = dt.gradient_descent(dt.MLP((2,)), loss=lambda p, y: jnp.abs(p - y), learning_rate=0.1)
     with pytest.raises(ValueError, match="`inputs` other than Gaussian need a loss"):

@@ -227,6 +227,51 @@ def test_one_side_that_diverges_alone_is_not_agreement(who: str) -> None:
     assert off.verdict == "disagree"
 
 
+def _exploding(num_runs: int, exploding: int, *, num_heads: int = 1) -> Trajectory:
+    """Return runs of which some grow tenfold a step from step 8 on, to overflow."""
+    rng = np.random.default_rng(4)
+    rates = 1.6 + 4.0 * rng.exponential(1.0, (exploding, 1))
+    growth = 10.0 ** np.minimum(rates * np.maximum(STEPS - 8, 0), 120.0)
+    growth = np.concatenate([growth, np.ones((num_runs - exploding, len(STEPS)))])
+    train, test = TRAIN * growth, TEST * growth
+    means = {"train_error": train.mean(0), "test_error": test.mean(0)}
+    errors = {"train_error": train.std(0, ddof=1), "test_error": test.std(0, ddof=1)}
+    return Trajectory(
+        STEPS,
+        **means,
+        standard_error=Trajectory(STEPS, **{name: value / np.sqrt(num_runs) for name, value in errors.items()}),
+        per_run=Trajectory(STEPS, train_error=train, test_error=test),
+        provenance={**PROVENANCE, "num_runs": num_runs, "num_heads": num_heads},
+        num_diverged=exploding,
+    )
+
+
+@pytest.mark.parametrize("exploding", [60, 55])
+def test_runs_that_explode_alone_disagree(exploding: int) -> None:
+    """Their mean has an error as large as itself, so z-scores see nothing; 60 of 60 runs above it are no accident."""
+    run = _exploding(60, exploding)
+    report = compare(_theory(), run)
+    assert report.verdict == "disagree" and "more runs are needed" not in str(report)
+    assert f"{exploding} of 60 runs are above" in str(report)
+    counted = compare(_theory(), dataclasses.replace(run, per_run=None))
+    assert counted.verdict == "disagree" and f"{exploding} of 60 runs diverged where" in str(counted)
+    without = dataclasses.replace(run, per_run=None, num_diverged=0)
+    assert compare(_theory(), without).verdict == "unresolved", "negative control: the mean and its error do not tell"
+
+
+def test_a_few_explosions_prove_nothing() -> None:
+    """One run of sixty may be far above a mean; two runs with heads of their own too."""
+    assert compare(_theory(), _exploding(60, 1)).verdict == "unresolved"
+    assert compare(_theory(), dataclasses.replace(_exploding(60, 1), per_run=None)).verdict == "unresolved"
+    wide = dataclasses.replace(_simulation(), per_run=Trajectory(STEPS, train_error=np.stack([50 * TRAIN] * 3)))
+    assert compare(_theory(), wide).agrees
+
+
+def test_explosions_on_both_sides_are_compared_before() -> None:
+    report = compare(_cut(_theory(), 9), dataclasses.replace(_exploding(60, 60), num_diverged=60))
+    assert report.steps[-1] == 8 and "runs are above" not in str(report)
+
+
 def test_statuses_are_part_of_the_text() -> None:
     run = dataclasses.replace(_simulation(), num_diverged=3, status=Status("diverged", "3 of 20 runs diverged", 4))
     theory = dataclasses.replace(_theory(), status=Status("heavy_tail", "one node carries it"))

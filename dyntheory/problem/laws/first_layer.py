@@ -13,7 +13,9 @@ from jaxtyping import Float, Int
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_second_moment, is_concrete
 from dyntheory.ground.linear_algebra import rank_aware_cholesky, safe_inverse
+from dyntheory.problem.laws.prior_moments import is_heavy
 from dyntheory.problem.laws.priors import Prior, standard_uniforms
+from dyntheory.problem.laws.strata import NODES_OF_ITS_OWN, sorted_in_blocks, stratified_places
 
 
 @jax.tree_util.register_dataclass
@@ -134,6 +136,7 @@ def starting_rows(
     normals: Float[Array, "rows m"],
     *,
     amplitudes: Float[Array, "rows r"] | None = None,
+    weights: Float[Array, " rows"] | None = None,
 ) -> Float[Array, "rows m"]:
     """Return rows (w*, w⁰) made of independent standard normal ones.
 
@@ -145,6 +148,8 @@ def starting_rows(
         priors: of the r teacher directions.
         normals: one row for each feature.
         amplitudes: what multiplies a feature's teacher entries, √a of correlated features; w⁰ follows them.
+        weights: of rows that stand for a law; entries of priors without a fourth moment are then scaled to their
+            second moment, which a few thousand quantiles miss.
     """
     if priors is None:
         if amplitudes is not None:
@@ -152,33 +157,41 @@ def starting_rows(
         return normals @ rank_aware_cholesky(moment).T
     r = len(priors)
     uniforms = standard_uniforms(normals[:, :r])
-    teacher = jnp.stack([prior.quantile(uniforms[:, a]) for a, prior in enumerate(priors)], axis=1)
-    teacher = teacher if amplitudes is None else teacher * amplitudes
     powers = jnp.diagonal(moment)[:r]
+    columns = [prior.quantile(uniforms[:, a]) for a, prior in enumerate(priors)]
+    if weights is not None:
+        columns = [
+            column * jnp.sqrt(power / (weights @ jnp.square(column))) if is_heavy(prior) else column
+            for prior, column, power in zip(priors, columns, powers, strict=True)
+        ]
+    teacher = jnp.stack(columns, axis=1)
+    teacher = teacher if amplitudes is None else teacher * amplitudes
     slopes = moment[r:, :r] * safe_inverse(powers, powers > 0)[None]
     rest = rank_aware_cholesky(moment[r:, r:] - slopes @ moment[:r, r:])
     return jnp.concatenate([teacher, teacher @ slopes.T + normals[:, r:] @ rest.T], axis=1)
 
 
 def rows_of_draw(
-    draw: tuple[Array, Array], normals: Float[Array, " nodes"]
-) -> tuple[Float[Array, "nodes m"], Float[Array, " nodes"]]:
-    """Return rows (w*, w⁰) of a given draw on nodes, and weights that give every row of the draw the same.
+    draw: tuple[Array, Array], normals: Float[Array, " nodes"], eigenvalues: Float[Array, " d"] | None = None
+) -> tuple[Int[Array, " nodes"], Float[Array, " nodes"]]:
+    """Return which row (w*, w⁰) of a given draw each node stands for, and weights that give every row the same.
 
-    Node i stands for row ⌊Φ(z_i) d⌋. Where some rows have no node the weights are equal.
+    With two nodes a row and more, node i stands for row ⌊Φ(z_i) d⌋. With fewer, half of the nodes go evenly and half
+    where λ and the rows are large, and each stands for its neighbours in both.
 
     Args:
         draw: (W*, W⁰) with d rows.
         normals: one coordinate z of each node.
+        eigenvalues: λ of each row; default one.
     """
-    rows = jnp.concatenate(draw, axis=1)
-    count = rows.shape[0]
-    index = features_on_nodes(normals, count)
-    hits = jnp.zeros(count, normals.dtype).at[index].add(1.0)
-    equal = jnp.full(normals.shape, 1.0 / normals.shape[0], normals.dtype)
-    return rows[index], jnp.where(jnp.all(hits > 0), 1.0 / (count * hits[index]), equal)
-
-
-def features_on_nodes(normals: Float[Array, " nodes"], num_features: int) -> Int[Array, " nodes"]:
-    """Return which of d features each node stands for, ⌊Φ(z_i) d⌋."""
-    return jnp.minimum(jnp.floor(standard_uniforms(normals) * num_features).astype(int), num_features - 1)
+    sizes = jnp.sum(jnp.square(jnp.concatenate(draw, axis=1)), axis=1)
+    count, num_nodes = sizes.shape[0], normals.shape[0]
+    uniforms, equal = standard_uniforms(normals), jnp.full(count, 1.0 / count)
+    if NODES_OF_ITS_OWN * count <= num_nodes:
+        return stratified_places(equal, equal, uniforms)
+    values = jnp.ones(count) if eigenvalues is None else eigenvalues
+    strength = values * (1.0 + sizes / jnp.maximum(jnp.mean(sizes), jnp.finfo(sizes.dtype).tiny))
+    density = 0.5 * equal + 0.5 * strength / jnp.sum(strength)
+    order = sorted_in_blocks(values, sizes, density, num_nodes)
+    places, weights = stratified_places(equal, density[order], uniforms)
+    return order[places], weights

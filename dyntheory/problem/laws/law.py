@@ -18,6 +18,7 @@ from dyntheory.ground.checks import check_nonnegative, check_positive, check_sca
 from dyntheory.ground.precision import abstract_array
 from dyntheory.ground.storage.marks import Axes, StoredAs
 from dyntheory.problem.laws.links import Link, resolve_link, stored_link
+from dyntheory.problem.laws.prior_moments import finite_second_moment, moment_error
 from dyntheory.problem.laws.priors import Prior
 from dyntheory.problem.laws.spectra import Spectrum
 
@@ -125,11 +126,22 @@ class TeacherStudent:
 
     @property
     def teacher_moment(self) -> Array:
-        """E[w* w*ᵀ] as an array of shape (r, r)."""
+        """E[w* w*ᵀ] as an array of shape (r, r).
+
+        Raises:
+            ValueError: a prior without a finite second moment.
+        """
         if self.teacher_priors is not None:
-            return jnp.diag(jnp.stack([prior.second_moment for prior in self.teacher_priors]))
+            return jnp.diag(jnp.stack([finite_second_moment("teacher_prior", one) for one in self.teacher_priors]))
         moment = self.teacher_second_moment
         return jnp.eye(1) if moment is None else jnp.asarray(moment)
+
+    @property
+    def teacher_moment_error(self) -> np.ndarray:
+        """Errors of the diagonal of `teacher_moment`, (r,): priors given by their quantiles have some."""
+        if self.teacher_priors is None:
+            return np.zeros(self.num_teacher_units)
+        return np.array([moment_error(prior) for prior in self.teacher_priors])
 
     def clean_label(self, teacher_preactivation: Array) -> Array:
         """Return φ(z) for one row z of shape (r,)."""

@@ -28,6 +28,7 @@ from dyntheory.ground.checks import (
     is_concrete,
 )
 from dyntheory.ground.storage.marks import Axes
+from dyntheory.problem.laws.strata import sorted_in_blocks, stratified_places
 
 ROUNDING = 1e-9
 
@@ -131,19 +132,24 @@ class Spectrum:
         found = jnp.searchsorted(jnp.cumsum(self.weights), places, side="right")
         return jnp.minimum(found, self.num_modes - 1)
 
+    def realised(self, num_features: int) -> Float[Array, " 2"]:
+        """Return E λ and E[λ a] of d features, whose modes are those of `modes_of`."""
+        modes = self.modes_of(num_features)
+        values = self.values[modes]
+        return jnp.stack([jnp.mean(values), jnp.mean(values * self.powers[modes])])
+
     def modes_on_nodes(self, uniforms: Float[Array, " nodes"]) -> tuple[Int[Array, " nodes"], Float[Array, " nodes"]]:
         """Return which pair each node has, and weights that give every pair its share.
 
         Half of the nodes go where features are, half where λ and the teacher's power are: a mode with few features and
-        a large eigenvalue decides the preactivations. A pair without a node has no part in the result.
+        a large eigenvalue decides the preactivations. Of pairs too many for the nodes each node stands for its
+        neighbours, next to it in λ and then in a.
         """
         share, strength = self.weights, self.weights * self.values * (1.0 + self.powers)
         density = 0.5 * share + 0.5 * strength / jnp.sum(strength)
-        found = jnp.searchsorted(jnp.cumsum(density), uniforms, side="right")
-        modes = jnp.minimum(found, self.num_modes - 1)
-        hits = jnp.zeros(self.num_modes, uniforms.dtype).at[modes].add(1.0)
-        weights = share[modes] / hits[modes]
-        return modes, weights / jnp.sum(weights)
+        order = sorted_in_blocks(self.values, self.powers, density, uniforms.shape[0])
+        places, weights = stratified_places(share[order], density[order], uniforms)
+        return order[places], weights
 
 
 def two_level(share: Number, ratio: Number, *, alignment: tuple[Number, Number] | None = None) -> Spectrum:

@@ -20,6 +20,7 @@ from jax.scipy.stats import norm
 
 from dyntheory.ground.arrays import Array, Number, PyTree
 from dyntheory.ground.checks import check_name, check_nonnegative, check_scalar
+from dyntheory.problem.laws.prior_moments import finite_second_moment
 from dyntheory.problem.laws.priors import Prior, gaussian
 from dyntheory.problem.methods.amp_template import known_numbers, message_passing
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
@@ -45,7 +46,7 @@ def generalized_amp(
 
     Raises:
         TypeError: not a prior or not a number.
-        ValueError: an unknown channel.
+        ValueError: an unknown channel, a prior without a second moment.
 
     Reference: `rangan2011generalized`; `barbier2019optimal` for its limit.
     """
@@ -54,6 +55,7 @@ def generalized_amp(
     prior = gaussian() if prior is None else prior
     if isinstance(prior, type) or not isinstance(prior, Prior):
         raise TypeError(f"`prior` must be one of `dyntheory.priors`, such as rademacher(), got {prior!r}.")
+    finite_second_moment("prior", prior)  # the variance it starts from
     if isinstance(channel, str):
         name = check_name("channel", channel, CHANNELS)
         log_partition, usual = CHANNELS[name]

@@ -20,6 +20,7 @@ from dyntheory.ground.status import Assumptions
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.assumptions import assess
 from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.laws.prior_moments import finite_second_moment, is_heavy
 from dyntheory.problem.laws.row_statistics import NORM_SPREAD, row_statistics
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.shape import Shape
@@ -104,7 +105,7 @@ def applicability(
         inputs: rows (N, d) of the data themselves.
 
     Raises:
-        ValueError: counts below one, inputs of another width.
+        ValueError: counts below one, inputs of another width, a teacher without a second moment.
 
     Example:
         >>> import optax, dyntheory as dt
@@ -121,6 +122,7 @@ def applicability(
     cost = prediction_cost(law, method, num_steps=num_steps, num_nodes=size)
     checks = [_ratio(law, n / d), _size(law, n, d), _width(method.num_units, n, d), _steps(num_steps, n, d)]
     checks.append(_memory(cost))
+    checks += _teacher(law)
     if inputs is not None:
         checks += _of_inputs(law, inputs, d)
     return Applicability(tuple(checks), cost, assess(law, method))
@@ -169,6 +171,16 @@ def _memory(cost: Cost) -> Check:
     free = available_memory()
     level = "outside" if cost.memory > free else "covered"
     return Check("memory", level, f"{cost.memory / 1e9:.2g} GB of {free / 1e9:.2g} GB that may be used")
+
+
+def _teacher(law: TeacherStudent) -> list[Check]:
+    """Return a check where the teacher has priors of its own; those without a second moment are refused."""
+    priors = law.teacher_priors or ()
+    for prior in priors:
+        finite_second_moment("teacher_prior", prior)
+    if not any(map(is_heavy, priors)):
+        return []
+    return [Check("teacher", "doubtful", "its prior has no fourth moment: every network has a teacher of its own")]
 
 
 def _of_inputs(law: TeacherStudent, inputs: ArrayLike, d: int) -> list[Check]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from dyntheory.dynamics.observables import Record, num_recorded
 from dyntheory.gaussian.nodes import NUM_BLOCKS
-from dyntheory.ground.arrays import Key
+from dyntheory.ground.arrays import Array, Key
 from dyntheory.ground.fingerprint import fingerprint
+from dyntheory.ground.status import Status
 from dyntheory.ground.version import __version__
+from dyntheory.problem.laws.prior_moments import missed_moment
 from dyntheory.problem.prepared import PreparedProblem
 from dyntheory.problem.shape import Shape
+from dyntheory.results.judgement import heavy_teacher
 from dyntheory.results.trajectory import PREACTIVATION_BYTES
 
 SUB_NET_DROPPING = 10.0
@@ -50,6 +54,25 @@ class Wanted(NamedTuple):
     def sub_nets_drop_below(self) -> float:
         """The same for the sub-nets: larger, so that their difference contains what dropping costs."""
         return SUB_NET_DROPPING * self.drop_below
+
+    @property
+    def sub_nets_moment(self) -> Array:
+        """E[(w*, w⁰)(w*, w⁰)ᵀ] of the sub-nets: off by twice its error, which their difference then contains."""
+        problem = self.problem
+        if problem.draw is not None:
+            return problem.joint_second_moment
+        places = np.arange(problem.law.num_teacher_units)
+        return problem.joint_second_moment.at[places, places].add(2.0 * problem.law.teacher_moment_error)
+
+    @property
+    def teacher_status(self) -> Status:
+        """Whether a few features carry the teacher."""
+        priors, size = self.problem.law.teacher_priors, self.num_nodes
+        if priors is None or self.problem.draw is not None:
+            return Status()
+        missed = [[missed_moment(prior, count) for count in (size, size // NUM_BLOCKS)] for prior in priors]
+        worst = max(missed, key=lambda pair: heavy_teacher(*pair, size).ok is False)
+        return heavy_teacher(*worst, size)
 
     def check(self) -> None:
         """Refuse what cannot be kept.

@@ -36,6 +36,7 @@ from dyntheory.verbs.simulation.matrix_choice import DTYPES, MATRICES, MatrixCho
 from dyntheory.verbs.simulation.rounds import Simulation, Target, run_ensemble
 
 ROUNDING_WORTH_SAYING = 0.01
+SPECTRUM_WORTH_SAYING = 0.05
 
 
 def simulate(
@@ -225,7 +226,25 @@ def _sizes(law: TeacherStudent, rows: Any, num_features: int) -> Sizes:
             DyntheoryWarning,
             stacklevel=3,
         )
+    _say_what_features_miss(law, num_features)
     return Sizes(num_samples, num_test_rows(rows, num_samples, num_features), num_features)
+
+
+def _say_what_features_miss(law: TeacherStudent, num_features: int) -> None:
+    """Warn where d features cannot have the spectrum: its strongest modes are fewer than one of them."""
+    if law.features is None:
+        return
+    with double_precision():
+        realised = np.asarray(law.features.realised(num_features))
+        wanted = np.asarray([law.features.mean, law.features.teacher_power])
+    if np.any(np.abs(realised - wanted) > SPECTRUM_WORTH_SAYING * wanted):
+        warnings.warn(
+            f"With num_features={num_features} the features have E λ = {realised[0]:.3g} and E[λ a] = "
+            f"{realised[1]:.3g}, in the law they are {wanted[0]:.3g} and {wanted[1]:.3g}: take a multiple of the "
+            f"{law.features.num_modes} modes, or a spectrum with fewer.",
+            DyntheoryWarning,
+            stacklevel=4,
+        )
 
 
 def _check_draw(first_layer: FirstLayer | None, num_features: int) -> None:

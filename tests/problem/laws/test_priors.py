@@ -97,12 +97,27 @@ def test_nodes_of_a_draw_stand_for_all_of_its_rows() -> None:
     random = np.random.default_rng(1)
     draw = (jnp.asarray(random.standard_normal((50, 1))), jnp.asarray(random.standard_normal((50, 2))))
     normals = jnp.asarray(norm.ppf((np.arange(256) + 0.5) / 256))
-    rows, weights = rows_of_draw(draw, normals)
+    index, weights = rows_of_draw(draw, normals)
     both = np.concatenate(draw, axis=1)
-    found = np.asarray(rows).T @ np.diag(weights) @ np.asarray(rows)
+    found = both[index].T @ np.diag(weights) @ both[index]
     np.testing.assert_allclose(found, both.T @ both / 50, rtol=1e-12, atol=1e-14)
-    _, equal = rows_of_draw(draw, normals[:20])
-    np.testing.assert_allclose(equal, 1 / 20)
+
+
+def test_few_nodes_stand_for_the_many_rows_of_a_draw() -> None:
+    """One row in a hundred is twenty times as large; an eigenvalue of 1000 on one of 20,000 features."""
+    random, d = np.random.default_rng(1), 20_000
+    rows = random.standard_normal((d, 2)) * np.where(random.random((d, 1)) < 0.01, 20.0, 1.0)
+    values = np.where(np.arange(d) == 7000, 1000.0, 1.0)
+    draw = (jnp.asarray(rows[:, :1]), jnp.asarray(rows[:, 1:]))
+    normals = jnp.asarray(norm.ppf((np.arange(1024) + random.random(1024)) / 1024))
+    for given in (None, jnp.asarray(values)):
+        scale = np.ones(d) if given is None else values
+        index, weights = rows_of_draw(draw, normals, given)
+        for power in (scale, scale * rows[:, 0] ** 2, scale * rows[:, 1] ** 2):
+            exact = power.mean()
+            assert abs(np.asarray(weights) @ power[index] / exact - 1) < 0.02
+            blind = power[np.minimum((np.arange(1024) + 0.5) * d / 1024, d - 1).astype(int)].mean()
+        assert abs(blind / exact - 1) > 0.05, "equal weights on evenly chosen rows"
 
 
 @pytest.mark.full

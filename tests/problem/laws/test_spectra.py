@@ -40,13 +40,21 @@ def _arrays(spectrum: Spectrum) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return np.asarray(spectrum.values), np.asarray(spectrum.powers), np.asarray(spectrum.weights)
 
 
-def _solve(law: dt.TeacherStudent, method: dt.GeneralFirstOrderMethod, first: dt.FirstLayer, steps: int) -> Curves:
+def _solve(
+    law: dt.TeacherStudent,
+    method: dt.GeneralFirstOrderMethod,
+    first: dt.FirstLayer,
+    steps: int,
+    *,
+    has_feature_nodes: bool = False,
+) -> Curves:
     """Return the limit on one small set of nodes, without its error bars."""
     with double_precision():
         ready = prepare(law, method, jax.random.key(0), head=None, first_layer=first, num_heads=1)
         problem = LimitProblem(ready.law, ready.method, ready.heads[0], ready.joint_second_moment)
         test = draw_nodes(2**10, Shape.of(law, method, 0).test_dimensions, num_heavy=1, seed=0)
-        nets = nets_for(law, method, num_steps=steps, num_nodes=2**10, key=jax.random.key(1))
+        numbers: dict[str, Any] = {"num_steps": steps, "num_nodes": 2**10, "has_feature_nodes": has_feature_nodes}
+        nets = nets_for(law, method, key=jax.random.key(1), **numbers)
         return solve(problem, nets, test, num_steps=steps)
 
 
@@ -171,6 +179,51 @@ def test_steep_spectra_need_many_features(key: jax.Array) -> None:
     assert 0.1 < gaps[0] < 0.3
     assert 2.0 < gaps[0] / gaps[1] < 8.0
     assert _z_scores(law, TANH, key, sizes=(12_800, 12)).max() < 4
+
+
+def _moments(spectrum: Spectrum, weights: Any, modes: Any = slice(None)) -> np.ndarray:
+    """Return the means of 1, λ, λ a and λ² over modes with these weights."""
+    values, powers = np.asarray(spectrum.values)[modes], np.asarray(spectrum.powers)[modes]
+    return np.asarray(weights) @ np.stack([np.ones_like(values), values, values * powers, values**2], axis=1)
+
+
+def _many_modes() -> dict[str, Spectrum]:
+    """Return 20,000 modes: two power laws, a teacher that is wild along the modes, modes in no order."""
+    random = np.random.default_rng(0)
+    steep, flat = power_law(1.2, num_modes=20_000, target_exponent=1.8), power_law(0.5, num_modes=20_000)
+    wild = Spectrum(flat.eigenvalues, random.chisquare(1, 20_000))
+    return {"steep": steep, "flat": flat, "wild": wild, "mixed": Spectrum(random.permutation(wild.values))}
+
+
+def test_few_nodes_stand_for_many_modes() -> None:
+    """2048 nodes, one tenth of the modes; without the weights of the neighbours moments are off by 20 % and more."""
+    with double_precision():
+        places = (np.arange(2048) + np.random.default_rng(1).random(2048)) / 2048
+        for name, spectrum in _many_modes().items():
+            modes, weights = spectrum.modes_on_nodes(jnp.asarray(places))
+            exact = _moments(spectrum, spectrum.weights)
+            found = _moments(spectrum, weights, modes)
+            np.testing.assert_allclose(found[:3], exact[:3], rtol=5e-3 if name == "wild" else 1e-3)
+            np.testing.assert_allclose(found[3], exact[3], rtol=0.03)
+            hits = np.bincount(modes, minlength=spectrum.num_modes)[modes]
+            equal = _moments(spectrum, 1.0 / hits / np.sum(1.0 / hits), modes)
+            assert abs(equal[1] / exact[1] - 1) > 0.05
+
+
+def test_many_modes_on_nodes_are_those_of_the_frame() -> None:
+    """Descent has an exact frame, so its nodes can be judged: 20,000 modes on 1024 of them."""
+    law = dt.TeacherStudent(1.3, "linear", 0.3, features=_many_modes()["steep"])
+    first = dt.FirstLayer(teacher_overlap=[[0.3]])
+    exact, found = (_solve(law, LINEAR, first, 3, has_feature_nodes=nodes) for nodes in (False, True))
+    np.testing.assert_allclose(found.test_error, exact.test_error, rtol=0.02)
+    np.testing.assert_allclose(found.records.train_error, exact.records.train_error, rtol=0.02)
+
+
+@pytest.mark.full
+def test_adam_follows_its_simulation_on_thousands_of_modes(key: jax.Array) -> None:
+    with double_precision():
+        law = dt.TeacherStudent(2.0, "sin", 0.3, features=power_law(0.5, num_modes=3000, target_exponent=1.0))
+    assert _z_scores(law, ADAM, key, sizes=(3000, 24)).max() < 4
 
 
 @pytest.mark.full
