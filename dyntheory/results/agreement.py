@@ -3,7 +3,7 @@
 A point is one metric at one step. It agrees when |simulation − theory| ≤ c · s.e. + allowance ·
 |theory|. The s.e. joins the errors of both sides; c is the two-sided quantile at `level` divided by
 the number of points (Bonferroni: valid however the points depend on each other); the allowance is
-the finite-size bias of the simulation.
+the finite-size bias of the simulation, larger at steps where the runs of a problem separate.
 """
 
 from __future__ import annotations
@@ -42,12 +42,13 @@ class Agreement(Saved):
         standard_error: per metric (P,), of the difference: the errors of both sides in squares.
         z: per metric (P,), difference / standard_error; 0 where both are 0, infinite where only
             the latter is.
-        tolerance: per metric (P,), threshold · standard_error + allowance · |theory|.
+        tolerance: per metric (P,), threshold · standard_error + allowance · |theory|; at steps where the runs of
+            the problem separate the allowance is larger, and `notes` say so.
         threshold: c, the |z| that any point exceeds by chance with probability at most `level`.
         level: that probability.
         allowance: relative finite-size bias that is not held against the theory.
-        resolution: median over points of threshold · standard_error / |theory|: the relative
-            difference that a typical point could have shown.
+        resolution: median over points of threshold · standard_error / |theory|, with what is allowed beyond
+            `allowance`: the relative difference that a typical point could have shown.
         worst: the point with the largest |difference| / tolerance.
         verdict: "disagree" when a point exceeds its tolerance, or nearly all runs are far above the
             prediction or diverge where it does not; else "unresolved" when `resolution` is above
@@ -128,7 +129,15 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
         return np.where(numerator == 0, 0.0, numerator / denominator)
 
 
-def judge(theory: Measured, simulation: Measured, *, threshold: float, level: float, allowance: float) -> Agreement:
+def judge(
+    theory: Measured,
+    simulation: Measured,
+    *,
+    threshold: float,
+    level: float,
+    allowance: float,
+    separation: Curves | None = None,
+) -> Agreement:
     """Apply the rule at every point.
 
     Args:
@@ -137,6 +146,7 @@ def judge(theory: Measured, simulation: Measured, *, threshold: float, level: fl
         threshold: c, see `corrected_threshold`.
         level: the level it was made for.
         allowance: relative finite-size bias.
+        separation: per metric (P,), the same where runs separate; what exceeds `allowance` takes its place.
 
     Returns:
         The report.
@@ -144,7 +154,8 @@ def judge(theory: Measured, simulation: Measured, *, threshold: float, level: fl
     difference = {m: simulation.values[m] - value for m, value in theory.values.items()}
     error = {m: np.hypot(simulation.errors[m], own) for m, own in theory.errors.items()}
     scale = {m: abs(value) for m, value in theory.values.items()}
-    tolerance = {m: threshold * error[m] + allowance * scale[m] for m in difference}
+    beyond = {m: np.maximum((separation or {}).get(m, 0.0) - allowance, 0.0) * scale[m] for m in difference}
+    tolerance = {m: threshold * error[m] + allowance * scale[m] + beyond[m] for m in difference}
     z = {m: _ratio(difference[m], error[m]) for m in difference}
     excess = {m: _ratio(abs(difference[m]), tolerance[m]) for m in difference}
     metric = max(excess, key=lambda m: excess[m].max())
@@ -154,16 +165,18 @@ def judge(theory: Measured, simulation: Measured, *, threshold: float, level: fl
         int(theory.steps[at]),
         *(float(curves[metric][at]) for curves in (z, theory.values, simulation.values)),
     )
-    resolution = float(np.median([_ratio(threshold * error[m], scale[m]) for m in difference]))
+    of_runs = float(np.median([_ratio(threshold * error[m], scale[m]) for m in difference]))
+    resolution = float(np.median([_ratio(threshold * error[m] + beyond[m], scale[m]) for m in difference]))
     verdict: Verdict = "agree"
     notes: tuple[str, ...] = ()
     if any(np.any(abs(difference[m]) > tolerance[m]) for m in difference):
         verdict = "disagree"
     elif resolution > COARSEST_RESOLUTION:
         verdict = "unresolved"
+        needed = "more runs" if of_runs > COARSEST_RESOLUTION else "larger sizes"
         notes = (
             f"only relative differences above {resolution:.2g} would have shown at a typical step "
-            f"(at most {COARSEST_RESOLUTION} is asked): more runs are needed",
+            f"(at most {COARSEST_RESOLUTION} is asked): {needed} are needed",
         )
     return Agreement(
         theory.steps, difference, error, z, tolerance, threshold, level, allowance, resolution,

@@ -2,7 +2,8 @@
 
 The rule is in `dyntheory.results.agreement`. What it allows for is the finite size: the theory is the limit
 d → ∞, a simulation at d deviates from it by O(1/d). Two sizes d and 2d remove that term:
-2 m(2d) − m(d) is compared, whose bias is O(1/d²).
+2 m(2d) − m(d) is compared, whose bias is O(1/d²). Where runs separate the terms are larger
+(`dyntheory.results.finite_size_bias`).
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ import numpy as np
 from dyntheory.ground.checks import check_name, check_nonnegative, check_positive
 from dyntheory.results.agreement import Agreement, Measured, corrected_threshold, judge
 from dyntheory.results.escape import escaped
+from dyntheory.results.finite_size_bias import bias_allowance, bias_of_separation, separation_notes
 from dyntheory.results.trajectory import CURVES, Trajectory
 
-FIRST_ORDER_BIAS = 10.0  # default allowance, times d
-SECOND_ORDER_BIAS = 100.0  # default allowance after extrapolation, times d², d the smaller size
 ROUNDING = 1e-9  # default allowance between two predictions
 ONE_SIDED = "one side diverged and the other did not: the rest of the curve is unresolved"
 
@@ -46,8 +46,9 @@ def compare(
         theory: a prediction with its numerical standard error.
         *runs: one simulation, or two whose numbers of features are in the ratio 2, in any order;
             a second prediction is accepted too.
-        allowance: relative bias to allow. Default 10/d; for two sizes 100/d² of the smaller d;
-            for a prediction 1e-9 (rounding).
+        allowance: relative bias to allow. Default 10/d, for two sizes 100/d² of the smaller d, at
+            every step; with M(t) = `theory.magnification` M²/d and M⁴/d² where that is more. For
+            a prediction 1e-9 (rounding). A number given is taken at every step.
         level: probability of a false alarm over all points, between 0 and 1.
         metrics: the curves to compare: any of train_loss, test_loss, train_error, test_error.
 
@@ -72,7 +73,9 @@ def compare(
         raise ValueError(f"`level` must be a probability below 1, got {level!r}.")
     _check_sides(theory, runs)
     runs = _by_size(runs)
-    allowance = _allowance(allowance, runs)
+    sizes = _sizes(runs)
+    separation = bias_of_separation(theory, sizes, names) if allowance is None and sizes else {}
+    allowance = _allowance(allowance, runs, sizes)
     predicted = _measured("theory", theory, names)
     left = [note for run in runs if (note := escaped(predicted, run, level=level))]
     simulated = [_measured("runs", run, names) for run in runs]
@@ -80,9 +83,12 @@ def compare(
     predicted, simulation, notes = _common_part(predicted, simulation)
     num_points = len(names) * len(predicted.steps)
     threshold = corrected_threshold(level, num_points, _degrees_of_freedom(runs))
-    report = judge(predicted, simulation, threshold=threshold, level=level, allowance=allowance)
+    index = np.searchsorted(theory.steps, predicted.steps)
+    separation = {name: bias[index] for name, bias in separation.items()}
+    report = judge(predicted, simulation, threshold=threshold, level=level, allowance=allowance, separation=separation)
     if left:
         return dataclasses.replace(report, verdict="disagree", notes=(*left, *_facts(theory, runs), *notes))
+    notes += separation_notes(theory, sizes, separation, predicted.steps)
     return dataclasses.replace(
         report,
         verdict="unresolved" if ONE_SIDED in notes and report.agrees else report.verdict,
@@ -128,13 +134,19 @@ def _by_size(runs: tuple[Trajectory, ...]) -> tuple[Trajectory, ...]:
     return small, large
 
 
-def _allowance(allowance: float | None, runs: tuple[Trajectory, ...]) -> float:
+def _sizes(runs: tuple[Trajectory, ...]) -> list[int]:
+    """Return the numbers of features behind what is compared, none where they are unknown."""
+    found = [run.provenance.get("extrapolated_from") or [run.provenance.get("num_features")] for run in runs]
+    sizes = [size for some in found for size in some]
+    return [] if None in sizes else sizes
+
+
+def _allowance(allowance: float | None, runs: tuple[Trajectory, ...], sizes: list[int]) -> float:
     if allowance is not None:
         check_nonnegative("allowance", allowance, "a relative bias")
         return float(allowance)
-    size = runs[0].provenance.get("num_features")
-    if size is not None:
-        return FIRST_ORDER_BIAS / size if len(runs) == 1 else SECOND_ORDER_BIAS / size**2
+    if sizes:
+        return bias_allowance(sizes)
     if runs[0].provenance.get("kind") == "prediction":
         return ROUNDING
     raise ValueError(

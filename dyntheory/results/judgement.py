@@ -94,7 +94,7 @@ def heavy_tail(
 def _residual_tail(residual_share: np.ndarray, train_error: np.ndarray) -> Status:
     """Return whether one node carries too much of the squared residuals at some step."""
     with np.errstate(all="ignore"):
-        scale = np.maximum(np.abs(train_error), FLOOR * np.abs(train_error[..., :1]))
+        scale = scale_of(train_error)
         share = np.nan_to_num(residual_share * np.abs(train_error) / scale, nan=0.0, posinf=0.0)
     worst = share.reshape(-1, share.shape[-1]).max(axis=0)
     step = int(worst.argmax())
@@ -126,6 +126,11 @@ def heavy_teacher(missed: float, missed_by_sub_nets: float, num_nodes: int) -> S
     )
 
 
+def scale_of(values: np.ndarray) -> np.ndarray:
+    """Return the larger of |value| and 1e-3 of its initial |value|, steps along the last axis."""
+    return np.maximum(np.abs(values), FLOOR * np.abs(values[..., :1]))
+
+
 def relative_errors(result: Trajectory) -> np.ndarray:
     """Return the reported errors of train and test error, shape (2, T+1).
 
@@ -134,9 +139,8 @@ def relative_errors(result: Trajectory) -> np.ndarray:
     rows = []
     for name in ("train_error", "test_error"):
         value, sigma = getattr(result, name), getattr(result.standard_error, name)
-        scale = np.maximum(np.abs(value), FLOOR * np.abs(value[0]))
         with np.errstate(all="ignore"):
-            rows.append(np.where(sigma == 0, 0.0, sigma / scale))
+            rows.append(np.where(sigma == 0, 0.0, sigma / scale_of(value)))
     return np.stack(rows)
 
 

@@ -70,6 +70,10 @@ class Trajectory(Saved):
         num_diverged: how many runs diverged, None for a prediction.
         covariance: by name of a curve the covariance of single runs between steps, (T+1, T+1), diverged runs left out;
             None for a prediction, a single run, or very many steps.
+        magnification: of a prediction, for "train_error" and "test_error" (T+1,): M, by how much differences of size
+            1/√d between starts have grown, from solutions that start a little differently. The mean over runs with d
+            features is off by about M²/d of the value: where M is large the runs of one problem separate, and the
+            limit is reached at larger d only. None elsewhere.
     """
 
     steps: Steps
@@ -94,6 +98,7 @@ class Trajectory(Saved):
     per_run: Annotated[Trajectory | None, Stacked("run")] = None
     num_diverged: int | None = None
     covariance: dict[str, Annotated[np.ndarray, Axes("step", "step")]] | None = None
+    magnification: dict[str, Annotated[np.ndarray, Axes("step")]] | None = None
 
     @property
     def num_steps(self) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dyntheory import Agreement, Trajectory
+from dyntheory.results.finite_size_bias import large_magnification
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,6 +41,7 @@ def print_report(results: Mapping[str, Trajectory], agreement: Agreement | None 
     print_lines(
         *([NOTATION] if has_errors else []),
         *(_summary(name, trajectory) for name, trajectory in results.items()),
+        *(note for trajectory in results.values() for note in large_magnification(trajectory)),
         _environment(first),
         *([] if agreement is None else str(agreement).splitlines()),
     )

@@ -24,7 +24,10 @@ from dyntheory.problem.laws.prior_moments import finite_second_moment, is_heavy
 from dyntheory.problem.laws.row_statistics import NORM_SPREAD, row_statistics
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.shape import Shape
+from dyntheory.results.finite_size_bias import SEPARATED, bias_of_separation, largest_magnification
+from dyntheory.results.trajectory import Trajectory
 from dyntheory.verbs.prediction.cost import Cost, prediction_cost
+from dyntheory.verbs.prediction.magnification import MAGNIFIED
 
 LEVELS = ("covered", "doubtful", "outside")
 ENOUGH_FEATURES = (
@@ -35,6 +38,7 @@ WIDTH_SHARE = (0.01, 0.1)  # k/min(n, d): Gram matrices of k rows stray by √(k
 RATIO_OFF = (0.02, 0.1)
 FOURTH_MOMENT = (10.0, 100.0)
 SPREAD_OFF = (1.2, 1.5)  # of E λ²/(E λ)²
+SEPARATION = (0.05, SEPARATED)  # relative bias of the mean
 
 
 class Check(NamedTuple):
@@ -87,6 +91,7 @@ def applicability(
     num_features: int,
     num_nodes: int | None = None,
     inputs: ArrayLike | None = None,
+    prediction: Trajectory | None = None,
 ) -> Applicability:
     """Report whether the theory covers training on n rows of d features, and what predicting it costs.
 
@@ -94,6 +99,7 @@ def applicability(
     number of steps and the memory; with `inputs` also at tails, at correlations the law does not have, and at the
     spread of row norms, which is wide where features are uncorrelated but not independent. Those for size come
     from one problem (a two-layer tanh network on a power law), the others are rules of thumb: a guide, no bound.
+    Whether single runs separate is known once there is a `prediction`: see `Trajectory.magnification`.
 
     Args:
         law: what the data are thought to be.
@@ -103,9 +109,12 @@ def applicability(
         num_features: d.
         num_nodes: of the prediction; default what `predict` takes.
         inputs: rows (N, d) of the data themselves.
+        prediction: what `predict` returned for this law and method, if there is one.
 
     Raises:
-        ValueError: counts below one, inputs of another width, a teacher without a second moment.
+        TypeError: a prediction of another kind.
+        ValueError: counts below one, inputs of another width, a teacher without a second moment, a result that is not a
+            prediction.
 
     Example:
         >>> import optax, dyntheory as dt
@@ -125,6 +134,8 @@ def applicability(
     checks += _teacher(law)
     if inputs is not None:
         checks += _of_inputs(law, inputs, d)
+    if prediction is not None:
+        checks.append(_separation(prediction, d))
     return Applicability(tuple(checks), cost, assess(law, method))
 
 
@@ -181,6 +192,17 @@ def _teacher(law: TeacherStudent) -> list[Check]:
     if not any(map(is_heavy, priors)):
         return []
     return [Check("teacher", "doubtful", "its prior has no fourth moment: every network has a teacher of its own")]
+
+
+def _separation(prediction: Trajectory, d: int) -> Check:
+    if not isinstance(prediction, Trajectory):
+        raise TypeError(f"`prediction` must be what `predict` returned, got {type(prediction).__name__}.")
+    if prediction.magnification is None:
+        kind = prediction.provenance.get("kind", "result without magnification")
+        raise ValueError(f"`prediction` must be what `predict` returned, got a {kind}.")
+    bias = max(float(np.max(one)) for one in bias_of_separation(prediction, [d], MAGNIFIED).values())
+    level, found = _graded(bias, SEPARATION), largest_magnification(prediction)
+    return Check("separation", level, found if level == "covered" else f"{found}: expect gaps of {bias:.0%} there")
 
 
 def _of_inputs(law: TeacherStudent, inputs: ArrayLike, d: int) -> list[Check]:

@@ -26,6 +26,7 @@ from dyntheory.problem.prepared import PreparedProblem, provenance
 from dyntheory.results.judgement import heavy_tail
 from dyntheory.results.trajectory import POSITIVE, Trajectory
 from dyntheory.verbs.prediction.jobs import LimitJob
+from dyntheory.verbs.prediction.magnification import Straying, magnification, straying
 from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for
 from dyntheory.verbs.prediction.wanted import Wanted
 
@@ -35,12 +36,15 @@ MIN_TEST_NODES = 2**14
 def solve_on_nodes(
     wanted: Wanted, report: Progress, *, store: Store | None = None, groups: list[NodeSharding] | None = None
 ) -> Trajectory:
-    """Solve on all nodes and on their sub-nets, average over heads, attach errors."""
+    """Solve on all nodes and on their sub-nets, average over heads, attach errors and what becomes of other starts."""
     problem, heads = wanted.problem, wanted.problem.heads
     jobs = _jobs(wanted)
-    solved = _run(jobs, report, store, groups)
+    starts = straying(jobs)
+    solved = _run([*jobs, *(job for start in starts for job in start.jobs)], report, store, groups)
     report(1.0, "done")
     curves = [solved[job.name] for job in jobs]
+    r = problem.law.num_teacher_units
+    moved = magnification([_reported(solved, start, r) for start in starts])
     per_head = [curves[i : i + NUM_BLOCKS + 1] for i in range(0, len(curves), NUM_BLOCKS + 1)]
     whole = [group[0] for group in per_head]
     parts = [jax.tree.map(lambda *leaves: np.stack(leaves), *group[1:]) for group in per_head]
@@ -51,8 +55,14 @@ def solve_on_nodes(
         "num_heads": len(heads),
         "drop_below": wanted.drop_below,
     }
-    result = _assemble(problem, whole, parts, weights, provenance(problem, wanted.key, "prediction", **details))
+    origin = provenance(problem, wanted.key, "prediction", **details)
+    result = dataclasses.replace(_assemble(problem, whole, parts, weights, origin), magnification=moved)
     return dataclasses.replace(result, status=wanted.teacher_status) if result.status.ok else result
+
+
+def _reported(solved: dict[str, Curves], start: Straying, r: int) -> tuple[Any, Any, Any]:
+    up, down = (solved[job.name].reported(r) for job in start.jobs)
+    return solved[start.name].reported(r), up, down
 
 
 def _run(

@@ -20,7 +20,7 @@ from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.results.agreement import Agreement
-from dyntheory.results.compare import SECOND_ORDER_BIAS, compare
+from dyntheory.results.compare import compare
 from dyntheory.results.judgement import first_bad_step
 from dyntheory.results.trajectory import CURVES, Trajectory
 from dyntheory.verbs.prediction.predict import predict
@@ -224,7 +224,7 @@ def analyse_sizes(
         compare(
             theory,
             _extrapolated(theory, runs, limits),
-            allowance=2 * SECOND_ORDER_BIAS / float(sizes.min() * sizes.max()) if allowance is None else allowance,
+            allowance=allowance,
             level=level,
             metrics=metrics,
         ),
@@ -265,7 +265,8 @@ def _relative_error_of_spread(run: Trajectory, name: str, num_runs: int) -> np.n
 def _extrapolated(theory: Trajectory, runs: Sequence[Trajectory], limits: dict[str, LimitFit]) -> Trajectory:
     """Return the limits as a trajectory, with the provenance that `compare` asks for."""
     fewest = min(runs, key=lambda run: run.provenance["num_runs"] - (run.num_diverged or 0))
-    origin = {**fewest.provenance, "num_features": None}
+    sizes = [run.provenance["num_features"] for run in runs]
+    origin = {**fewest.provenance, "num_features": None, "extrapolated_from": sizes}
     errors: dict[str, Any] = {name: fit.limit_error for name, fit in limits.items()}
     values: dict[str, Any] = {name: fit.limit for name, fit in limits.items()}
     return Trajectory(

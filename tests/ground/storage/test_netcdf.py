@@ -69,6 +69,7 @@ def _full() -> Trajectory:
         provenance={"kind": "simulation", "num_features": 1000, "link": None, "tiny": 1e-300, "law": {"a": [0.1, 2]}},
         num_diverged=2,
         covariance={name: rng.normal(size=(STATES, STATES)) for name in CURVES},
+        magnification={"test_error": rng.normal(size=STATES)},
         recorded_preactivations=rng.normal(size=(STATES, RUNS * ROWS, UNITS)),
         labels=rng.normal(size=RUNS * ROWS),
         sample_weights=np.full(RUNS * ROWS, 1 / (RUNS * ROWS)),
