@@ -77,7 +77,8 @@ def compare(
     separation = bias_of_separation(theory, sizes, names) if allowance is None and sizes else {}
     allowance = _allowance(allowance, runs, sizes)
     predicted = _measured("theory", theory, names)
-    left = [note for run in runs if (note := escaped(predicted, run, level=level))]
+    mean = _with_bias(predicted, theory, separation)
+    left = [note for run in runs if (note := escaped(mean, run, level=level))]
     simulated = [_measured("runs", run, names) for run in runs]
     simulation = simulated[0] if len(simulated) == 1 else _extrapolate(*simulated)
     predicted, simulation, notes = _common_part(predicted, simulation)
@@ -171,6 +172,13 @@ def _measured(name: str, trajectory: Trajectory, metrics: tuple[str, ...]) -> Me
         values[metric] = np.asarray(value, dtype=float)[order]
         errors[metric] = np.asarray(error, dtype=float)[order]
     return Measured(np.asarray(trajectory.steps)[order], values, errors)
+
+
+def _with_bias(predicted: Measured, theory: Trajectory, bias: dict[str, np.ndarray]) -> Measured:
+    """Return the prediction with the bias of finite sizes where runs separate: what a mean over runs may reach."""
+    order = np.argsort(theory.steps)
+    grown = {name: values * (1 + bias[name][order]) for name, values in predicted.values.items() if name in bias}
+    return predicted._replace(values={**predicted.values, **grown})
 
 
 def _common_steps(one: Measured, other: Measured) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Where runs separate more is allowed for the finite size, said so, and nowhere else."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,20 @@ def test_the_allowance_is_the_square_of_what_grows() -> None:
 def test_where_runs_separate_at_most_steps_nothing_is_resolved() -> None:
     report = _compared(_trajectory(growth=np.full(len(STEPS), 50.0), kind="prediction"), 1000)
     assert report.verdict == "unresolved" and report.resolution > 2 and "larger sizes are needed" in str(report)
+
+
+def test_runs_far_above_a_prediction_whose_runs_separate_have_not_left_it() -> None:
+    runs = np.broadcast_to(CURVE * np.where(STEPS == 7, 30.0, 1.0), (20, len(STEPS)))
+    above = dataclasses.replace(
+        _trajectory(np.where(STEPS == 7, 29.0, 0.0), kind="simulation", num_features=100, num_runs=20),
+        per_run=Trajectory(STEPS, train_error=runs),
+    )
+    growth = np.where(STEPS == 7, 200.0, 1.0)
+    left, near = (
+        compare(_trajectory(growth=one, kind="prediction"), above, metrics=("train_error",)) for one in (None, growth)
+    )
+    assert left.verdict == "disagree" and "20 of 20 runs are above" in str(left)
+    assert near.verdict == "agree" and "say little" in str(near)
 
 
 def test_a_step_that_is_not_finite_says_nothing() -> None:
