@@ -23,7 +23,7 @@ from dyntheory.matrix.orthonormal import orthonormal_on_nodes
 from dyntheory.matrix.revealed import Half, RevealedMatrix
 from dyntheory.matrix.scaled import ScaledMatrix, scaled
 from dyntheory.matrix.spectral_frame import spectral_frame
-from dyntheory.problem.laws.first_layer import features_on_nodes, rows_of_draw, starting_rows
+from dyntheory.problem.laws.first_layer import features_on_nodes, rows_of_draw, starting_rows, teacher_on_nodes
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.priors import Prior, standard_uniforms
 from dyntheory.problem.laws.spectra import Spectrum
@@ -139,8 +139,12 @@ def _feature_nodes(nodes: NodeSet, start: _StartingRows, threshold: Array) -> tu
         modes, weights = spectrum.modes_on_nodes(standard_uniforms(coordinates[0]))
         coordinates, amplitudes = coordinates[1:], spectrum.amplitudes(modes, start.num_teacher_units)
     if start.draw is None:
-        normals = _fixed_rows(coordinates[:count], weights)[1:].T
-        rows = starting_rows(start.moment, start.priors, normals, amplitudes=amplitudes)
+        normals, teacher = _fixed_rows(coordinates[:count], weights)[1:].T, None
+        if start.priors is not None:
+            teacher, ratio = teacher_on_nodes(start.priors, normals[:, : start.num_teacher_units])
+            total = weights @ ratio
+            weights = weights * ratio * (jax.lax.stop_gradient(total) / total)
+        rows = starting_rows(start.moment, start.priors, normals, amplitudes=amplitudes, teacher=teacher)
     else:
         place, num_features = nodes.as_arrays()[0][0], start.draw[0].shape[0]
         rows, weights = rows_of_draw(start.draw, place)

@@ -27,6 +27,7 @@ from dyntheory.ground.checks import (
     check_scalar,
     is_concrete,
 )
+from dyntheory.ground.derivatives import DIFFERENCES, refusing
 from dyntheory.ground.storage.marks import Axes
 
 ROUNDING = 1e-9
@@ -128,7 +129,12 @@ class Spectrum:
     def modes_of(self, num_features: int) -> Int[Array, " features"]:
         """Return which pair each of d features has: the one at the quantile (j + ½)/d."""
         places = (jnp.arange(num_features) + 0.5) / num_features
-        found = jnp.searchsorted(jnp.cumsum(self.weights), places, side="right")
+        shares = refusing(
+            "A draw of given features cannot be differentiated in the `shares` of its spectrum: a feature has one "
+            f"eigenvalue or another. Hold them fixed; {DIFFERENCES}",
+            self.weights,
+        )
+        found = jnp.searchsorted(jnp.cumsum(shares), places, side="right")
         return jnp.minimum(found, self.num_modes - 1)
 
     def modes_on_nodes(self, uniforms: Float[Array, " nodes"]) -> tuple[Int[Array, " nodes"], Float[Array, " nodes"]]:
