@@ -23,7 +23,7 @@ from scipy.stats import t as student
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.files import replacing
 from dyntheory.ground.precision import double_precision
-from dyntheory.problem.methods.probing import feature_map_is_linear
+from dyntheory.problem.methods.linearity import feature_map_is_linear
 from dyntheory.problem.prepared import prepare
 from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for
@@ -45,7 +45,7 @@ def solve(problem: Problem, num_nodes: int, seed: int) -> dict[str, np.ndarray]:
     with double_precision():
         prepared = prepare(law, method, jax.random.key(0), **options)
         one = LimitProblem(prepared.law, prepared.method, prepared.heads[0], prepared.joint_second_moment)
-        has_feature_nodes = not feature_map_is_linear(prepared.method, prepared.heads[0], num_steps=num_steps)
+        has_feature_nodes = not feature_map_is_linear(prepared.method, prepared.heads[0])
         nets = nets_for(
             law,
             method,

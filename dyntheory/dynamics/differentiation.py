@@ -10,31 +10,20 @@ too: its numbers are means already.
 
 from __future__ import annotations
 
-import functools
-import warnings
-
-import jax
-
 from dyntheory.ground.arrays import PyTree
+from dyntheory.ground.derivatives import DIFFERENCES, refusing, warning
 from dyntheory.ground.smoothness import known_kink
-from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.links import resolve_link
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
-from dyntheory.problem.methods.probing import feature_map_jumps
 
-REMEDY = (
-    "a derivative along fixed nodes misses the nodes that cross it and would be wrong in silence. "
-    "`dyntheory.sensitivity` gives derivatives by wide-step differences on common nodes, with their error."
-)
+REMEDY = f"a derivative along fixed nodes misses the nodes that cross it and would be wrong in silence. {DIFFERENCES}"
 
 
-def kinks(
-    law: TeacherStudent, method: GeneralFirstOrderMethod, *, has_feature_nodes: bool = False
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def kinks(law: TeacherStudent, method: GeneralFirstOrderMethod) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what is known to have a kink that matters, and what may have one: nobody said.
 
-    On a frame the feature map is linear; on feature nodes it is probed for jumps.
+    Of the feature map nobody is asked: on a frame it is linear, on nodes `seen_by_features` tries it.
 
     Returns:
         Two tuples of names, for messages.
@@ -44,8 +33,6 @@ def kinks(
     facts = {
         f"the derivative of {method.description or method.name}": kinked,
         f"the link {link.name}": link.jumps,
-        f"the update of the first layer in {method.description or method.name}": has_feature_nodes
-        and feature_map_jumps(method),
     }
     return (
         tuple(name for name, fact in facts.items() if fact),
@@ -53,9 +40,7 @@ def kinks(
     )
 
 
-def guarded(
-    law: TeacherStudent, method: GeneralFirstOrderMethod, values: PyTree, *, has_feature_nodes: bool = False
-) -> PyTree:
+def guarded(law: TeacherStudent, method: GeneralFirstOrderMethod, values: PyTree) -> PyTree:
     """Return the values, which say so when they are differentiated although a map has a kink.
 
     Forward and reverse mode alike; a parameter that only enters through a closure is seen too, since the guard stands
@@ -65,41 +50,26 @@ def guarded(
         law: the law behind the values.
         method: the method behind them.
         values: any pytree of floating arrays.
-        has_feature_nodes: whether the feature map acted on nodes.
 
     Raises:
         ValueError: when differentiated and a map is known to have a kink. Where nobody said, a `DyntheoryWarning`
             is issued instead: most functions that users write are smooth, and `has_kink=False` silences it.
     """
-    known, unknown = kinks(law, method, has_feature_nodes=has_feature_nodes)
-    return _identity(known, unknown, values) if known or unknown else values
+    known, unknown = kinks(law, method)
+    if known:
+        return refusing(
+            f"This prediction cannot be differentiated: {' and '.join(known)} jumps, and {REMEDY} "
+            "If there is no such jump and the function only grows fast, say so with has_kink=False (has_jump=False "
+            "for a link).",
+            values,
+        )
+    return watched(" and ".join(unknown), values) if unknown else values
 
 
 def watched(what: str, values: PyTree) -> PyTree:
     """Return the values, which warn when they are differentiated on their way to a function of which nobody spoke."""
-    return _identity((), (what,), values)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _identity(known: tuple[str, ...], unknown: tuple[str, ...], values: PyTree) -> PyTree:
-    del known, unknown
-    return values
-
-
-@_identity.defjvp
-def _differentiate(
-    known: tuple[str, ...], unknown: tuple[str, ...], primals: tuple[PyTree], tangents: tuple[PyTree]
-) -> tuple[PyTree, PyTree]:
-    if known:
-        raise ValueError(
-            f"This prediction cannot be differentiated: {' and '.join(known)} jumps, and {REMEDY} "
-            "If there is no such jump and the function only grows fast, say so with has_kink=False (has_jump=False "
-            "for a link)."
-        )
-    warnings.warn(
-        f"Nobody said whether {' and '.join(unknown)} jumps somewhere; if it does, {REMEDY} If it does not, say so "
-        "with has_kink=False (has_jump=False for a link) or smooth=True.",
-        DyntheoryWarning,
-        stacklevel=2,
+    return warning(
+        f"Nobody said whether {what} jumps somewhere; if it does, {REMEDY} If it does not, say so with has_kink=False "
+        "(has_jump=False for a link) or smooth=True.",
+        values,
     )
-    return primals[0], tangents[0]

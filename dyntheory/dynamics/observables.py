@@ -55,6 +55,11 @@ def weights(view: View) -> Array:
     return view.weights
 
 
+def shared_value(view: View) -> PyTree:
+    """Keep all that rows share."""
+    return view.shared
+
+
 NUMBERS = tuple(np.dtype(kind) for kind in ("float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint32"))
 ROWS: dict[str, Callable[[View], Array]] = {"preactivations": preactivations, "weights": weights}
 

@@ -18,12 +18,11 @@ from jaxtyping import Float, Int
 from dyntheory.dynamics.curves import Curves
 from dyntheory.dynamics.differentiation import REMEDY, kinks
 from dyntheory.dynamics.generalization import matched_coordinates, population_metrics
+from dyntheory.dynamics.impulses import ImpulseRows, after_the_samples, begin_impulses, next_impulses
 from dyntheory.dynamics.loop import Records
 from dyntheory.dynamics.two_time import (
-    ImpulseResponse,
     ResidualDerivatives,
     TwoTime,
-    impulse_response,
     initial_loadings,
     next_loading,
     next_weight_response,
@@ -57,11 +56,11 @@ class _Given(NamedTuple):
     innovations: Array
     label_noise: Array
     row_weights: Array
-    impulse: ImpulseResponse
 
 
 class _Carry(NamedTuple):
     shared: PyTree
+    impulses: ImpulseRows
     found: ResidualDerivatives
     responses: TwoTime
     loadings: Array
@@ -111,10 +110,9 @@ def response_form(
     alpha = jnp.asarray(law.samples_per_feature, coordinates.dtype)
     shared = method.init_shared(head, alpha, method.hyperparameters)
     check_stateless(method, shared)
-    impulse = impulse_response(method, shared, num_steps)
     innovations = jnp.concatenate([coordinates[:r], coordinates[r + law.num_outputs :]])
     noise = coordinates[r : r + law.num_outputs].T
-    given = _Given(law, method, joint_second_moment, innovations, noise, row_weights, impulse)
+    given = _Given(law, method, joint_second_moment, innovations, noise, row_weights)
 
     def step(carry: _Carry, t: Array) -> tuple[_Carry, _State]:
         return _state(given, carry, t, alpha, memory)
@@ -164,11 +162,13 @@ def _begin(given: _Given, shared: PyTree, num_steps: int) -> _Carry:
     k, r = given.method.num_units, given.law.num_teacher_units
     pair = jnp.zeros((states, states, k, k))
     shapes = ((rows, k), (rows, k, k), (rows, k, r))
+    impulses = begin_impulses(given.method, shared, num_steps)
     return _Carry(
         shared=shared,
+        impulses=impulses,
         found=ResidualDerivatives(*(jnp.zeros((states, *shape)) for shape in shapes)),
         responses=TwoTime(pair, pair, jnp.zeros((states, k, r))),
-        loadings=initial_loadings(given.impulse, r),
+        loadings=initial_loadings(impulses.answers, r),
         residual_covariance=pair,
     )
 
@@ -206,12 +206,14 @@ def _state(given: _Given, carry: _Carry, t: Int[Array, ""], alpha: Array, memory
     )
     past = jnp.einsum("n,na,snb->sab", weights, now.values, found.values)
     covariance = carry.residual_covariance.at[t].set(past).at[:, t].set(past.transpose(0, 2, 1))
-    loadings = next_loading(t, carry.loadings, responses, given.impulse)
-    responses = responses._replace(weight=next_weight_response(t, responses.weight, responses.residual, given.impulse))
     stats = jax.vmap(lambda h, y: method.sample_map((), h, y, carry.shared, jnp.zeros(0))[2])(h, labels)
-    mean = jax.tree.map(lambda x: jnp.tensordot(weights, x, axes=1), stats)
-    shared = method.after_features(method.after_samples(carry.shared, mean), ())
-    return _Carry(shared, found, responses, loadings, covariance), recorded
+    seen = after_the_samples(method, carry.shared, stats, weights)
+    impulses = next_impulses(method, carry.impulses, t, seen)
+    loadings = next_loading(t, carry.loadings, responses, impulses.answers)
+    response = next_weight_response(t, responses.weight, responses.residual, impulses.answers)
+    shared = method.after_features(seen, ())
+    responses = responses._replace(weight=response)
+    return _Carry(shared, impulses, found, responses, loadings, covariance), recorded
 
 
 def _record(given: _Given, carry: _Carry, h: Array, labels: Array, gram: Array, t: Int[Array, ""]) -> _State:

@@ -22,6 +22,7 @@ from dyntheory.dynamics.differentiation import guarded
 from dyntheory.dynamics.generalization import population_metrics
 from dyntheory.dynamics.loop import Start, run
 from dyntheory.dynamics.observables import Record, check_record, means_of, rows_of, warning_of_jumps
+from dyntheory.dynamics.seen_by_features import NAME, noted_too, noting, refusing_jumps
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.ground.status import DyntheoryWarning
@@ -67,7 +68,9 @@ def state_evolution(
             step. Costs a second forward pass; values are the same.
 
     Raises:
-        ValueError: a node set of the wrong shape; when differentiated, a map with a kink.
+        ValueError: a node set of the wrong shape; when differentiated, a map with a kink or a number in which no
+            derivative along nodes is right (the fraction of mini-batches, the rate of dropout). A jump of the feature
+            map that only this run's shared values wake up gives derivatives that are NaN inside jit.
 
     Reference: `han2025precise`, first main theorem; `bolthausen2014iterative` for the form used.
     """
@@ -87,9 +90,11 @@ def state_evolution(
         draw=draw,
         memory=memory,
     )
+    wanted = (*asked, *rows_of("preactivations")) if keep_preactivations else asked
+    on_nodes = feature_nodes is not None
     records = run(
         law,
-        method,
+        noting(method) if on_nodes else method,
         given.matrix,
         Start(
             teacher_weights=given.teacher_weights,
@@ -101,11 +106,13 @@ def state_evolution(
             feature_uniforms=sides.feature_uniforms,
         ),
         num_steps=num_steps,
-        record=(*asked, *rows_of("preactivations")) if keep_preactivations else asked,
+        record=noted_too(wanted) if on_nodes else wanted,
         rematerialize=rematerialize,
     )
+    noted = records.recorded.pop(NAME, None)
     curves = Curves(records, *population_metrics(law, method, records.gram, records.head, test_nodes))
-    return guarded(law, method, curves, has_feature_nodes=feature_nodes is not None)
+    curves = guarded(law, method, curves)
+    return curves if noted is None else refusing_jumps(curves, method, noted)
 
 
 def _warn_of_single_precision() -> None:

@@ -22,16 +22,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
+from dyntheory.dynamics.impulses import ImpulseResponse
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
-
-
-class ImpulseResponse(NamedTuple):
-    """Answers of a linear feature map to unit impulses: w^t = initial[t] w⁰ + Σ_{s<t} gradient[t, s] p^s."""
-
-    initial: Float[Array, "states units units"]
-    gradient: Float[Array, "states states units units"]
 
 
 class ResidualDerivatives(NamedTuple):
@@ -48,29 +42,6 @@ class TwoTime(NamedTuple):
     weight: Float[Array, "states states units units"]
     residual: Float[Array, "states states units units"]
     teacher: Float[Array, "states units teacher_units"]
-
-
-def impulse_response(method: GeneralFirstOrderMethod, shared: PyTree, num_steps: int) -> ImpulseResponse:
-    """Run a linear feature map on one unit impulse for every step and unit.
-
-    Args:
-        method: its feature map must be linear, see `dyntheory.problem.methods.probing.feature_map_is_linear`.
-        shared: a shared value; its numbers are those of the optimizer and α.
-        num_steps: T.
-    """
-    states, k = num_steps + 1, method.num_units
-    impulses = jnp.eye(states * k).reshape(states * k, states, k)
-
-    def roll(history: Array) -> Array:
-        def step(state: PyTree, p: Array) -> tuple[PyTree, Array]:
-            state, weights, _ = method.feature_map(state, p, shared, jnp.zeros(0))
-            return state, weights
-
-        rows = jax.lax.scan(step, method.init_feature(history[0], shared), history[1:])[1]
-        return jnp.concatenate([history[:1], rows])
-
-    answers = jax.vmap(roll)(impulses).reshape(states, k, states, k).transpose(2, 0, 3, 1)
-    return ImpulseResponse(answers[:, 0], jnp.pad(answers[:, 1:], ((0, 0), (0, 1), (0, 0), (0, 0))))
 
 
 def residual_derivatives(

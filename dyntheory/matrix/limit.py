@@ -23,7 +23,7 @@ from dyntheory.matrix.orthonormal import orthonormal_on_nodes
 from dyntheory.matrix.revealed import Half, RevealedMatrix
 from dyntheory.matrix.scaled import ScaledMatrix, scaled
 from dyntheory.matrix.spectral_frame import spectral_frame
-from dyntheory.problem.laws.first_layer import rows_of_draw, starting_rows
+from dyntheory.problem.laws.first_layer import rows_of_draw, starting_rows, teacher_on_nodes
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.priors import Prior, standard_uniforms
 from dyntheory.problem.laws.spectra import Spectrum
@@ -144,8 +144,14 @@ def _feature_nodes(nodes: NodeSet, start: _StartingRows, threshold: Array) -> tu
         if spectrum is not None:
             modes, weights = spectrum.modes_on_nodes(standard_uniforms(place))
             amplitudes = spectrum.amplitudes(modes, start.num_teacher_units)
-        normals = _fixed_rows(coordinates[:count], weights)[1:].T
-        rows = starting_rows(start.moment, start.priors, normals, amplitudes=amplitudes, weights=weights)
+        normals, teacher = _fixed_rows(coordinates[:count], weights)[1:].T, None
+        if start.priors is not None:
+            teacher, ratio = teacher_on_nodes(start.priors, normals[:, : start.num_teacher_units])
+            total = weights @ ratio
+            weights = weights * ratio * (jax.lax.stop_gradient(total) / total)
+        rows = starting_rows(
+            start.moment, start.priors, normals, amplitudes=amplitudes, teacher=teacher, weights=weights
+        )
     side = NodeSide(
         weights,
         jnp.ones((1, coordinates.shape[1]), coordinates.dtype),

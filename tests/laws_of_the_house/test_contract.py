@@ -19,7 +19,7 @@ import pytest
 import dyntheory as dt
 from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 from dyntheory.ground.precision import double_precision
-from dyntheory.problem.methods.probing import feature_map_is_linear
+from dyntheory.problem.methods.linearity import feature_map_is_linear
 from dyntheory.problem.networks.losses import LOSSES
 from dyntheory.problem.prepared import PreparedProblem, prepare
 from dyntheory.problem.shape import Shape
@@ -52,7 +52,7 @@ def _nodes(problem: PreparedProblem) -> Nodes:
     (law, method), r = problem[:2], problem.law.num_teacher_units
     shape = Shape.of(law, method, STEPS)
     samples, test = _stacked(shape.sample_dimensions, r, 0), _stacked(shape.test_dimensions, r, 100)
-    if feature_map_is_linear(method, problem.heads[0], num_steps=STEPS):
+    if feature_map_is_linear(method, problem.heads[0]):
         return Nodes(samples, test, None)
     return Nodes(samples, test, _stacked(shape.feature_dimensions, 0, 200))
 

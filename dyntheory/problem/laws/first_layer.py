@@ -12,10 +12,16 @@ from jaxtyping import Float, Int
 
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_second_moment, is_concrete
+from dyntheory.ground.derivatives import DIFFERENCES, warning
 from dyntheory.ground.linear_algebra import rank_aware_cholesky, safe_inverse
 from dyntheory.problem.laws.prior_moments import is_heavy
-from dyntheory.problem.laws.priors import Prior, standard_uniforms
+from dyntheory.problem.laws.priors import GaussianMixture, Prior, standard_uniforms
 from dyntheory.problem.laws.strata import NODES_OF_ITS_OWN, sorted_in_blocks, stratified_places
+
+QUANTILES_OF_NO_ONE = (
+    "Nobody said whether the quantiles of this {} jump where its numbers move; if they do, a derivative along fixed "
+    f"nodes misses that and would be wrong in silence. {DIFFERENCES}"
+)
 
 
 @jax.tree_util.register_dataclass
@@ -136,6 +142,7 @@ def starting_rows(
     normals: Float[Array, "rows m"],
     *,
     amplitudes: Float[Array, "rows r"] | None = None,
+    teacher: Float[Array, "rows r"] | None = None,
     weights: Float[Array, " rows"] | None = None,
 ) -> Float[Array, "rows m"]:
     """Return rows (w*, w⁰) made of independent standard normal ones.
@@ -148,6 +155,7 @@ def starting_rows(
         priors: of the r teacher directions.
         normals: one row for each feature.
         amplitudes: what multiplies a feature's teacher entries, √a of correlated features; w⁰ follows them.
+        teacher: quantiles at Φ(z), where they are known already: see `teacher_on_nodes`.
         weights: of rows that stand for a law; entries of priors without a fourth moment are then scaled to their
             second moment, which a few thousand quantiles miss.
     """
@@ -156,19 +164,40 @@ def starting_rows(
             normals = normals.at[:, : amplitudes.shape[1]].multiply(amplitudes)
         return normals @ rank_aware_cholesky(moment).T
     r = len(priors)
-    uniforms = standard_uniforms(normals[:, :r])
+    if teacher is None:
+        uniforms = standard_uniforms(normals[:, :r])
+        teacher = jnp.stack([prior.quantile(uniforms[:, a]) for a, prior in enumerate(priors)], axis=1)
     powers = jnp.diagonal(moment)[:r]
-    columns = [prior.quantile(uniforms[:, a]) for a, prior in enumerate(priors)]
     if weights is not None:
         columns = [
             column * jnp.sqrt(power / (weights @ jnp.square(column))) if is_heavy(prior) else column
-            for prior, column, power in zip(priors, columns, powers, strict=True)
+            for prior, column, power in zip(priors, teacher.T, powers, strict=True)
         ]
-    teacher = jnp.stack(columns, axis=1)
+        teacher = jnp.stack(columns, axis=1)
     teacher = teacher if amplitudes is None else teacher * amplitudes
     slopes = moment[r:, :r] * safe_inverse(powers, powers > 0)[None]
     rest = rank_aware_cholesky(moment[r:, r:] - slopes @ moment[:r, r:])
     return jnp.concatenate([teacher, teacher @ slopes.T + normals[:, r:] @ rest.T], axis=1)
+
+
+def teacher_on_nodes(
+    priors: tuple[Prior, ...], normals: Float[Array, "nodes r"]
+) -> tuple[Float[Array, "nodes r"], Float[Array, " nodes"]]:
+    """Return entries w* on nodes, and what a node's weight is multiplied with: one, with the priors' derivatives.
+
+    Args:
+        priors: of the r teacher directions.
+        normals: coordinates of the nodes.
+    """
+    columns, ratio = [], jnp.ones(normals.shape[0], normals.dtype)
+    for prior, level in zip(priors, standard_uniforms(normals).T, strict=True):
+        if isinstance(prior, GaussianMixture):
+            column, own = prior.on_nodes(level)
+            columns.append(column)
+            ratio = ratio * own
+        else:
+            columns.append(warning(QUANTILES_OF_NO_ONE.format(type(prior).__name__), prior.quantile(level)))
+    return jnp.stack(columns, axis=1), ratio
 
 
 def rows_of_draw(

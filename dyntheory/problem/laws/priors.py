@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +19,10 @@ from jax.scipy.special import ndtr
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key, Number
 from dyntheory.ground.checks import check_finite, check_nonnegative, check_positive, is_concrete
-from dyntheory.ground.root_finding import narrow
 from dyntheory.ground.storage.marks import Axes, storable
+from dyntheory.problem.laws.mixture_nodes import mass_ratio, mixture_cdf, mixture_quantile
 from dyntheory.problem.laws.quantile_moment import QuantileMoment, quantile_moment
 
-NUM_BISECTIONS = 64
 LAPLACE_STEP, LAPLACE_RANGE = 0.1, (-4.6, 4.2)
 GRID = np.linspace(-8.2, 8.2, 4096)  # normal coordinates of a trapezoidal rule; 1 − Φ(8.2) is still above rounding
 GRID_WEIGHTS = np.exp(-0.5 * GRID**2) / np.exp(-0.5 * GRID**2).sum()
@@ -97,26 +96,17 @@ class GaussianMixture:
 
     def cdf(self, value: Array) -> Array:
         """Return P(w ≤ value)."""
-        p, m, s = self._components()
-        distance = jnp.asarray(value)[..., None] - m.reshape((1,) * jnp.ndim(value) + (-1,))
-        smooth = jax.scipy.special.ndtr(distance / jnp.where(s > 0, s, 1.0).reshape((1,) * jnp.ndim(value) + (-1,)))
-        below = jnp.where(s.reshape((1,) * jnp.ndim(value) + (-1,)) > 0, smooth, (distance >= 0).astype(smooth.dtype))
-        return jnp.sum(p.reshape((1,) * jnp.ndim(value) + (-1,)) * below, axis=-1)
+        return mixture_cdf(*self._components(), jnp.asarray(value))
 
     def quantile(self, u: ArrayLike) -> Array:
         """Return the smallest w with P(≤ w) ≥ u, for u inside (0, 1); values of point masses come out exactly."""
-        levels = jnp.asarray(u)
+        return mixture_quantile(*self._components(), jnp.asarray(u))
+
+    def on_nodes(self, u: ArrayLike) -> tuple[Array, Array]:
+        """Return quantiles, and what a node's weight is multiplied with: one, with derivatives in the probabilities."""
         p, m, s = self._components()
-        reach = jnp.max(jnp.abs(m) + 40 * s)
-        ends = jnp.full_like(levels, -reach), jnp.full_like(levels, reach)
-        found = narrow(lambda w: self.cdf(w) >= levels, ends, num_steps=NUM_BISECTIONS)[1]
-
-        def snap(k: Any, found: Array) -> Array:
-            above = self.cdf(m[k])
-            jump = jnp.sum(jnp.where((s == 0) & (m == m[k]), p, 0.0))
-            return jnp.where((levels <= above) & (levels > above - jump), m[k], found)
-
-        return jax.lax.fori_loop(0, len(m), snap, found)
+        values = mixture_quantile(jax.lax.stop_gradient(p), m, s, jnp.asarray(u))
+        return values, mass_ratio(p, m, s, values)
 
     def sample(self, key: Key, shape: tuple[int, ...]) -> Array:
         """Draw independent weights."""

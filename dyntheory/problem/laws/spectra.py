@@ -27,6 +27,7 @@ from dyntheory.ground.checks import (
     check_scalar,
     is_concrete,
 )
+from dyntheory.ground.derivatives import DIFFERENCES, refusing
 from dyntheory.ground.storage.marks import Axes
 from dyntheory.problem.laws.strata import sorted_in_blocks, stratified_places
 
@@ -129,7 +130,12 @@ class Spectrum:
     def modes_of(self, num_features: int) -> Int[Array, " features"]:
         """Return which pair each of d features has: the one at the quantile (j + ½)/d."""
         places = (jnp.arange(num_features) + 0.5) / num_features
-        found = jnp.searchsorted(jnp.cumsum(self.weights), places, side="right")
+        shares = refusing(
+            "A draw of given features cannot be differentiated in the `shares` of its spectrum: a feature has one "
+            f"eigenvalue or another. Hold them fixed; {DIFFERENCES}",
+            self.weights,
+        )
+        found = jnp.searchsorted(jnp.cumsum(shares), places, side="right")
         return jnp.minimum(found, self.num_modes - 1)
 
     def realised(self, num_features: int) -> Float[Array, " 2"]:

@@ -126,4 +126,6 @@ def _with_numbers(denoiser: Denoiser, name: str, numbers: dict[str, Any]) -> Gen
 
 @functools.cache
 def _template(denoiser: Denoiser, name: str) -> GeneralFirstOrderMethod:
-    return message_passing(_Maps(denoiser), name, LOSSES["squared"], smooth=True, has_kink=False)
+    # The mean slope of a soft threshold counts the entries beyond it: nodes cross it, and a derivative misses that.
+    is_kinked = denoiser is _soft_threshold
+    return message_passing(_Maps(denoiser), name, LOSSES["squared"], smooth=True, has_kink=is_kinked)

@@ -19,10 +19,12 @@ from jax.scipy.special import ndtri
 
 from dyntheory.ground.arrays import Array, Number, PyTree
 from dyntheory.ground.checks import check_count, check_finite, check_nonnegative, check_scalar, is_concrete
+from dyntheory.ground.derivatives import DIFFERENCES, refusing
 from dyntheory.problem.methods.contract import check_method
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 
 WHOLE_TOLERANCE = 1e-9
+PROBABILITIES = {"fraction": "`fraction` of mini_batches", "rate": "`rate` of dropout"}
 
 
 def mini_batches(
@@ -40,7 +42,8 @@ def mini_batches(
 
     Args:
         method: any method.
-        fraction: b in (0, 1]; data with replacement, else 1/b must be an integer.
+        fraction: b in (0, 1]; data with replacement, else 1/b must be an integer. Derivatives in it are refused:
+            `dyntheory.sensitivity` has them.
         replacement: whether steps choose independently.
 
     Raises:
@@ -93,7 +96,7 @@ def dropout(method: GeneralFirstOrderMethod, rate: Number) -> GeneralFirstOrderM
 
     Args:
         method: any method whose g is the gradient in the preactivation.
-        rate: in [0, 1); data.
+        rate: in [0, 1); data. Derivatives in it are refused: `dyntheory.sensitivity` has them.
 
     Raises:
         TypeError: not a method or not a number.
@@ -128,6 +131,7 @@ class _Perturbation:
 
 
 def _bernoulli(state: PyTree, h: Array, label: Array, u: Array, numbers: PyTree) -> Perturbed:
+    """Scale what a sample sends back; samples are in the batch where u is below the fraction."""
     factor = jnp.where(u[0] < numbers["fraction"], 1.0 / numbers["fraction"], 0.0)
     return Perturbed(state, h, label, factor, factor)
 
@@ -178,7 +182,10 @@ class _Maps:
 
     def init_shared(self, head: PyTree, samples_per_feature: Array, hyperparameters: PyTree) -> PyTree:
         """Return the method's shared value beside the numbers of the perturbation."""
-        numbers = jax.tree.map(lambda number: jnp.asarray(number, dtype=float), hyperparameters["perturbation"])
+        numbers = {
+            name: _held_fixed(name, jnp.asarray(number, dtype=float))
+            for name, number in hyperparameters["perturbation"].items()
+        }
         return {
             "method": self.base.init_shared(head, samples_per_feature, hyperparameters["method"]),
             "numbers": numbers,
@@ -217,6 +224,18 @@ class _Maps:
     def head_of(self, shared: PyTree) -> PyTree:
         """Return the method's head."""
         return self.base.head_of(shared["method"])
+
+
+def _held_fixed(name: str, number: Array) -> Array:
+    """Return a number of a perturbation; a probability that uniforms are compared with refuses to be differentiated."""
+    if name not in PROBABILITIES:
+        return number
+    return refusing(
+        f"A prediction cannot be differentiated in {PROBABILITIES[name]}: it is a probability, a node is in or out, "
+        "and a derivative along fixed nodes misses those that change sides. Hold it fixed and differentiate in the "
+        f"other numbers only; {DIFFERENCES}",
+        number,
+    )
 
 
 def _perturbed(

@@ -13,7 +13,12 @@ import optax
 
 from dyntheory.ground.arrays import Array, PyTree
 
-GRADIENT_SCALES = (1.0, 1e4, 1e-3)
+# Gradients of several sizes, then as if that many steps had been taken, then a size that reaches any bound on a norm.
+GRADIENTS: tuple[tuple[float, int | None], ...] = (
+    *((size, None) for size in (1.0, 1e4, 1e-3)),
+    *((1.0, count) for count in (10, 100, 1000, 10_000)),
+    (1e12, None),
+)
 ROW_WISE_TOLERANCE = 1e-9
 
 
@@ -42,6 +47,8 @@ def _hides_randomness(state: PyTree) -> bool:
 def check_row_wise(optimizer: optax.GradientTransformation, description: str, *, is_row_wise: bool = True) -> None:
     """Refuse an optimizer that is not the same map for every row; compute in double precision.
 
+    Asked at gradients of several sizes, and as if many steps had been taken.
+
     Args:
         optimizer: the transformation.
         description: what it is called in messages.
@@ -59,8 +66,10 @@ def check_row_wise(optimizer: optax.GradientTransformation, description: str, *,
         )
     whole = (optimizer.init(weights), weights)
     rows = jax.vmap(lambda row: init_row(optimizer, row))(weights)
-    for scale in GRADIENT_SCALES:
+    for scale, count in GRADIENTS:
         gradient = scale * jnp.asarray(random.standard_normal((6, 3)))
+        if count is not None:
+            whole, rows = _as_if_after(whole, count), _as_if_after(rows, count)
         try:
             whole = update_row(optimizer, whole, gradient)
             rows = jax.vmap(lambda state, g: update_row(optimizer, state, g))(rows, gradient)
@@ -70,6 +79,15 @@ def check_row_wise(optimizer: optax.GradientTransformation, description: str, *,
             ) from error
         if is_row_wise:
             _compare_rows(whole[1], rows[1], description)
+
+
+def _as_if_after(state: tuple[PyTree, Array], count: int) -> tuple[PyTree, Array]:
+    """Return a state whose counts of steps are larger: what couples the rows may wake up late."""
+
+    def later(leaf: Array) -> Array:
+        return jnp.full_like(leaf, count) if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.integer) else leaf
+
+    return jax.tree.map(later, state)
 
 
 def _compare_rows(whole: Array, rows: Array, description: str) -> None:

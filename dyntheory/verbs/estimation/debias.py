@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
-from dyntheory.dynamics.two_time import impulse_response
+from dyntheory.dynamics.impulses import impulse_response
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.verbs.estimation.probes import Probes
@@ -59,7 +59,7 @@ def run_responses(
     k, steps = run.preactivations.shape[2], run.preactivations.shape[0] - 1
     size = steps * k
     first = jax.tree.map(lambda leaf: leaf[0], run.shared)
-    impulse = impulse_response(method, first, steps).gradient[1:, :steps]
+    impulse = impulse_response(method, first, run.feature_shared, steps).gradient[1:, :steps]
     impulse = impulse.transpose(0, 2, 1, 3).reshape(steps, k, size)
 
     def step(carry: _Carry, seen: tuple[Array, PyTree, Array, Array]) -> tuple[_Carry, tuple[Array, Array]]:

@@ -19,8 +19,8 @@ from dyntheory.ground.randomness import stream
 from dyntheory.ground.resources import Resources
 from dyntheory.problem.laws.rows import LabelledRows
 from dyntheory.problem.methods.contract import check_method
+from dyntheory.problem.methods.linearity import feature_map_is_linear
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
-from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import check_head
 from dyntheory.verbs.estimation.plan import EstimatePlan, RunSize, plan_estimate
 from dyntheory.verbs.estimation.probes import Probes, probes_of
@@ -86,7 +86,7 @@ def observed_run(
         check_scalar("max_trainings", max_trainings)
         check_positive("max_trainings", max_trainings)
     method, (n, d), own = as_double(method), data.rows.shape, stream(key, "estimate")
-    head = _checked_head(method, data, key, head, num_steps)
+    head = _checked_head(method, data, key, head)
     first = _first_layer(method, (d, method.num_units), jax.random.fold_in(own, 2), weights)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(head)) if corrects_head else 0
     size = RunSize(n, d, method.num_units, num_steps, parameters, method.has_kink is False)
@@ -102,9 +102,7 @@ def observed_run(
 _train = jax.jit(train_on, static_argnames=("num_steps",))
 
 
-def _checked_head(
-    method: GeneralFirstOrderMethod, data: LabelledRows, key: Key, head: PyTree, num_steps: int
-) -> PyTree:
+def _checked_head(method: GeneralFirstOrderMethod, data: LabelledRows, key: Key, head: PyTree) -> PyTree:
     """Return the head, given or drawn, for which labels and responses are known to fit."""
     drawn = as_double(method.init_head(stream(key, "head")))
     head = drawn if head is None else check_head(as_double(head), drawn)
@@ -114,11 +112,12 @@ def _checked_head(
             f"The network's output has shape {prediction} and a label has shape {data.labels.shape[1:]}: change "
             "`num_outputs` of the network or the shape of `labels`."
         )
-    if not feature_map_is_linear(method, head, num_steps=num_steps):
+    if not feature_map_is_linear(method, head):
         raise ValueError(
             "The responses of this optimizer cannot be propagated: its update of the first layer is not linear in the "
-            "gradients (Adam, sign, clipping, thresholds). `estimate` takes SGD, momentum, Nesterov, weight decay, "
-            "schedules and mini-batches; for the others hold out rows, or predict with `predict`."
+            "gradients (Adam, sign, clipping, thresholds), or not by operations that are known to be. `estimate` takes "
+            "SGD, momentum, Nesterov, weight decay, schedules and mini-batches; for the others hold out rows, or "
+            "predict with `predict`."
         )
     return head
 

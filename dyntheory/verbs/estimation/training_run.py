@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from dyntheory.dynamics.impulses import after_the_samples
 from dyntheory.dynamics.loop import Start, run
 from dyntheory.dynamics.observables import rows_of
 from dyntheory.ground.arrays import Array, PyTree
@@ -29,6 +30,7 @@ class TrainingRun(NamedTuple):
         train_error: mean error of the rows.
         row_states: the method's state of every row before each step.
         residuals: g^t, what every row sent back at each step.
+        feature_shared: the shared value that the feature map saw at each step: after the samples' statistics.
     """
 
     shared: PyTree
@@ -40,6 +42,7 @@ class TrainingRun(NamedTuple):
     train_error: Float[Array, " states"]
     row_states: PyTree
     residuals: Float[Array, "steps samples units"]
+    feature_shared: PyTree
 
 
 def train_on(
@@ -92,14 +95,19 @@ def train_on(
 
 def _replayed(
     method: GeneralFirstOrderMethod, shared: PyTree, h: Array, labels: Array, uniforms: Array
-) -> tuple[PyTree, Float[Array, "steps samples units"]]:
-    """Send recorded preactivations through the sample map again: row states before each step, and residuals."""
+) -> tuple[PyTree, Float[Array, "steps samples units"], PyTree]:
+    """Send recorded preactivations through the sample map again.
 
-    def step(states: PyTree, seen: tuple[PyTree, Array, Array]) -> tuple[PyTree, tuple[PyTree, Array]]:
+    Returns:
+        Row states before each step, residuals, and the shared value after the samples.
+    """
+    equal = jnp.full(labels.shape[0], 1.0 / labels.shape[0])
+
+    def step(states: PyTree, seen: tuple[PyTree, Array, Array]) -> tuple[PyTree, tuple[PyTree, Array, PyTree]]:
         shared, h, uniforms = seen
         sample_map = jax.vmap(method.sample_map, in_axes=(0, 0, 0, None, 0))
-        after, residuals, _ = sample_map(states, h, labels, shared, uniforms)
-        return after, (states, residuals)
+        after, residuals, stats = sample_map(states, h, labels, shared, uniforms)
+        return after, (states, residuals, after_the_samples(method, shared, stats, equal))
 
     before = jax.tree.map(lambda leaf: leaf[:-1], shared)
     first = jax.vmap(method.init_sample, in_axes=(0, None))(labels, jax.tree.map(lambda leaf: leaf[0], shared))

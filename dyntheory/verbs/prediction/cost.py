@@ -20,8 +20,8 @@ from dyntheory.ground.precision import double_precision
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.matrix.spectral_frame import num_spectral_nodes
 from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.methods.linearity import feature_map_is_linear
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
-from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction.pieces import cut_of
 
@@ -87,7 +87,7 @@ def prediction_cost(
         columns = min(columns, num_nodes // NUM_BLOCKS)
     if has_feature_nodes is None:
         head = method.init_head(jax.random.key(0))
-        has_feature_nodes = not feature_map_is_linear(method, head, num_steps=num_steps)
+        has_feature_nodes = not feature_map_is_linear(method, head)
     sides = 1 + has_feature_nodes
     rows = sides * (num_nodes + num_nodes // NUM_BLOCKS)
     growths = -(-cut.num_pieces // max(cut.per_growth, 1))

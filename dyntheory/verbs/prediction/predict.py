@@ -17,8 +17,8 @@ from dyntheory.ground.resources import Resources
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.methods.linearity import feature_map_is_linear
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
-from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import check_problem, prepare
 from dyntheory.problem.shape import Shape
 from dyntheory.results.judgement import finish, relative_errors
@@ -116,7 +116,7 @@ def predict(
         raise ValueError(f'`checkpoint` is for a mesh without the axis "{NETS}": leave one of them out.')
     with double_precision():
         problem = prepare(law, method, key, head=head, first_layer=first_layer, num_heads=num_heads)
-        on_nodes = not feature_map_is_linear(problem.method, problem.heads[0], num_steps=num_steps)
+        on_nodes = not feature_map_is_linear(problem.method, problem.heads[0])
         check_record(means, problem.law, problem.method, problem.heads[0], has_feature_rows=on_nodes)
         shape, drops = Shape.of(problem.law, problem.method, num_steps), drop_below > 0
         size = first_num_nodes(num_nodes, shape, drops=drops)

@@ -17,14 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.dynamics.differentiation import REMEDY, kinks
+from dyntheory.dynamics.impulses import ImpulseResponse, after_the_samples, impulse_response
 from dyntheory.dynamics.loop import Start, run
-from dyntheory.dynamics.observables import rows_of
+from dyntheory.dynamics.observables import rows_of, shared_value
 from dyntheory.dynamics.response_form import check_smooth, check_stateless
 from dyntheory.dynamics.two_time import (
-    ImpulseResponse,
     ResidualDerivatives,
     TwoTime,
-    impulse_response,
     loadings,
     residual_derivatives,
     two_time_responses,
@@ -42,8 +41,8 @@ from dyntheory.ground.storage.saved import Saved
 from dyntheory.matrix.limit import limit_matrix
 from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.methods.linearity import feature_map_is_linear
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
-from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare
 from dyntheory.problem.shape import Shape
 from dyntheory.results.trajectory import Steps, TeacherOverlap
@@ -144,7 +143,7 @@ def responses(
     num_nodes = _size(law, method, num_steps, num_nodes, max_operations)
     with double_precision():
         problem = prepare(law, method, key, head=head, first_layer=first_layer, num_heads=1)
-        _check_method(problem, num_steps)
+        _check_method(problem)
         whole, blocks = (_solved(problem, key, num_steps, num_nodes, count) for count in (1, NUM_BLOCKS))
     named = (*FIELDS, "rho", "tau") if _is_plain(whole.pop("impulse")[0]) else FIELDS
     values: dict[str, Any] = {name: whole[name][0] for name in named}
@@ -170,21 +169,16 @@ def _size(
     return num_nodes
 
 
-def _check_method(problem: PreparedProblem, num_steps: int) -> None:
+def _check_method(problem: PreparedProblem) -> None:
     law, method, heads = problem[:3]
     if not law.has_additive_noise:
         raise ValueError(
             "Responses are implemented for labels y = φ(z) + σ ξ; this law has its noise inside or makes clouds."
         )
-    if not feature_map_is_linear(method, heads[0], num_steps=num_steps):
+    if not feature_map_is_linear(method, heads[0]):
         raise ValueError(
             "Responses need a first-layer optimizer that is linear in gradients and weights (SGD, momentum, weight "
             f"decay, schedules); {method.description or method.name} is not."
-        )
-    if method.name != "gradient_descent":
-        raise ValueError(
-            "Responses along a predicted run are implemented for `gradient_descent`, whose residuals depend on the "
-            f"head and nothing else that is shared; got {method.name}. `dyntheory.dynamics.response_form` takes others."
         )
     shared = method.init_shared(heads[0], jnp.asarray(law.samples_per_feature), method.hyperparameters)
     check_stateless(method, shared)
@@ -223,17 +217,22 @@ def _along(
     alpha = jnp.asarray(law.samples_per_feature, float)
     given = limit_matrix(law, moment, nodes, num_steps=num_steps)
     start = Start(given.teacher_weights, given.weights, given.label_noise, head, alpha)
-    recorded = run(law, method, given.matrix, start, num_steps=num_steps, record=rows_of("preactivations", "weights"))
-    h, weight_path = recorded.recorded["preactivations"], recorded.recorded["weights"]
+    wanted = (*rows_of("preactivations", "weights"), ("shared", shared_value))
+    recorded = run(law, method, given.matrix, start, num_steps=num_steps, record=wanted).recorded
+    h, weight_path, shared = (recorded[name] for name, _ in wanted)
     _, z = given.matrix.times(given.matrix.init(), given.teacher_weights)
 
-    def derivatives(state: tuple[PyTree, Array]) -> ResidualDerivatives:
-        shared = method.init_shared(state[0], alpha, method.hyperparameters)
-        return residual_derivatives(law, method, shared, state[1], z, given.label_noise)
+    labels, weights = jax.vmap(law.label)(z, given.label_noise), nodes.as_arrays()[1]
 
-    found = jax.lax.map(derivatives, (recorded.head, h))
-    shared = method.init_shared(head, alpha, method.hyperparameters)
-    impulse, weights = impulse_response(method, shared, num_steps), nodes.as_arrays()[1]
+    def derivatives(state: tuple[PyTree, Array]) -> tuple[ResidualDerivatives, PyTree]:
+        shared, h = state
+        stats = jax.vmap(lambda h, y: method.sample_map((), h, y, shared, jnp.zeros(0))[2])(h, labels)
+        found = residual_derivatives(law, method, shared, h, z, given.label_noise)
+        return found, after_the_samples(method, shared, stats, weights)
+
+    found, seen = jax.lax.map(derivatives, (shared, h))
+    first, seen = jax.tree.map(lambda leaf: leaf[0], shared), jax.tree.map(lambda leaf: leaf[:-1], seen)
+    impulse = impulse_response(method, first, seen, num_steps)
     two_time = two_time_responses(found, impulse, weights, alpha)
     gaussian = h - jnp.einsum("tsab,snb->tna", two_time.weight, found.values)
     return {

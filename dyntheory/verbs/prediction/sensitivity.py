@@ -29,8 +29,8 @@ from dyntheory.ground.resources import silent
 from dyntheory.ground.status import DyntheoryWarning, Outcome, Status
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.methods.linearity import feature_map_is_linear
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
-from dyntheory.problem.methods.probing import feature_map_is_linear
 from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare
 from dyntheory.problem.shape import Shape
 from dyntheory.results.judgement import diverged_where
@@ -127,7 +127,7 @@ def sensitivity(
     values, blocks = [], []
     with double_precision():
         prepared = [_prepare(problem, value + offset * step_size, num_steps, key) for offset in OFFSETS]
-        nodes = _Nodes.draw(prepared[0], key, num_steps, num_nodes)
+        nodes = _Nodes.draw(prepared, key, num_steps, num_nodes)
         for index, one in enumerate(prepared):
             report(index / len(OFFSETS), f"value {index + 1} of {len(OFFSETS)}")
             values.append(_curves(one, nodes.whole, num_steps))
@@ -152,8 +152,8 @@ class _Nodes:
     parts: _Sets
 
     @classmethod
-    def draw(cls, problem: PreparedProblem, key: Key, num_steps: int, num_nodes: int | None) -> _Nodes:
-        law, method = problem.law, problem.method
+    def draw(cls, problems: list[PreparedProblem], key: Key, num_steps: int, num_nodes: int | None) -> _Nodes:
+        law, method = problems[0].law, problems[0].method
         shape, r = Shape.of(law, method, num_steps), law.num_teacher_units
         num_nodes = choose_num_nodes(num_nodes, shape.columns)
         dimensions = {
@@ -161,7 +161,7 @@ class _Nodes:
             "test_nodes": (shape.test_dimensions, r),
             "feature_nodes": (shape.feature_dimensions, 0),
         }
-        is_linear = feature_map_is_linear(method, problem.heads[0], num_steps=num_steps)
+        is_linear = all(feature_map_is_linear(one.method, one.heads[0]) for one in problems)
 
         def draw(name: str, blocks: int) -> NodeSet:
             size, heavy = dimensions[name]

@@ -12,7 +12,6 @@ import dyntheory as dt
 from dyntheory.dynamics.loop import Records, Start, run
 from dyntheory.dynamics.observables import rows_of
 from dyntheory.matrix.dense import DenseMatrix
-from dyntheory.problem.methods.probing import feature_map_is_linear
 from tests.oracles import dense_loop
 
 NETWORK = dt.MLP((3, 2), "gelu")
@@ -49,27 +48,6 @@ def test_follows_a_plain_training_loop(momentum: float) -> None:
         inputs, labels, weights[:, 1:], NETWORK.apply_head, head, learning_rate=0.3, num_steps=8, momentum=momentum
     )
     np.testing.assert_allclose(ours.train_error, plain.train_error, rtol=1e-10)
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "numbers", "linear"),
-    [
-        (optax.sgd, {"learning_rate": 0.1}, True),
-        (optax.sgd, {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True}, True),
-        (optax.sgd, {"learning_rate": optax.cosine_decay_schedule(0.1, 5)}, True),
-        (optax.chain(optax.add_decayed_weights(0.1), optax.sgd(0.1)), {}, True),
-        (optax.adam, {"learning_rate": 0.1}, False),
-        (optax.sign_sgd, {"learning_rate": 0.1}, False),
-        (optax.chain(optax.clip(0.5), optax.sgd(0.1)), {}, False),
-        (optax.chain(optax.clip(50.0), optax.sgd(0.1)), {}, False),
-        (optax.adam, {"learning_rate": lambda count: jnp.where(count < 15, 0.0, 0.1)}, False),
-        (optax.adam, {"learning_rate": 1e-6}, False),
-        (optax.sgd, {"learning_rate": 1e-9}, True),
-    ],
-)
-def test_linearity_is_found_by_probing(optimizer: Any, numbers: dict[str, Any], linear: bool) -> None:
-    method = dt.gradient_descent(NETWORK, optimizer, **numbers)
-    assert feature_map_is_linear(method, NETWORK.init_head(jax.random.key(0)), num_steps=20) is linear
 
 
 @pytest.mark.usefixtures("double")

@@ -1,7 +1,13 @@
+import jax
 import optax
 import pytest
 
 from dyntheory.problem.methods.row_wise import check_row_wise
+
+
+def _is_late(step: jax.Array) -> jax.Array:
+    return step > 50
+
 
 ELEMENTWISE = {
     "sgd": optax.sgd(0.1),
@@ -14,6 +20,7 @@ ELEMENTWISE = {
     "clip": optax.chain(optax.clip(1.0), optax.sgd(0.1)),
     "schedule": optax.sgd(optax.cosine_decay_schedule(0.1, 10)),
     "amsgrad": optax.amsgrad(0.1),
+    "changes": optax.chain(optax.sgd(0.1), optax.conditionally_transform(optax.clip(0.1), _is_late)),
 }
 COUPLED = {
     "global norm": optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.1)),
@@ -21,6 +28,8 @@ COUPLED = {
     "lars": optax.lars(0.1),
     "lamb": optax.lamb(0.1),
     "adafactor": optax.adafactor(0.1),
+    "a large bound": optax.chain(optax.clip_by_global_norm(1e6), optax.sgd(0.1)),
+    "wakes up": optax.chain(optax.sgd(0.1), optax.conditionally_transform(optax.clip_by_global_norm(0.1), _is_late)),
 }
 
 

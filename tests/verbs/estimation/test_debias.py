@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import dyntheory as dt
-from dyntheory.dynamics.two_time import impulse_response, residual_derivatives, two_time_responses
+from dyntheory.dynamics.impulses import impulse_response
+from dyntheory.dynamics.two_time import residual_derivatives, two_time_responses
 from dyntheory.problem.laws.rows import standardised
 from dyntheory.verbs.estimation.covariance import chosen_spectrum
 from dyntheory.verbs.estimation.debias import debias, run_responses
@@ -37,7 +38,8 @@ def test_known_covariance_is_the_published_recursion(double):
         return residual_derivatives(given, method, shared, h, jnp.zeros((60, 1)), noise)
 
     recorded = jax.vmap(derivatives)(run.shared, run.preactivations)
-    impulse = impulse_response(method, jax.tree.map(lambda leaf: leaf[0], run.shared), steps)
+    first = jax.tree.map(lambda leaf: leaf[0], run.shared)
+    impulse = impulse_response(method, first, run.feature_shared, steps)
     known = two_time_responses(recorded, impulse, jnp.full(60, 1 / 60), jnp.asarray(law.samples_per_feature))
     memory = jnp.einsum("tsab,snb->tna", known.weight, recorded.values)
     np.testing.assert_allclose(found, run.preactivations - memory, rtol=1e-9, atol=1e-11)

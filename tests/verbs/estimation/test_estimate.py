@@ -12,7 +12,8 @@ import dyntheory as dt
 from dyntheory.ground.precision import double_precision
 from dyntheory.problem.laws.rows import standardised
 from dyntheory.verbs.estimation.training_run import train_on
-from tests.verbs.estimation.runs import KEY, data, network
+from tests.own_methods import warmed_by_hand, warming
+from tests.verbs.estimation.runs import KEY, data, linear_data, network
 
 
 def recorded(found):
@@ -68,6 +69,21 @@ def test_three_classes_are_estimated_too(momentum):
     error = estimate.std() / np.sqrt(len(estimate))
     assert abs(estimate.mean()) < 3.5 * error + 0.01 and error < 0.01
     assert train.mean() < -5 * error
+
+
+def test_rates_held_in_the_shared_value_are_followed():
+    """A rate that warms up there: still every row exactly left out; the training error is far from it."""
+    rates, momentum = (0.02, 0.1, 0.3, 0.6), 0.5
+    (rows, labels), weights = linear_data(60, 25), np.random.default_rng(1).standard_normal((25, 1))
+    live = dt.estimate(rows, labels, warming(rates, momentum=momentum), num_steps=4, key=KEY, weights=weights)
+    x, _ = standardised(rows)
+
+    def left_out(row):
+        path = warmed_by_hand(rates, momentum, x, labels, weights[:, 0], np.delete(np.arange(60), row))
+        return (path @ x[row] / 5.0 - labels[row]) ** 2
+
+    np.testing.assert_allclose(live.test_error, np.mean([left_out(row) for row in range(60)], axis=0), rtol=1e-10)
+    assert live.test_error[4] > 1.3 * live.train_error[4]
 
 
 def test_the_training_error_is_no_estimate():

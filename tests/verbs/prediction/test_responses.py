@@ -1,6 +1,5 @@
 """Two-time quantities against an independent solver, identities and brute force; and the engine made of them."""
 
-import dataclasses
 import functools
 import types
 from typing import Any
@@ -12,8 +11,8 @@ import optax
 import pytest
 
 import dyntheory as dt
+from dyntheory.dynamics.impulses import ImpulseResponse, impulse_response
 from dyntheory.dynamics.response_form import ResponseForm, response_form
-from dyntheory.dynamics.two_time import ResidualDerivatives, impulse_response, two_time_responses
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.precision import double_precision
 from dyntheory.problem.shape import Shape
@@ -136,7 +135,7 @@ def test_responses_are_the_derivatives_of_the_recursion() -> None:
     random, (states, rows, k) = np.random.default_rng(3), (4, 3, 2)
     mix, u = jnp.asarray(random.normal(size=(k, k))), jnp.asarray(random.normal(size=(rows, states, k)))
     weights, alpha = jnp.asarray([0.2, 0.5, 0.3]), jnp.asarray(2.0)
-    impulse = impulse_response(_method(momentum=0.6), _shared(_method(momentum=0.6)), states - 1)
+    impulse = _impulses(_method(momentum=0.6), states - 1)
 
     def residuals(u: jax.Array, z: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
         h, g = [], []
@@ -165,8 +164,10 @@ def test_responses_are_the_derivatives_of_the_recursion() -> None:
     np.testing.assert_allclose(weight, jnp.einsum("trab,rsbc->tsac", impulse.gradient, projected), rtol=1e-10)
 
 
-def _shared(method: dt.GeneralFirstOrderMethod) -> Any:
-    return method.init_shared(HEAD, jnp.asarray(ALPHA), method.hyperparameters)
+def _impulses(method: dt.GeneralFirstOrderMethod, num_steps: int) -> ImpulseResponse:
+    shared = method.init_shared(HEAD, jnp.asarray(ALPHA), method.hyperparameters)
+    always = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (num_steps, *jnp.shape(leaf))), shared)
+    return impulse_response(method, shared, always, num_steps)
 
 
 def _decayed(learning_rate: Any, decay: Any) -> optax.GradientTransformation:
@@ -178,10 +179,10 @@ def test_impulses_of_known_optimizers() -> None:
     lag = np.subtract.outer(np.arange(5), np.arange(5))
     geometric = np.where(lag > 0, (1 - 0.6 ** np.maximum(lag, 0)) / (1 - 0.6), 0)
     heavy = _method(momentum=0.6)
-    found = impulse_response(heavy, _shared(heavy), 4)
+    found = _impulses(heavy, 4)
     np.testing.assert_allclose(found.gradient, -RATE / ALPHA * geometric[..., None, None] * np.eye(2), atol=1e-14)
     decayed = dt.gradient_descent(NETWORK, _decayed, learning_rate=RATE, decay=0.2)
-    found = impulse_response(decayed, _shared(decayed), 4)
+    found = _impulses(decayed, 4)
     kept = np.where(lag > 0, 0.9 ** np.maximum(lag - 1, 0), 0)
     np.testing.assert_allclose(found.gradient, -RATE / ALPHA * kept[..., None, None] * np.eye(2), atol=1e-14)
     np.testing.assert_allclose(found.initial, 0.9 ** np.arange(5)[:, None, None] * np.eye(2), atol=1e-14)
@@ -249,7 +250,7 @@ def test_the_response_engine_is_exact_for_deep_linear_networks() -> None:
         (dt.TeacherStudent(2.0, "sign"), _method(), {}, ValueError, "the link sign jumps"),
         (LAW, dt.gradient_descent(NETWORK, optax.adam, learning_rate=0.1), {}, ValueError, "is linear in gradients"),
         (LAW, _method(), {"num_steps": 100, "max_operations": 1e9}, ValueError, "take about .* lower `num_steps`"),
-        (LAW, dataclasses.replace(_method(), name="own"), {}, ValueError, "implemented for `gradient_descent`"),
+        (LAW, dt.mini_batches(_method(), 0.5), {}, ValueError, "keeps states of its samples or draws uniforms"),
         (LAW, _method(), {"num_nodes": 1000}, ValueError, "`num_nodes` must be a power of two, got 1000"),
         (LAW, _method(), {"num_steps": 2.0}, TypeError, "`num_steps` must be an integer"),
         ("sin", _method(), {}, TypeError, "`law` must be a law"),

@@ -1,0 +1,196 @@
+"""Every number of a law, a method, a head and a moment that `jax.grad` can reach: a right derivative, or a refusal.
+
+Derivatives through the core are held against wide-step central differences (Richardson of two widths) on eight node
+sets, whose spread is the error of both: what differentiates along nodes agrees to the order of the step, what moves
+weights of nodes agrees in the mean.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import dyntheory as dt
+from dyntheory.gaussian.nodes import NodeSet, draw_nodes
+from dyntheory.ground.precision import as_double, double_precision
+from dyntheory.problem.laws.first_layer import joint_second_moment
+from dyntheory.problem.methods.linearity import feature_map_is_linear
+from dyntheory.problem.shape import Shape
+from tests import registry
+from tests.registry import HEADLESS, LAWS, LOSSES, NETWORKS, OPTIMIZERS, PERTURBATIONS, Row, can_exist
+
+STEPS, NODES, NETS, WIDTH = 2, 2**9, 8, 0.02
+ON_SIMPLEX = ("probabilities", "shares")
+REFUSED = ("['fraction']", "['rate']")
+
+
+class Reached(NamedTuple):
+    """A number, or an array of them, with a direction in which it may move."""
+
+    name: str
+    place: int
+    direction: np.ndarray
+
+
+def _problem(row: Row) -> tuple[Any, dt.FirstLayer | None]:
+    """Return (law, method, head) with every number in double precision, and the start."""
+    method = as_double(row.make())
+    head = as_double(method.init_head(jax.random.key(3)))
+    return (as_double(row.labelled.law), method, head), row.first_layer(method.num_units)
+
+
+def _directions(problem: Any) -> list[Reached]:
+    """Return a direction for every leaf: of its own size; a simplex is not left, a matrix stays symmetric."""
+    random, found = np.random.default_rng(5), []
+    for place, (path, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(problem)):
+        name, value = jax.tree_util.keystr(path), np.asarray(leaf)
+        factors = random.uniform(0.5, 1.0, value.shape)
+        if "second_moment" in name:
+            factors = (factors + factors.T) / 2
+        direction = value * factors
+        if any(one in name for one in ON_SIMPLEX):
+            direction = value * (factors - np.sum(value * factors))
+        if np.any(direction):
+            found.append(Reached(name, place, direction))
+    return found
+
+
+def _stacked(dimensions: int, heavy: int, seed: int) -> NodeSet:
+    drawn = [draw_nodes(NODES, dimensions, num_heavy=heavy, seed=seed + i) for i in range(NETS)]
+    return NodeSet(np.stack([one.coordinates for one in drawn]), np.stack([one.weights for one in drawn]))
+
+
+def _nodes(law: dt.TeacherStudent, method: dt.GeneralFirstOrderMethod, head: Any) -> tuple[NodeSet, ...]:
+    shape, r = Shape.of(law, method, STEPS), law.num_teacher_units
+    found = _stacked(shape.sample_dimensions, r, 0), _stacked(shape.test_dimensions, r, 100)
+    if feature_map_is_linear(method, head):
+        return found
+    return (*found, _stacked(shape.feature_dimensions, 0, 200))
+
+
+def _along(problem: Any, start: dt.FirstLayer | None, reached: list[Reached]) -> Callable[..., Any]:
+    """Return (moves, numbers, nodes) -> curves, where move i goes along direction i from the numbers of the problem."""
+    structure = jax.tree.structure(problem)
+
+    def curves(moves: jax.Array, leaves: list[jax.Array], nodes: tuple[NodeSet, ...]) -> jax.Array:
+        moved = list(leaves)
+        for move, one in zip(moves, reached, strict=True):
+            moved[one.place] = moved[one.place] + move * one.direction
+        law, method, head = jax.tree.unflatten(structure, moved)
+        moment = joint_second_moment(start, law.teacher_moment, method.num_units)
+        features = nodes[2] if len(nodes) > 2 else None
+        solved = dt.state_evolution(law, method, head, moment, *nodes[:2], num_steps=STEPS, feature_nodes=features)
+        return jnp.concatenate([solved.test_loss, solved.records.train_error, solved.records.gram[-1].ravel()])
+
+    return curves
+
+
+def _refusals(problem: Any, start: dt.FirstLayer | None, reached: list[Reached], nodes: Any) -> dict[str, str]:
+    """Return why derivatives are refused, by name, nothing for those that are not; traced, not computed."""
+    leaves, one = jax.tree.leaves(problem), jax.tree.map(lambda leaf: leaf[0], nodes)
+
+    def reason(some: list[Reached]) -> str:
+        curves, zero = _along(problem, start, some), jnp.zeros(len(some))
+        try:
+            jax.eval_shape(lambda t: jax.jvp(lambda t: curves(t, leaves, one), (t,), (jnp.ones_like(t),))[1], zero)
+        except ValueError as error:
+            assert "cannot be differentiated" in str(error)
+            return str(error)
+        return ""
+
+    return {each.name: reason([each]) for each in reached} if reason(reached) else {}
+
+
+def _check(row: Row) -> set[str]:
+    """Check every number of a row; return the names of those that are differentiated."""
+    with double_precision():
+        problem, start = _problem(row)
+        reached, nodes = _directions(problem), _nodes(*problem)
+        assert not jax.tree.leaves(problem) or reached
+        reasons = _refusals(problem, start, reached, nodes)
+        kept = [one for one in reached if not reasons.get(one.name)]
+        if kept:
+            _compare(_along(problem, start, kept), jax.tree.leaves(problem), nodes, len(kept), str(row))
+    return {one.name for one in kept}
+
+
+def _compare(curves: Callable[..., Any], leaves: list[Any], nodes: Any, count: int, what: str) -> None:
+    def both(moves: jax.Array, along: jax.Array, leaves: list[Any], nodes: Any) -> tuple[jax.Array, jax.Array]:
+        return jax.jvp(lambda t: curves(t, leaves, nodes), (moves,), (along,))
+
+    program = jax.jit(
+        jax.vmap(jax.vmap(both, (None, None, None, 0)), (0, 0, None, None)),
+        compiler_options={"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False},
+    )
+    unit, offsets = np.eye(count), (0.0, -2.0, -1.0, 1.0, 2.0)
+    moves = np.concatenate([WIDTH * offset * unit for offset in offsets])
+    values, slopes = (np.asarray(x) for x in program(moves, np.tile(unit, (len(offsets), 1)), leaves, nodes))
+    derivative = slopes[:count]
+    far, near, after, beyond = values[count:].reshape(4, count, *values.shape[1:])
+    difference = (8 * (after - near) - (beyond - far)) / (12 * WIDTH)
+    gap = difference - derivative
+    error = gap.std(axis=1, ddof=1) / np.sqrt(NETS)
+    size = np.abs(difference).mean(axis=1)
+    scale = np.maximum(size, 0.02 * np.abs(values[:count]).mean(axis=1))
+    assert np.isfinite(derivative).all(), what
+    excess = np.abs(gap.mean(axis=1)) - 5 * error - 2e-3 * scale
+    assert (excess < 0).all(), (what, np.argwhere(excess >= 0)[:5], gap.mean(axis=1)[excess >= 0][:5])
+    assert (error < 0.15 * scale.max(axis=1, keepdims=True)).all(), (what, "the errors are too large to tell")
+
+
+SPARSE = Row("fista", "sparse teacher", "default", "linear model", "none", "squared")
+
+
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        (Row("sgd", "sin", "default", "linear model", "mini-batches", "squared"), {"fraction"}),
+        (Row("sgd", "sin", "default", "linear model", "dropout", "squared"), {"rate"}),
+        (SPARSE, set()),
+    ],
+    ids=str,
+)
+def test_probabilities(row: Row, named: set[str]) -> None:
+    """Of masks they are refused, by name, and all other numbers are right; of a prior on nodes they are right."""
+    kept = _check(row)
+    with double_precision():
+        everything = {one.name for one in _directions(_problem(row)[0])}
+    assert {name for name in everything - kept if any(one in name for one in REFUSED)} == everything - kept
+    assert len(everything - kept) == len(named)
+    assert kept and any("learning_rate" in name for name in kept)
+    assert any("probabilities" in name for name in kept) == (row is SPARSE)
+
+
+def _rows() -> list[Row]:
+    """Return every method, law, network, loss and perturbation, the rest smooth; laws on a frame and on nodes."""
+    usual = {"law": "sin", "start": "default", "network": "two layers", "perturbation": "none", "loss": "squared"}
+    tables: dict[str, Any] = {"network": NETWORKS, "perturbation": PERTURBATIONS, "loss": LOSSES}
+    rows = [Row(method, **usual) for method in OPTIMIZERS]
+    rows += [Row("sgd", **{**usual, table: name}) for table, names in tables.items() for name in names]
+    for method in ("sgd", "fista"):
+        for law in LAWS:
+            rows += [Row(method, **{**usual, "law": law, "loss": loss, "start": "correlated"}) for loss in LOSSES]
+    rows += [Row(method, law, start) for method in HEADLESS for law in LAWS for start in ("informed", "default")]
+    found: dict[tuple[str, ...], Row] = {}
+    for row in filter(can_exist, rows):
+        kind = (row.method, row.law) if row.network is None or row.start == "correlated" else dataclasses.astuple(row)
+        found.setdefault(tuple(map(str, kind)), row)
+    return list(found.values())
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("row", _rows(), ids=str)
+def test_every_number(row: Row) -> None:
+    _check(row)
+
+
+def test_every_entry_of_the_registry_is_walked() -> None:
+    rows = _rows()
+    assert {row.method for row in rows} == {*OPTIMIZERS, *HEADLESS}
+    assert {row.law for row in rows} == set(LAWS)
+    assert {row.network for row in rows} - {None} == set(NETWORKS)
+    assert {row.loss for row in rows} - {None} == set(registry.LOSSES)
