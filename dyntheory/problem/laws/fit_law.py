@@ -13,6 +13,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import ArrayLike
 from dyntheory.ground.checks import check_count, check_finite, check_name
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.storage.marks import Axes
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.law import TeacherStudent
@@ -128,6 +129,7 @@ def fit_law(inputs: ArrayLike, labels: ArrayLike, *, num_samples: int | None = N
 
     Reference: `dicker2014variance` for moments; `ledoit2004well` for drawing eigenvalues together.
     """
+    check_arguments(fit_law, locals())
     rows, targets, means = _centred(inputs, labels)
     n, p = rows.shape
     check_name("noise", noise, NOISE)

@@ -52,24 +52,33 @@ def check_row_wise(optimizer: optax.GradientTransformation, description: str, *,
     """
     random = np.random.default_rng(0)
     weights = jnp.asarray(random.standard_normal((6, 3)))
-    if _hides_randomness(optimizer.init(weights)):
+    try:
+        whole = init_row(optimizer, weights)
+        rows = jax.vmap(lambda row: init_row(optimizer, row))(weights)
+    except Exception as error:
+        raise _not_runnable(description, error) from error
+    if _hides_randomness(whole[0]):
         raise ValueError(
             f"The optimizer {description} draws random numbers of its own, so its effect depends on where a row "
             "stands. Remove the noise from the optimizer."
         )
-    whole = (optimizer.init(weights), weights)
-    rows = jax.vmap(lambda row: init_row(optimizer, row))(weights)
     for scale in GRADIENT_SCALES:
         gradient = scale * jnp.asarray(random.standard_normal((6, 3)))
         try:
             whole = update_row(optimizer, whole, gradient)
             rows = jax.vmap(lambda state, g: update_row(optimizer, state, g))(rows, gradient)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"The optimizer {description} cannot be run from gradient and parameters alone: {error}"
-            ) from error
+        except Exception as error:
+            raise _not_runnable(description, error) from error
         if is_row_wise:
             _compare_rows(whole[1], rows[1], description)
+
+
+def _not_runnable(description: str, error: Exception) -> ValueError:
+    """Return what an optimizer is refused with that asks for more than an array; it may raise anything."""
+    return ValueError(
+        f"The `optimizer` {description} cannot be run from gradient and parameters alone, which are one array each "
+        f"(no trees of parameters, no masks by name): {error}"
+    )
 
 
 def _compare_rows(whole: Array, rows: Array, description: str) -> None:

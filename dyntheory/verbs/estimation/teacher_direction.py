@@ -17,7 +17,7 @@ from jaxtyping import Float
 from scipy.special import ndtri
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key, PyTree
-from dyntheory.ground.checks import check_scalar
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.resources import Resources
 from dyntheory.ground.storage.marks import Axes
@@ -98,12 +98,12 @@ def teacher_direction(
     """
     if np.ndim(labels) != 1:
         raise ValueError(f"`labels` must have shape (n,), got {np.shape(labels)}: a direction belongs to one label.")
-    check_scalar("level", level)
+    data = labelled_rows(inputs, labels)
+    check_arguments(teacher_direction, locals())
     if not 0 < level < 1:
         raise ValueError(f"`level` must be between 0 and 1, got {level}.")
     if num_steps < 1:
         raise ValueError(f"`num_steps` must be one or more, got {num_steps}: a direction shows in the first update.")
-    data = labelled_rows(inputs, labels)
     with double_precision():
         asked = {"num_steps": num_steps, "key": key, "head": head, "weights": weights}
         seen = observed_run(data, method, **asked, resources=Resources.checked(), corrects_head=False)

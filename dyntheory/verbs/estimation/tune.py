@@ -16,12 +16,14 @@ from jaxtyping import Float
 
 from dyntheory.ground.arrays import ArrayLike, Key, Progress
 from dyntheory.ground.checks import check_count
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.results.trajectory import Trajectory
 from dyntheory.verbs.estimation.covariance import Covariance
 from dyntheory.verbs.estimation.estimate import estimate
+from dyntheory.verbs.estimation.rows import labelled_rows
 from dyntheory.verbs.estimation.training_run import row_metrics
 
 METRICS = ("test_error", "test_loss")
@@ -73,14 +75,14 @@ class Tuned(Saved):
 def tune(
     inputs: ArrayLike,
     labels: ArrayLike,
-    methods: Mapping[str, GeneralFirstOrderMethod] | Sequence[GeneralFirstOrderMethod],
+    methods: Mapping[str, GeneralFirstOrderMethod] | Sequence[GeneralFirstOrderMethod] | GeneralFirstOrderMethod,
     *,
     num_steps: int,
     key: Key,
     covariance: Covariance | None = None,
     metric: str = "test_error",
     num_resamples: int = 200,
-    max_memory: int | None = None,
+    max_memory: float | None = None,
     progress: Progress | None = None,
 ) -> Tuned:
     """Choose among methods and stopping times by the estimated error on fresh rows; no row is held out.
@@ -114,8 +116,10 @@ def tune(
 
     Reference: `tsamardinos2018bootstrapping`, bias correction by resampling rows and choosing again.
     """
+    labelled_rows(inputs, labels)
+    check_arguments(tune, locals())
     named = _named(methods)
-    check_count("num_resamples", num_resamples)
+    num_resamples = check_count("num_resamples", num_resamples)
     if metric not in METRICS:
         raise ValueError(f"`metric` must be one of {', '.join(METRICS)}, got {metric!r}.")
     found: dict[str, Trajectory] = {}
