@@ -18,6 +18,7 @@ from dyntheory.closed_forms.panel_rules import mirrored, panel_rule
 from dyntheory.closed_forms.sparse_regression import StateEvolution, check_mixture
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.problem.laws.priors import GaussianMixture
 
 AROUND = mirrored((0.4, 0.8, 1.2, 1.6, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.75, 6.5, 7.25, 8, 9, 10, 11.5, 13))
@@ -56,6 +57,7 @@ def bayes_state_evolution(
 
     Reference: `donoho2010message`; `bayati2011dynamics`; their δ is our α, their σ our σ/√α.
     """
+    check_arguments(bayes_state_evolution, locals())
     check_positive("samples_per_feature", samples_per_feature, "it is n/d")
     check_nonnegative("noise_std", noise_std)
     count = check_count("num_steps", num_steps, minimum=0)

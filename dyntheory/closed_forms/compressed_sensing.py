@@ -12,6 +12,7 @@ import numpy as np
 from dyntheory.closed_forms.evaluation import evaluate
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_positive, is_concrete
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.root_finding import bisect, newton_step
 
 NUM_BISECTIONS = 100
@@ -44,6 +45,7 @@ def compressed_sensing_threshold(delta: ArrayLike) -> RecoveryThreshold:
 
     Reference: `donoho2009message`; their ρ is `nonzeros_per_sample`.
     """
+    check_arguments(compressed_sensing_threshold, locals())
     check_positive("delta", delta, "it is n/d")
     if is_concrete(delta) and np.any(np.asarray(delta) >= 1):
         raise ValueError(f"`delta` must be below 1 (with n ≥ d everything is recovered), got {delta!r}.")

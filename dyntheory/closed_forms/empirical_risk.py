@@ -27,6 +27,7 @@ from dyntheory.closed_forms.panel_rules import DEGREE, EVEN, GEOMETRIC, STEEP, a
 from dyntheory.closed_forms.separation import check_separable
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.kinds import check_arguments
 
 NUM_STAGES, STEPS_A_STAGE, NUM_LAST, NUM_POLISHES = 13, 2, 8, 2
 SMALLEST_PENALTY = 1e-7  # of the path on which Newton's method approaches a zero penalty
@@ -116,6 +117,7 @@ def convex_erm(
 
     Reference: `aubin2020generalization`; `loureiro2021learning`; `salehi2019impact` for the logistic loss.
     """
+    check_arguments(convex_erm, locals())
     check_positive("samples_per_feature", samples_per_feature, "it is n/d")
     check_nonnegative("penalty", penalty)
     check_positive("signal_power", signal_power)
@@ -156,6 +158,7 @@ def logistic_mle(samples_per_feature: ArrayLike, *, signal_power: ArrayLike) -> 
 
     Reference: `sur2019modern`; their κ is our 1/α.
     """
+    check_arguments(logistic_mle, locals())
     risk = convex_erm(samples_per_feature, penalty=0.0, signal_power=signal_power)
     numbers = risk.teacher_overlap, risk.spread, risk.step, risk.condition
     return evaluate(_in_their_units, samples_per_feature, signal_power, *numbers)

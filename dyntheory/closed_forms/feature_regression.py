@@ -18,6 +18,7 @@ import numpy as np
 from dyntheory.closed_forms.evaluation import evaluate
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.root_finding import bisect, newton_step
 from dyntheory.problem.networks.activations import Activation, resolve_activation
@@ -63,6 +64,7 @@ def hermite_coefficients(activation: str | Callable[[Array], Array] | Activation
 
     Reference: `mei2022generalization`.
     """
+    check_arguments(hermite_coefficients, locals())
     rules = [_panels(degree) for degree in (DEGREE, DEGREE + 7)]
     nodes = np.concatenate([points for points, _ in rules])
     with jax.ensure_compile_time_eval(), double_precision():
@@ -134,6 +136,7 @@ def random_features(
 
     Reference: `mei2022generalization`; in the form of `gerace2020generalisation` and `loureiro2021learning`.
     """
+    check_arguments(random_features, locals())
     coefficients = activation if isinstance(activation, HermiteCoefficients) else hermite_coefficients(activation)
     _check(features_per_input, samples_per_input, penalty, coefficients)
     for name, value in (("signal_power", signal_power), ("nonlinear_power", nonlinear_power), ("noise_std", noise_std)):

@@ -24,6 +24,7 @@ from dyntheory.closed_forms.least_squares import risk_of
 from dyntheory.closed_forms.spectra import check_spectrum
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive
+from dyntheory.ground.kinds import check_arguments
 
 
 class SpectralRisk(NamedTuple):
@@ -89,6 +90,7 @@ def ridge_general(
 
     Reference: `hastie2022surprises`; `canatar2021spectral`; `simon2023eigenlearning`, section 4.
     """
+    check_arguments(ridge_general, locals())
     check_positive("num_samples", num_samples)
     check_nonnegative("penalty", penalty)
     check_nonnegative("noise_std", noise_std)

@@ -27,6 +27,7 @@ from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
 from dyntheory.closed_forms.marchenko_pastur import Angles, gauss_angles
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.kinds import check_arguments
 
 MOST_NODES = 1_000_000
 LOG_ACCURACY = 64.0  # e^{-64}: what a polynomial of the degree that the rule integrates leaves of D²
@@ -87,6 +88,7 @@ def least_squares_gd(
 
     Reference: `advani2020high` (their flow in discrete time; derived here).
     """
+    check_arguments(least_squares_gd, locals())
     _check(samples_per_feature, signal_power, initial_power, noise_std)
     check_nonnegative("learning_rate", learning_rate)
     steps = np.asarray(steps) if isinstance(steps, range) else steps
@@ -133,6 +135,7 @@ def least_squares_flow(
 
     Reference: `ali2019continuous`; `advani2020high`.
     """
+    check_arguments(least_squares_flow, locals())
     _check(samples_per_feature, signal_power, initial_power, noise_std)
     check_nonnegative("times", times)
     if num_nodes is None:

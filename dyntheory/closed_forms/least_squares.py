@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from dyntheory.closed_forms.evaluation import evaluate, ratio_or
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_fraction, check_nonnegative, check_positive
+from dyntheory.ground.kinds import check_arguments
 
 
 class Risk(NamedTuple):
@@ -71,6 +72,7 @@ def ridgeless(samples_per_feature: ArrayLike, *, signal_power: ArrayLike = 1.0, 
 
     Reference: `hastie2022surprises`, theorem 1 (their γ is our 1/α).
     """
+    check_arguments(ridgeless, locals())
     _check(samples_per_feature, signal_power, noise_std)
     return evaluate(_ridgeless, samples_per_feature, signal_power, noise_std)
 
@@ -110,6 +112,7 @@ def ridge(
 
     Reference: `hastie2022surprises`; `dobriban2018high`.
     """
+    check_arguments(ridge, locals())
     _check(samples_per_feature, signal_power, noise_std)
     check_nonnegative("penalty", penalty)
     return evaluate(_ridge, samples_per_feature, penalty, signal_power, noise_std)
@@ -138,6 +141,7 @@ def optimal_penalty(
 
     Reference: `dobriban2018high`, theorem 2.1.
     """
+    check_arguments(optimal_penalty, locals())
     _check(samples_per_feature, signal_power, noise_std)
     check_positive("signal_power", signal_power, "without a signal the best penalty is infinite")
     return evaluate(_optimal_penalty, samples_per_feature, signal_power, noise_std)
@@ -165,6 +169,7 @@ def optimal_ridge(samples_per_feature: ArrayLike, *, signal_power: ArrayLike = 1
 
     Reference: `dobriban2018high`, theorem 2.1.
     """
+    check_arguments(optimal_ridge, locals())
     _check(samples_per_feature, signal_power, noise_std)
     check_positive("signal_power", signal_power, "without a signal the best penalty is infinite")
     return evaluate(_optimal_ridge, samples_per_feature, signal_power, noise_std)
@@ -206,6 +211,7 @@ def misspecified(
 
     Reference: `hastie2022surprises`, section 5 (their κ is our ν).
     """
+    check_arguments(misspecified, locals())
     _check(samples_per_feature, signal_power, noise_std)
     check_fraction("visible_fraction", visible_fraction)
     return evaluate(_misspecified, samples_per_feature, visible_fraction, signal_power, noise_std)

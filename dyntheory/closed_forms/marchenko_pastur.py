@@ -25,7 +25,8 @@ import jax.numpy as jnp
 
 from dyntheory.closed_forms.evaluation import evaluate, ratio_or
 from dyntheory.ground.arrays import Array, ArrayLike
-from dyntheory.ground.checks import check_count, check_nonnegative, check_positive
+from dyntheory.ground.checks import check_count, check_finite, check_nonnegative, check_positive
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.root_finding import bisect
 
 NUM_BISECTIONS = 56
@@ -70,6 +71,7 @@ def edges(ratio: ArrayLike) -> Array:
         >>> marchenko_pastur.edges(0.25).tolist()
         [0.25, 2.25]
     """
+    check_arguments(edges, locals())
     check_positive("ratio", ratio, "it is d/n")
     return evaluate(lambda c: jnp.stack([_lower_edge(c), jnp.square(1 + jnp.sqrt(c))], axis=-1), ratio)
 
@@ -80,6 +82,7 @@ def atom(ratio: ArrayLike) -> Array:
     Args:
         ratio: c = d/n, positive.
     """
+    check_arguments(atom, locals())
     check_positive("ratio", ratio, "it is d/n")
     return evaluate(_atom, ratio)
 
@@ -100,6 +103,8 @@ def density(eigenvalue: ArrayLike, ratio: ArrayLike) -> Array:
 
     Reference: `marchenko1967distribution`.
     """
+    check_arguments(density, locals())
+    check_finite("eigenvalue", eigenvalue)
     check_positive("ratio", ratio, "it is d/n")
     return evaluate(_density, eigenvalue, ratio)
 
@@ -116,6 +121,7 @@ def moment(order: int, ratio: ArrayLike) -> Array:
         >>> [float(marchenko_pastur.moment(k, 2.0)) for k in range(4)]
         [1.0, 1.0, 3.0, 11.0]
     """
+    check_arguments(moment, locals())
     count = check_count("order", order, minimum=0)
     check_positive("ratio", ratio, "it is d/n")
     terms = [math.comb(count, r) * math.comb(count - 1, r) // (r + 1) for r in range(count)] or [1]
@@ -142,6 +148,7 @@ def stieltjes(penalty: ArrayLike, ratio: ArrayLike) -> Array:
 
     Reference: `hastie2022surprises`; `marchenko1967distribution`.
     """
+    check_arguments(stieltjes, locals())
     check_nonnegative("penalty", penalty)
     check_positive("ratio", ratio, "it is d/n")
     return evaluate(_stieltjes, penalty, ratio)
@@ -163,6 +170,7 @@ def quadrature(num_nodes: int, ratio: ArrayLike) -> Quadrature:
         >>> round(float(rule.weights @ rule.nodes**5), 9), float(marchenko_pastur.moment(5, 1.0))
         (42.0, 42.0)
     """
+    check_arguments(quadrature, locals())
     count = check_count("num_nodes", num_nodes)
     check_positive("ratio", ratio, "it is d/n")
     return evaluate(functools.partial(_quadrature, count), ratio)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from dyntheory.closed_forms.panel_rules import GEOMETRIC, around
 from dyntheory.ground.arrays import Array
 from dyntheory.ground.checks import check_name
+from dyntheory.ground.kinds import check_arguments, check_fields
 
 NUM_NEWTON = 16
 
@@ -33,6 +34,9 @@ class MarginLoss:
     value: Callable[[Array], Array]
     pull: Callable[[Array, Array], Array]
     corners: Callable[[Array], Array]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def _no_corners(step: Array) -> Array:
@@ -63,6 +67,7 @@ def margin_loss(
         >>> float(squared.pull(jnp.asarray(0.0), jnp.asarray(1.0)))
         0.5
     """
+    check_arguments(margin_loss, locals())
     for argument, role in ((value, "value"), (prox, "prox"), (corners, "corners")):
         if not callable(argument):
             raise TypeError(f"`{role}` must be a function written in JAX, got {argument!r}.")

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from dyntheory.closed_forms.evaluation import evaluate
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.root_finding import narrow, newton_step
 
 NUM_BISECTIONS = 200
@@ -37,6 +38,7 @@ def mei_montanari_excess(
 
     Reference: `mei2022generalization`.
     """
+    check_arguments(mei_montanari_excess, locals())
     check_positive("features_per_input", features_per_input, "it is N/d")
     check_positive("samples_per_input", samples_per_input, "it is n/d")
     for name, value in (("penalty", penalty), ("linear", linear), ("nonlinear", nonlinear)):

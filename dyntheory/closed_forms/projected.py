@@ -23,6 +23,7 @@ from dyntheory.closed_forms.least_squares import risk_of
 from dyntheory.closed_forms.spectra import check_spectrum
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive
+from dyntheory.ground.kinds import check_arguments
 
 
 def projected_features(
@@ -66,6 +67,7 @@ def projected_features(
 
     Reference: `simon2024more`, section 4.
     """
+    check_arguments(projected_features, locals())
     check_positive("num_features", num_features)
     check_positive("num_samples", num_samples)
     check_nonnegative("penalty", penalty)

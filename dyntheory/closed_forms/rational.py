@@ -12,6 +12,7 @@ from numbers import Rational
 
 from dyntheory.closed_forms.gradient_descent import Curve
 from dyntheory.ground.checks import check_count
+from dyntheory.ground.kinds import check_arguments
 
 
 def rational_gd(
@@ -51,6 +52,7 @@ def rational_gd(
 
     Reference: `advani2020high` (their flow in discrete time; derived here).
     """
+    check_arguments(rational_gd, locals())
     count = check_count("step", step, minimum=0)
     numbers = (samples_per_feature, learning_rate, signal_power, initial_power, noise_variance)
     if not all(isinstance(number, Rational) for number in numbers):
@@ -58,6 +60,10 @@ def rational_gd(
     alpha, rate, signal, initial, noise = (Fraction(number) for number in numbers)
     if alpha <= 0:
         raise ValueError(f"`samples_per_feature` must be positive (it is n/d), got {alpha}.")
+    rest = {"learning_rate": rate, "signal_power": signal, "initial_power": initial, "noise_variance": noise}
+    for name, number in rest.items():
+        if number < 0:
+            raise ValueError(f"`{name}` must be zero or positive, got {number}.")
     ratio, distance = 1 / alpha, signal + initial
     moments = [_moment(order, ratio) for order in range(2 * count + 2)]
     # q_t² and (1 − q_t)²/h = (1 − 2 q_t + q_t²)/h, whose constant terms vanish

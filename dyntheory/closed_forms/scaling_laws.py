@@ -24,6 +24,7 @@ from dyntheory.closed_forms.evaluation import evaluate
 from dyntheory.closed_forms.least_squares import risk_of
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.root_finding import find_root
 
 PRECISION = {"num_bisections": 64, "num_polishes": 3}
@@ -98,6 +99,7 @@ def power_law(
 
     Reference: `cui2021generalization`.
     """
+    check_arguments(power_law, locals())
     check_positive("num_samples", num_samples)
     check_nonnegative("noise_std", noise_std)
     check_positive("source", source)

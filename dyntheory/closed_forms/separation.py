@@ -23,6 +23,7 @@ from dyntheory.closed_forms.label_laws import LabelLaw, resolve_label_law
 from dyntheory.closed_forms.panel_rules import EVEN, GEOMETRIC, STEEP, around, panel_rule
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.root_finding import bisect
 
 NUM_BISECTIONS = 44
@@ -79,6 +80,7 @@ def max_margin(
 
     Reference: `montanari2019generalization`; `gardner1988space`.
     """
+    check_arguments(max_margin, locals())
     law = _check(samples_per_feature, teacher, signal_power, noise_std)
     check_separable(samples_per_feature, law, signal_power, noise_std, wanted=True)
     found = evaluate(functools.partial(_margins, law), samples_per_feature, signal_power, noise_std)
@@ -115,6 +117,7 @@ def separability_threshold(
 
     Reference: `candes2020phase`.
     """
+    check_arguments(separability_threshold, locals())
     law = _check(1.0, teacher, signal_power, noise_std)
     return evaluate(functools.partial(_thresholds, law), signal_power, noise_std)
 

@@ -25,6 +25,7 @@ from dyntheory.closed_forms.evaluation import evaluate
 from dyntheory.gaussian.hermite import hermite_rule
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, is_concrete
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.problem.networks.activations import ACTIVATIONS, Activation, resolve_activation
 
 NUM_NODES = 8321
@@ -72,6 +73,7 @@ def edge_of_chaos(activation: str | Callable[[Array], Array] | Activation, varia
 
     Reference: `poole2016exponential`; `schoenholz2017deep`; `he2015delving`; `glorot2010understanding`.
     """
+    check_arguments(edge_of_chaos, locals())
     check_nonnegative("variance", variance)
     if is_concrete(variance) and np.max(np.asarray(variance)) > LARGEST:
         raise ValueError(f"`variance` must be at most {LARGEST:g}, got {variance!r}.")

@@ -20,6 +20,7 @@ from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
 from dyntheory.closed_forms.soft_threshold import threshold_moments
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.root_finding import bisect
 from dyntheory.problem.laws.priors import GaussianMixture
 
@@ -81,6 +82,7 @@ def lasso(
 
     Reference: `bayati2012lasso`; their δ is our α, their λ our λ/α, their σ our σ/√α.
     """
+    check_arguments(lasso, locals())
     check_positive("samples_per_feature", samples_per_feature, "it is n/d")
     check_positive("penalty", penalty)
     check_nonnegative("noise_std", noise_std)
@@ -115,10 +117,11 @@ def lasso_state_evolution(
 
     Reference: `bayati2011dynamics`, `donoho2009message`; τ is theirs, their δ is our α, their σ our σ/√α.
     """
+    check_arguments(lasso_state_evolution, locals())
     check_positive("samples_per_feature", samples_per_feature, "it is n/d")
     check_positive("threshold_ratio", threshold_ratio)
     check_nonnegative("noise_std", noise_std)
-    check_count("num_steps", num_steps)
+    num_steps = check_count("num_steps", num_steps)
     check_mixture(prior)
 
     law = prior.probabilities, prior.means, prior.stds

@@ -12,7 +12,8 @@ import numpy as np
 
 from dyntheory.closed_forms.evaluation import evaluate
 from dyntheory.ground.arrays import Array, ArrayLike, Number
-from dyntheory.ground.checks import check_count, check_finite, check_nonnegative, is_concrete
+from dyntheory.ground.checks import check_count, check_finite, check_nonnegative, check_scalar, is_concrete
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.problem.laws.spectra import ROUNDING, Spectrum
 
 
@@ -60,10 +61,12 @@ def data_spectrum(
         >>> data = closed_forms.data_spectrum(features, noise_std=0.5)
         >>> risk = closed_forms.ridge_general(200, 0.1, **data._asdict())
     """
+    check_arguments(data_spectrum, locals())
     if not isinstance(spectrum, Spectrum):
         raise TypeError(f"`spectrum` must be one of dyntheory.spectra, as in a law, got {type(spectrum).__name__}.")
-    check_nonnegative("signal_power", signal_power)
-    check_nonnegative("noise_std", noise_std)
+    for name, value in (("signal_power", signal_power), ("noise_std", noise_std)):
+        check_scalar(name, value)
+        check_nonnegative(name, value)
     count = spectrum.num_modes if num_features is None else check_count("num_features", num_features)
     ones = np.ones(spectrum.num_modes)
     alignment = ones if spectrum.alignment is None else spectrum.alignment
@@ -108,6 +111,7 @@ def from_data(inputs: ArrayLike, labels: ArrayLike, *, center: bool = True) -> D
         (True, 30.0)
         >>> curve = closed_forms.ridge_general([20, 50], 0.1, **data._asdict())
     """
+    check_arguments(from_data, locals())
     rows, targets = _data("inputs", inputs, 2), _data("labels", labels, 1)
     if len(rows) != len(targets):
         raise ValueError(f"`inputs` and `labels` must have one length, got {len(rows)} and {len(targets)}.")

@@ -22,6 +22,7 @@ import numpy as np
 from dyntheory.closed_forms.evaluation import evaluate
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.root_finding import find_root
 
 NUM_NODES = 1041
@@ -69,6 +70,7 @@ def spiked_wigner(signal_strength: ArrayLike) -> SpikedWigner:
 
     Reference: `peche2006largest`; `benaych2011eigenvalues`; `deshpande2016asymptotic`; `lesieur2017constrained`.
     """
+    check_arguments(spiked_wigner, locals())
     check_positive("signal_strength", signal_strength)
     return evaluate(_spiked_wigner, signal_strength)
 
@@ -98,6 +100,7 @@ def spiked_wigner_amp(signal_strength: ArrayLike, side_information: ArrayLike, *
 
     Reference: `deshpande2016asymptotic`; `lesieur2017constrained`.
     """
+    check_arguments(spiked_wigner_amp, locals())
     check_positive("signal_strength", signal_strength)
     check_nonnegative("side_information", side_information)
     count = check_count("num_steps", num_steps, minimum=0)

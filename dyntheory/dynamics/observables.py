@@ -17,6 +17,7 @@ import numpy as np
 
 from dyntheory.dynamics.differentiation import watched
 from dyntheory.ground.arrays import Array, PyTree
+from dyntheory.ground.kinds import check_fields
 from dyntheory.matrix.answers import Matrix
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
@@ -91,6 +92,9 @@ class FeatureMean:
     """
 
     function: Callable[[Any, Array, Array], PyTree]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self, view: View) -> PyTree:
         """Return the mean at one state."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Float
@@ -25,6 +25,8 @@ from dyntheory.dynamics.observables import Record, check_record, means_of, rows_
 from dyntheory.dynamics.seen_by_features import NAME, noted_too, noting, refusing_jumps
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.arrays import Array, PyTree
+from dyntheory.ground.checks import check_count, check_second_moment
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.matrix.limit import check_nodes, limit_matrix, split_noise
 from dyntheory.problem.laws.law import TeacherStudent
@@ -74,6 +76,9 @@ def state_evolution(
 
     Reference: `han2025precise`, first main theorem; `bolthausen2014iterative` for the form used.
     """
+    check_arguments(state_evolution, locals())
+    num_steps = check_count("num_steps", num_steps, minimum=0)
+    _check_start(law, method, joint_second_moment, draw)
     _warn_of_single_precision()
     shape = Shape.of(law, method, num_steps)
     check_nodes(shape, nodes, feature_nodes)
@@ -113,6 +118,13 @@ def state_evolution(
     curves = Curves(records, *population_metrics(law, method, records.gram, records.head, test_nodes))
     curves = guarded(law, method, curves)
     return curves if noted is None else refusing_jumps(curves, method, noted)
+
+
+def _check_start(law: TeacherStudent, method: GeneralFirstOrderMethod, joint: Array, draw: Any) -> None:
+    shapes = [jnp.shape(rows) for rows in (() if draw is None else draw)]
+    if any(len(shape) != 2 for shape in shapes):
+        raise ValueError(f"`draw` must be (W*, W⁰), (d, r) and (d, k), got shapes {shapes}.")
+    check_second_moment("joint_second_moment", joint, law.num_teacher_units + method.num_units)
 
 
 def _warn_of_single_precision() -> None:

@@ -25,7 +25,7 @@ def choose_num_nodes(wanted: int | None, num_columns: int, *, least_per_column: 
     """
     if wanted is None:
         return max(DEFAULT_NODES, _power_of_two(NODES_PER_COLUMN * num_columns))
-    check_count("num_nodes", wanted)
+    wanted = check_count("num_nodes", wanted)
     if wanted & (wanted - 1):
         raise ValueError(f"`num_nodes` must be a power of two, got {wanted}.")
     least = _power_of_two(least_per_column * num_columns)

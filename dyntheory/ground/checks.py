@@ -1,12 +1,15 @@
 """Validators for public arguments: what was required, what was received, what to do.
 
-Values that are being traced by JAX cannot be inspected and pass unchecked; the verbs check before tracing.
+Values that are being traced by JAX cannot be inspected and pass unchecked; the verbs check before tracing. Of what kind
+a value must be is the matter of `kinds`; here stand the ranges.
 """
 
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 import jax
@@ -14,27 +17,81 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+MOST_SHOWN = 120
+
 
 def is_concrete(value: Any) -> bool:
     """Return whether `value` is a number or array that can be inspected now."""
+    if isinstance(value, list | tuple):
+        return not _is_traced(value)
+    return isinstance(value, Real | np.ndarray | np.generic | jax.Array) and not isinstance(value, Tracer)
+
+
+def _is_traced(value: Any) -> bool:
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(value))
+
+
+def _is_real(dtype: Any) -> bool:
+    return jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether `value` is one real number, an array without axes say; what JAX is tracing is one."""
     if isinstance(value, Tracer):
+        return True
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        return _is_real(value.dtype) and value.ndim == 0 and not isinstance(value, np.ma.MaskedArray)
+    return isinstance(value, Real) and not isinstance(value, bool) and _fits_a_float(value)
+
+
+def _fits_a_float(value: Real) -> bool:
+    try:
+        float(value)
+    except OverflowError:
         return False
-    return isinstance(value, int | float | np.ndarray | np.generic | jax.Array | list | tuple)
+    return True
+
+
+def holds_numbers(value: Any) -> bool:
+    """Return whether `value` is a real number or an array of them; lists, tables and whatever NumPy reads count."""
+    if isinstance(value, str | bytes | bytearray | dict | type | np.ma.MaskedArray) or value is None:
+        return False
+    if is_number(value):
+        return True
+    if isinstance(value, list | tuple) and _is_traced(value):
+        return True
+    try:
+        dtype = value.dtype if isinstance(value, np.ndarray | np.generic | jax.Array) else np.asarray(value).dtype
+    except (TypeError, ValueError):
+        return False
+    if dtype.kind == "O":
+        return np.ndim(value) > 0 and all(map(is_number, np.asarray(value).flat))
+    return _is_real(dtype) or (dtype.kind == "b" and np.ndim(value) > 0)
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message, cut where it is long, with its type."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # an integer of thousands of digits
+        text = "a number"
+    return f"{text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + ' …'} of type {type(value).__name__}"
 
 
 def _numbers(name: str, value: Any) -> np.ndarray:
-    try:
-        array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise TypeError(f"`{name}` must be a number, got {value!r}.") from None
-    return array
+    """Return real numbers as an array; refuse what is none, also where NumPy would read it as one."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"`{name}` is a masked array, whose mask would be lost: fill or drop what is masked.")
+    if not holds_numbers(value):
+        raise TypeError(f"`{name}` must be a number, got {shown(value)}.")
+    return np.asarray(value, dtype=float)
 
 
 def _require(name: str, value: Any, rule: str, holds: Any) -> None:
-    if isinstance(value, str | bool) or value is None:
-        raise TypeError(f"`{name}` must be a number ({rule}), got {value!r}.")
-    if not is_concrete(value):
+    if isinstance(value, Tracer) or (isinstance(value, list | tuple) and _is_traced(value)):
         return
+    if not holds_numbers(value) and not isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"`{name}` must be a number ({rule}), got {shown(value)}.")
     array = _numbers(name, value)
     if array.size == 0 or not bool(np.all(np.isfinite(array) & holds(array))):
         raise ValueError(f"`{name}` must be {rule}, got {value!r}.")
@@ -72,6 +129,8 @@ def check_count(name: str, value: Any, *, minimum: int = 1) -> int:
         raise TypeError(f"`{name}` must be an integer, got {value!r} of type {type(value).__name__}.")
     if value < minimum:
         raise ValueError(f"`{name}` must be at least {minimum}, got {value}.")
+    if value > sys.maxsize:
+        raise ValueError(f"`{name}` must be at most {sys.maxsize}, got a larger number.")
     return int(value)
 
 
@@ -99,7 +158,7 @@ def check_name(kind: str, name: Any, known: Iterable[str]) -> str:
 
 def check_second_moment(name: str, value: Any, size: int, *, tolerance: float = 1e-9) -> None:
     """Require a symmetric, positive semidefinite (size, size) matrix of finite numbers."""
-    if not is_concrete(value):
+    if isinstance(value, Tracer) or (isinstance(value, list | tuple) and _is_traced(value)):
         return
     matrix = _numbers(name, value)
     if matrix.shape != (size, size):

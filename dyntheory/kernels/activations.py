@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.ground.checks import check_count, check_finite, check_positive, check_scalar
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels import duals, quadrature
 from dyntheory.kernels.layer import Layer
 from dyntheory.kernels.linear import need_gaussian
@@ -84,6 +85,7 @@ def elementwise(
 
     Reference: `daniely2016toward`, section 4.
     """
+    check_arguments(elementwise, locals())
     if not callable(function):
         raise TypeError(f"`function` must be a function of arrays such as jnp.tanh, got {function!r}.")
     name = getattr(function, "__name__", "custom")
@@ -103,6 +105,7 @@ def relu() -> Elementwise:
 
 def leaky_relu(slope: Scalar = 0.01) -> Elementwise:
     """Apply max(x, 0) + slope · min(x, 0)."""
+    check_arguments(leaky_relu, locals())
     _numbers(slope=slope)
     return Elementwise(duals.rectifier(slope, 1.0, "leaky_relu"))
 
@@ -119,6 +122,7 @@ def sign() -> Elementwise:
 
 def erf(scale: Scalar = 1.0) -> Elementwise:
     """Apply the error function of scale · x."""
+    check_arguments(erf, locals())
     _numbers(scale=scale)
     return Elementwise(duals.error_function(scale))
 
@@ -135,18 +139,21 @@ def gelu() -> Elementwise:
 
 def sin(frequency: Scalar = 1.0, *, amplitude: Scalar = 1.0, phase: float = 0.0) -> Elementwise:
     """Apply amplitude times the sine of frequency · x + phase."""
+    check_arguments(sin, locals())
     _numbers(frequency=frequency, amplitude=amplitude, phase=phase)
     return Elementwise(duals.sinusoid(amplitude, frequency, phase, "sin"))
 
 
 def cos(frequency: Scalar = 1.0, *, amplitude: Scalar = 1.0) -> Elementwise:
     """Apply amplitude times the cosine of frequency · x."""
+    check_arguments(cos, locals())
     _numbers(frequency=frequency, amplitude=amplitude)
     return Elementwise(duals.sinusoid(amplitude, frequency, 0.5 * math.pi, "cos"))
 
 
 def rbf(gamma: Scalar = 1.0) -> Elementwise:
     """Apply √2 sin(√(2γ) x + π/4), whose dual is exp(−γ E(u − v)²)."""
+    check_arguments(rbf, locals())
     check_scalar("gamma", gamma)
     check_positive("gamma", gamma)
     return Elementwise(duals.sinusoid(math.sqrt(2.0), (2.0 * gamma) ** 0.5, 0.25 * math.pi, "rbf"))
@@ -154,6 +161,7 @@ def rbf(gamma: Scalar = 1.0) -> Elementwise:
 
 def gaussian(rate: Scalar = 1.0) -> Elementwise:
     """Apply exp(−rate · x²)."""
+    check_arguments(gaussian, locals())
     check_scalar("rate", rate)
     check_positive("rate", rate)
     return Elementwise(duals.gaussian(rate))
@@ -161,13 +169,15 @@ def gaussian(rate: Scalar = 1.0) -> Elementwise:
 
 def exp(rate: Scalar = 1.0, *, amplitude: Scalar = 1.0) -> Elementwise:
     """Apply amplitude times the exponential of rate · x."""
+    check_arguments(exp, locals())
     _numbers(rate=rate, amplitude=amplitude)
     return Elementwise(duals.exponential(rate, amplitude))
 
 
 def monomial(degree: int) -> Elementwise:
     """Apply x^degree."""
-    check_count("degree", degree, minimum=0)
+    check_arguments(monomial, locals())
+    degree = check_count("degree", degree, minimum=0)
     return Elementwise(duals.polynomial((0.0,) * degree + (1.0,), f"monomial({degree})"))
 
 
@@ -177,6 +187,7 @@ def polynomial(coefficients: Sequence[float]) -> Elementwise:
     Args:
         coefficients: a_0, a_1, …
     """
+    check_arguments(polynomial, locals())
     if not isinstance(coefficients, Sequence) or not coefficients:
         raise ValueError(f"`coefficients` must be numbers a_0, a_1, …, at least one, got {coefficients!r}.")
     check_finite("coefficients", coefficients)
@@ -185,4 +196,5 @@ def polynomial(coefficients: Sequence[float]) -> Elementwise:
 
 def hermite(degree: int) -> Elementwise:
     """Apply He_k(x)/√k!, k = `degree`, orthonormal for the standard Gaussian."""
+    check_arguments(hermite, locals())
     return Elementwise(duals.hermite(check_count("degree", degree, minimum=0)))

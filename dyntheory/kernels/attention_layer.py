@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.ground.checks import check_count, check_name, check_nonnegative, check_positive, check_scalar
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.layer import Layer, start
 from dyntheory.kernels.linear import PARAMETERIZATIONS, forbid
 from dyntheory.kernels.moments import Block, Scalar, State, from_covariances
@@ -203,6 +204,7 @@ def attention(
 
     Reference: `hron2020infinite`, section 3; both forms are checked against finite networks.
     """
+    check_arguments(attention, locals())
     check_name("scaling", scaling, SCALINGS)
     check_name("normalization", normalization, NORMALIZATIONS)
     check_name("parameterization", parameterization, PARAMETERIZATIONS)

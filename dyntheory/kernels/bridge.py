@@ -23,6 +23,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key, Number, PyTree
 from dyntheory.ground.checks import check_count, check_positive, is_concrete
+from dyntheory.ground.kinds import check_arguments, check_fields
 from dyntheory.ground.linear_algebra import rank_aware_cholesky
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.kernels.empirical import empirical_ntk
@@ -48,6 +49,7 @@ class ScaledNetwork:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_positive("scale", self.scale)
 
     @property
@@ -86,6 +88,7 @@ def mirrored_start(network: MLP, key: Key) -> tuple[PyTree, FirstLayer]:
     Raises:
         ValueError: a linear model, or a hidden layer with an odd number of units.
     """
+    check_arguments(mirrored_start, locals())
     if not network.hidden or any(width % 2 for width in network.hidden):
         raise ValueError(
             f"A mirrored start needs hidden layers, each with an even number of units, got {list(network.hidden)}."
@@ -139,9 +142,9 @@ def tangent_prediction(
     Raises:
         ValueError: several outputs, a teacher overlap, correlated features, or a count below one.
     """
-    for name, count in (("num_features", num_features), ("num_runs", num_runs), ("num_test", num_test)):
-        check_count(name, count)
-    check_count("num_steps", num_steps, minimum=0)
+    check_arguments(tangent_prediction, locals())
+    num_features, num_runs = check_count("num_features", num_features), check_count("num_runs", num_runs)
+    num_test, num_steps = check_count("num_test", num_test), check_count("num_steps", num_steps, minimum=0)
     check_positive("learning_rate", learning_rate)
     if law.num_outputs != 1 or (first_layer is not None and first_layer.teacher_overlap is not None):
         raise ValueError("A tangent prediction needs one output and a first layer independent of the teacher.")

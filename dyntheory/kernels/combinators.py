@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.ground.checks import check_name
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.layer import Layer, start
 from dyntheory.kernels.linear import Identity, forbid
 from dyntheory.kernels.moments import Block, State, add_moments, scale_moments
@@ -90,6 +91,7 @@ def serial(*layers: Layer) -> Serial:
         >>> nngp.shape, ntk.shape
         ((3, 2), (3, 2))
     """
+    check_arguments(serial, locals())
     return Serial(_layers("serial", layers))
 
 
@@ -209,6 +211,7 @@ def add(*branches: Layer) -> Parallel:
         ...
         ValueError: A sum needs uncorrelated branches, ...
     """
+    check_arguments(add, locals())
     return Parallel(_layers("add", branches), "sum")
 
 
@@ -217,6 +220,7 @@ def concatenate(*branches: Layer) -> Parallel:
 
     The units then no longer share one law: a linear layer has to come before the next nonlinearity.
     """
+    check_arguments(concatenate, locals())
     return Parallel(_layers("concatenate", branches), "concat")
 
 
@@ -234,4 +238,6 @@ def residual(*layers: Layer, combine: str = "sum") -> Parallel:
         >>> network.kernel(jnp.ones((2, 4))).nngp.shape
         (2, 2)
     """
-    return Parallel((Identity(), serial(*layers)), check_name("combine", combine, ("sum", "concat")))
+    check_arguments(residual, locals())
+    check_name("combine", combine, ("sum", "concat"))
+    return Parallel((Identity(), serial(*layers)), combine)

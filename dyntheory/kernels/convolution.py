@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.ground.checks import check_count
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.layer import Layer, start
 from dyntheory.kernels.linear import Affine
 from dyntheory.kernels.moments import Block, Scalar, State, root, same_after, scale_moments, settle
@@ -109,6 +110,7 @@ def conv(
 
     Reference: `novak2019bayesian`, section 2.2; `arora2019exact`, section 4.
     """
+    check_arguments(conv, locals())
     affine = Affine(weight_std, bias_std, parameterization)
     return Conv(check_count("width", width), make_window(window, strides, padding), affine)
 

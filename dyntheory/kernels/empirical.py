@@ -19,6 +19,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, PyTree
 from dyntheory.ground.checks import check_count, check_name, is_concrete
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.empirical_dense import contract, layers_of
 from dyntheory.kernels.empirical_products import kernel_by_products, split_parameters
 from dyntheory.kernels.jaxpr_rows import Plan, find_plan
@@ -73,21 +74,21 @@ def empirical_ntk(
 
     Reference: `jacot2018neural`, section 4.
     """
+    check_arguments(empirical_ntk, locals())
     check_name("method", method, METHODS)
+    block_size = None if block_size is None else check_count("block_size", block_size)
     form = _form(trace, diagonal)
     leaves, rebuild = split_parameters(params)
     first = jnp.asarray(x1)
     second = None if x2 is None else jnp.asarray(x2)
     function = _Function(apply, rebuild)
-    for inputs in (first,) if second is None else (first, second):
-        _check_outputs(function, leaves, inputs)
+    for name, inputs in (("x1", first),) if second is None else (("x1", first), ("x2", second)):
+        check_outputs(name, function, leaves, inputs)
     chosen = _choose(method, apply, params, leaves, first, second)
     if chosen == "dense":
         return _dense(_static(apply), params, first, second, form)
     if chosen == "products":
         return _products(_static(apply), params, first, second, form)
-    if block_size is not None:
-        check_count("block_size", block_size)
     return _by_jacobians(apply, params, leaves, first, second, form, block_size)
 
 
@@ -122,10 +123,19 @@ def _hashes(apply: Apply) -> bool:
     return True
 
 
-def _check_outputs(function: _Function, leaves: list[Array], inputs: Array) -> None:
+def check_outputs(name: str, function: Callable[..., Any], leaves: list[Array], inputs: Array) -> None:
+    """Require rows for which a function of the leaves that move has one output, or a vector of them.
+
+    Raises:
+        TypeError: `apply` cannot take the rows.
+        ValueError: no rows, or outputs of another shape.
+    """
     if inputs.ndim < 1 or len(inputs) == 0:
-        raise ValueError(f"Inputs must have one row per sample, got shape {inputs.shape}.")
-    outputs = jax.eval_shape(function, leaves, inputs)
+        raise ValueError(f"`{name}` must have one row per sample, got shape {inputs.shape}.")
+    try:
+        outputs = jax.eval_shape(function, leaves, inputs)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"`apply` failed on `{name}` of shape {inputs.shape}: {error}") from error
     if not hasattr(outputs, "shape") or len(outputs.shape) not in (1, 2) or outputs.shape[0] != len(inputs):
         shown = getattr(outputs, "shape", type(outputs).__name__)
         raise ValueError(f"`apply` must return (n,) or (n, o) for n = {len(inputs)} rows, it returned {shown}.")

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array, ArrayLike, PyTree
+from dyntheory.ground.kinds import check_arguments
 
 
 def split_parameters(params: PyTree) -> tuple[list[Array], Callable[[list[Array]], PyTree]]:
@@ -70,9 +71,15 @@ def ntk_product(
         >>> ntk_product(lambda w, x: x @ w, jnp.ones(2), jnp.eye(2), jnp.array([1.0, 2.0])).tolist()
         [1.0, 2.0]
     """
+    check_arguments(ntk_product, locals())
     leaves, rebuild = split_parameters(params)
     first = jnp.asarray(x1)
     second = first if x2 is None else jnp.asarray(x2)
+    for name, rows in (("x1", first), ("x2", second)):
+        try:
+            jax.eval_shape(lambda values, rows: apply(rebuild(values), rows), leaves, rows)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"`apply` failed on `{name}` of shape {rows.shape}: {error}") from error
     outputs, pull = jax.vjp(lambda values: apply(rebuild(values), second), leaves)
     cotangent = jnp.asarray(vector, outputs.dtype)
     if cotangent.shape != outputs.shape:

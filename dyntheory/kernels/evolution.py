@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array, ArrayLike, Progress, PyTree
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.empirical import Apply, empirical_ntk
 
 
@@ -64,7 +65,10 @@ def kernel_evolution(
         >>> kernel_evolution(lambda w, x: x @ w**2 / 2, path, jnp.eye(2)).relative_change.tolist()
         [0.0, 3.0]
     """
+    check_arguments(kernel_evolution, locals())
     inputs = jnp.asarray(x)
+    if inputs.ndim == 0 or len(inputs) == 0:
+        raise ValueError(f"`x` must have one row per sample, got shape {inputs.shape}.")
     targets = None if labels is None else jnp.asarray(labels)
     if targets is not None and (targets.ndim not in (1, 2) or len(targets) != len(inputs)):
         raise ValueError(f"`labels` must have shape (n,) or (n, o) with n = {len(inputs)}, got {targets.shape}.")
@@ -73,7 +77,11 @@ def kernel_evolution(
     for number, params in enumerate(checkpoints):
         if progress is not None:
             progress(0.0, f"checkpoint {number}")
-        kernel = empirical_ntk(apply, params, inputs, method=method)
+        try:
+            kernel = empirical_ntk(apply, params, inputs, method=method)
+        except (TypeError, ValueError) as error:
+            told = f"`x` of shape {inputs.shape} with checkpoint {number} of `checkpoints`"
+            raise type(error)(f"{told}: {error}") from error
         start = (kernel, params) if start is None else start
         rows.append((*_compare(kernel, start[0]), *_alignment(kernel, targets), _moved(params, start[1])))
     if not rows:

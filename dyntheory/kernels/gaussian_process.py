@@ -12,6 +12,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, is_concrete
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.kernel_pair import Kernels
 from dyntheory.kernels.solvers import check_kernel, eigensystem
 from dyntheory.kernels.trained import Prediction
@@ -49,6 +50,7 @@ def posterior(
 
     Reference: `rasmussen2006gaussian`, eqs. 2.23-2.24.
     """
+    check_arguments(posterior, locals())
     check_nonnegative("noise_std", noise_std)
     matrix = check_kernel("train_train", _nngp(train_train))
     targets, cross = jnp.asarray(labels, matrix.dtype), jnp.asarray(_nngp(test_train), matrix.dtype)

@@ -15,6 +15,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key, PyTree
 from dyntheory.ground.checks import check_key, is_concrete
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.kernels.blocks import in_blocks
 from dyntheory.kernels.kernel_pair import Kernels
@@ -84,6 +85,7 @@ class Layer(abc.ABC):
         Raises:
             ValueError: wrong shapes, or an architecture that has no such kernel.
         """
+        check_arguments(Layer.kernel, locals())
         first = as_inputs("x1", x1)
         second = first if x2 is None else as_inputs("x2", x2)
         if first.shape[1:] != second.shape[1:]:
@@ -199,7 +201,8 @@ def check_input_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     Raises:
         ValueError: it is empty or has an axis that is not positive, such as −1 for the rows.
     """
-    if not isinstance(shape, tuple | list) or not shape or any(int(length) < 1 for length in shape):
+    is_row = isinstance(shape, tuple | list) and len(shape) > 0
+    if not is_row or not all(isinstance(length, int | np.integer) and length >= 1 for length in shape):
         raise ValueError(
             f"`input_shape` must be the shape of one input, without rows, such as (784,) or (32, 32, 3), got {shape!r}."
         )

@@ -25,6 +25,7 @@ import numpy as np
 from dyntheory.closed_forms.effective_ridge import effective_ridge
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import check_nonnegative, check_positive, check_scalar
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.spectra import KernelSpectrum, check_spectrum
 
 
@@ -78,6 +79,7 @@ def learning_curve(
 
     Reference: `simon2023eigenlearning`, section 4; closed forms agree with `hastie2022surprises` for equal s_i.
     """
+    check_arguments(learning_curve, locals())
     check_spectrum(spectrum)
     check_positive("num_samples", num_samples)
     for name, value in (("ridge", ridge), ("noise_std", noise_std)):
@@ -124,6 +126,8 @@ def overfitting_kind(curve: LearningCurve, *, tolerance: float = 0.05) -> str:
     Raises:
         ValueError: fewer than two points in the last factor of ten, or an infinite E_0.
     """
+    check_arguments(overfitting_kind, locals())
+    check_positive("tolerance", tolerance)
     counts, amplification = np.asarray(curve.num_samples), np.asarray(curve.overfitting)
     last = counts >= counts.max() / 10
     if last.sum() < 2 or math.isclose(counts[last].min(), counts.max()):

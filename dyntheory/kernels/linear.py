@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.ground.checks import check_count, check_name, check_nonnegative, check_positive, check_scalar
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.layer import Layer, start
 from dyntheory.kernels.moments import Block, Scalar, State, add_moments, scale_moments
 
@@ -147,6 +148,7 @@ def dense(
 
     Reference: `lee2018deep`, eq. 4; `jacot2018neural`, section 3; `sohl2020infinite`, section 3.2.
     """
+    check_arguments(dense, locals())
     return Dense(check_count("width", width), Affine(weight_std, bias_std, parameterization))
 
 

@@ -23,6 +23,7 @@ from jaxtyping import Float
 
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, check_scalar
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.solvers import check_kernel
 
 
@@ -92,14 +93,20 @@ def sgd_moments(
         TypeError: an argument of the wrong kind.
         ValueError: shapes or numbers that do not fit.
     """
+    check_arguments(sgd_moments, locals())
     matrix, targets = check_kernel("kernel", kernel), jnp.asarray(labels)
-    _check(matrix, targets, batch_size, num_steps, learning_rate, momentum, ridge, replacement)
+    num_steps, batch_size = check_count("num_steps", num_steps, minimum=0), check_count("batch_size", batch_size)
+    _check(matrix, targets, batch_size, learning_rate, momentum, ridge, replacement)
     start = jnp.zeros_like(matrix, shape=targets.shape) if initial is None else jnp.asarray(initial, matrix.dtype)
     if start.shape != targets.shape:
         raise ValueError(f"`initial` must have the shape of the labels, {targets.shape}, got {start.shape}.")
     cross = None if test_train is None else jnp.asarray(test_train, matrix.dtype)
     if cross is not None and (cross.ndim != 2 or cross.shape[1] != len(matrix)):
         raise ValueError(f"`test_train` must have shape (m, n) with n = {len(matrix)}, got {cross.shape}.")
+    wanted = None if cross is None else (len(cross), *targets.shape[1:])
+    given = None if test_initial is None else jnp.asarray(test_initial).shape
+    if given is not None and given != wanted:
+        raise ValueError(f"`test_initial` must have the shape of the test outputs, {wanted}, got {given}.")
     num_samples = len(matrix)
     kept = 1.0 if replacement else (num_samples - batch_size) / max(num_samples - 1, 1)
     rows = jnp.asarray(targets, matrix.dtype).reshape(num_samples, -1)
@@ -123,7 +130,6 @@ def _check(
     matrix: Array,
     targets: Array,
     batch_size: int,
-    num_steps: int,
     learning_rate: Number,
     momentum: Number,
     ridge: Number,
@@ -131,8 +137,7 @@ def _check(
 ) -> None:
     if targets.ndim not in (1, 2) or targets.shape[0] != len(matrix):
         raise ValueError(f"`labels` must have shape (n,) or (n, o) with n = {len(matrix)}, got {targets.shape}.")
-    check_count("num_steps", num_steps, minimum=0)
-    if check_count("batch_size", batch_size) > len(matrix) and not replacement:
+    if batch_size > len(matrix) and not replacement:
         raise ValueError(f"`batch_size` must be at most n = {len(matrix)} without replacement, got {batch_size}.")
     for name, value in (("learning_rate", learning_rate), ("momentum", momentum), ("ridge", ridge)):
         check_scalar(name, value)

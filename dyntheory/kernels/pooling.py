@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array, Key, PyTree
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.layer import Layer
 from dyntheory.kernels.linear import forbid
 from dyntheory.kernels.moments import Block, State, from_covariances, same_after, with_excess
@@ -112,6 +113,7 @@ def average_pool(
 
     Reference: `novak2019bayesian`, section 3.2.
     """
+    check_arguments(average_pool, locals())
     return Pool(make_window(window, window if strides is None else strides, padding), True)
 
 
@@ -119,6 +121,7 @@ def sum_pool(
     window: int | Sequence[int], *, strides: int | Sequence[int] | None = None, padding: str = "VALID"
 ) -> Pool:
     """Sum over a window of positions; arguments as for `average_pool`."""
+    check_arguments(sum_pool, locals())
     return Pool(make_window(window, window if strides is None else strides, padding), False)
 
 

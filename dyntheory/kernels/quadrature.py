@@ -91,8 +91,7 @@ def numerical(
         num_nodes: of the trapezoid rule.
         name: of the function.
     """
-    check_count("degree", degree)
-    check_count("num_nodes", num_nodes, minimum=3)
+    degree, num_nodes = check_count("degree", degree), check_count("num_nodes", num_nodes, minimum=3)
 
     def derivative(x: Array) -> Array:
         return jax.jvp(function, (x,), (jnp.ones_like(x),))[1]

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.ground.checks import check_nonnegative, check_scalar
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.layer import Layer
 from dyntheory.kernels.linear import need_gaussian
 from dyntheory.kernels.moments import Block, State, deviations, inverse, root, settle
@@ -55,6 +56,7 @@ def layer_norm(epsilon: float = 1e-6) -> LayerNorm:
 
     Reference: `hron2020infinite`, section 4.2 (layer normalisation at infinite width).
     """
+    check_arguments(layer_norm, locals())
     check_scalar("epsilon", epsilon)
     check_nonnegative("epsilon", epsilon)
     return LayerNorm(epsilon)
@@ -100,6 +102,7 @@ def dropout(rate: float) -> Dropout:
     Raises:
         ValueError: a rate outside.
     """
+    check_arguments(dropout, locals())
     check_scalar("rate", rate)
     check_nonnegative("rate", rate)
     if rate >= 1:

@@ -16,7 +16,15 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dyntheory.ground.arrays import Array, ArrayLike, Number
-from dyntheory.ground.checks import check_count, check_name, check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.checks import (
+    check_count,
+    check_name,
+    check_nonnegative,
+    check_positive,
+    check_scalar,
+    is_concrete,
+)
+from dyntheory.ground.kinds import check_arguments
 
 SOLVERS = ("auto", "cholesky", "eigh", "cg")
 SYMMETRY_ROUNDING = 1e3
@@ -115,8 +123,13 @@ def solve(
         >>> solve(jnp.diag(jnp.array([2.0, 4.0])), jnp.array([2.0, 2.0])).coefficients.tolist()
         [1.0, 0.5]
     """
+    check_arguments(solve, locals())
     check_nonnegative("ridge", ridge)
-    check_name("solver", method, SOLVERS)
+    check_scalar("ridge", ridge)
+    check_name("method", method, SOLVERS)
+    max_iterations, rank = check_count("max_iterations", max_iterations), check_count("rank", rank, minimum=0)
+    if tolerance is not None:
+        check_positive("tolerance", tolerance)
     right = jnp.asarray(targets)
     if right.ndim not in (1, 2):
         raise ValueError(f"`targets` must have shape (n,) or (n, o), got {right.shape}.")
@@ -137,9 +150,7 @@ def solve(
             found = _direct(method, matrix, columns, shift)
             return _solution(operator, found, columns, jnp.zeros((), int), right.ndim)
         precondition = low_rank_preconditioner(matrix, shift, min(rank, len(matrix))) if rank > 0 else None
-    check_count("max_iterations", max_iterations)
     tolerance = (1e-10 if columns.dtype == jnp.float64 else 1e-5) if tolerance is None else tolerance
-    check_positive("tolerance", tolerance)
     found, steps = conjugate_gradients(operator, columns, precondition, tolerance, max_iterations)
     return _solution(operator, found, columns, steps, right.ndim)
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from dyntheory.closed_forms.spectra import DataSpectrum, data_spectrum
 from dyntheory.ground.arrays import ArrayLike
-from dyntheory.ground.checks import check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.checks import check_count, check_finite, check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.solvers import check_kernel
 from dyntheory.problem.laws.spectra import Spectrum
 
@@ -53,6 +54,7 @@ def kernel_spectrum(spectrum: Spectrum | DataSpectrum) -> KernelSpectrum:
 
     Reference: `simon2023eigenlearning`, section 4.
     """
+    check_arguments(kernel_spectrum, locals())
     data = spectrum if isinstance(spectrum, DataSpectrum) else data_spectrum(spectrum)
     eigenvalues = jnp.asarray(data.eigenvalues, float)
     return KernelSpectrum(eigenvalues, eigenvalues * jnp.asarray(data.target_coefficients, float) ** 2)
@@ -69,7 +71,10 @@ def power_law(capacity: float, source: float, num_modes: int) -> KernelSpectrum:
 
     Reference: `cui2021generalization`.
     """
+    check_arguments(power_law, locals())
+    num_modes = check_count("num_modes", num_modes)
     check_positive("source", source)
+    check_finite("capacity", capacity)
     if not capacity > 1:
         raise ValueError(f"`capacity` must be above 1, or the trace is infinite, got {capacity}.")
     index = np.arange(1, num_modes + 1, dtype=float)
@@ -88,6 +93,7 @@ def spectrum_of(kernel: ArrayLike, targets: ArrayLike) -> KernelSpectrum:
     Raises:
         ValueError: shapes that do not fit.
     """
+    check_arguments(spectrum_of, locals())
     matrix, labels = check_kernel("kernel", kernel), jnp.asarray(targets)
     if labels.ndim not in (1, 2) or len(labels) != len(matrix):
         raise ValueError(f"`targets` must have shape (N,) or (N, o) with N = {len(matrix)}, got {labels.shape}.")

@@ -23,6 +23,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from dyntheory.ground.arrays import Array, ArrayLike, Progress
 from dyntheory.ground.checks import check_positive
 from dyntheory.ground.fingerprint import fingerprint
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.resources import silent
 from dyntheory.ground.version import __version__
 from dyntheory.kernels.kernel_pair import Kernels
@@ -140,6 +141,7 @@ def tiled_kernel(
         >>> tiled_kernel(network, np.eye(5), memory=300.0).ntk.shape
         (5, 5)
     """
+    check_arguments(tiled_kernel, locals())
     first, second = _sets(network, x1, x2)
     symmetric = second is first
     devices = 1 if mesh is None else mesh.devices.size
@@ -177,7 +179,7 @@ def _sets(network: Layer, x1: ArrayLike, x2: ArrayLike | None) -> tuple[np.ndarr
     if first.shape[1:] != second.shape[1:]:
         raise ValueError(f"`x1` and `x2` must hold inputs of one shape, got {first.shape[1:]}, {second.shape[1:]}.")
     if len(network.output_shape(first.shape[1:])) != 1:
-        raise ValueError("The network keeps positions: end it with `flatten` or a global pool to get a matrix.")
+        raise ValueError("The network keeps positions of `x1`: end it with `flatten` or a global pool to get a matrix.")
     return first, second
 
 

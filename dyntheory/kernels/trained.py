@@ -11,6 +11,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import is_concrete
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.filters import Filter, GradientFlow
 from dyntheory.kernels.kernel_pair import Kernels
 from dyntheory.kernels.step_filters import GradientDescent
@@ -85,7 +86,10 @@ class TrainedKernel:
             TypeError: time for discrete steps, or the reverse.
             ValueError: shapes or numbers that do not fit; an infinite step of a run that does not converge.
         """
+        check_arguments(TrainedKernel.predict, locals())
         when = self._when(time, step)
+        if test_test is not None and test_train is None:
+            raise ValueError("`test_test` belongs to test inputs: give `test_train` with it.")
         test = None if test_train is None else self._test_kernels(test_train, test_test)
         start = None if initial is None else jnp.asarray(initial, self.values.dtype)
         self._check_initial(test, start)
@@ -135,7 +139,7 @@ class TrainedKernel:
             raise TypeError(f"{kind}: give {name}=…, and nothing else (time ≈ learning_rate · step).")
         if is_concrete(given):
             numbers = np.asarray(given, dtype=float)
-            if numbers.ndim > 1 or np.isnan(numbers).any() or (numbers < 0).any():
+            if numbers.ndim > 1 or numbers.size == 0 or np.isnan(numbers).any() or (numbers < 0).any():
                 raise ValueError(f"`{name}` must be a number or a vector of them, zero or positive, got {given!r}.")
             if not is_flow and (np.isfinite(numbers) & (numbers != np.floor(numbers))).any():
                 raise ValueError(f"`step` must be whole numbers, got {given!r}.")

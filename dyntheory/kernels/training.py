@@ -25,6 +25,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import check_name, check_nonnegative, check_positive, check_scalar, is_concrete
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.filters import GradientFlow
 from dyntheory.kernels.kernel_pair import Kernels
 from dyntheory.kernels.solvers import check_kernel, eigensystem
@@ -81,6 +82,7 @@ def train(
 
     Reference: `lee2019wide`, section 2, whose loss is a sum over samples.
     """
+    check_arguments(train, locals())
     for name, value in (("momentum", momentum), ("ridge", ridge)):
         check_scalar(name, value)
         check_nonnegative(name, value)

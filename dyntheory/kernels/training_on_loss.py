@@ -22,6 +22,7 @@ from jaxtyping import Float
 
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, check_scalar, is_concrete
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.solvers import check_kernel
 from dyntheory.problem.networks.losses import Loss, resolve_loss
 
@@ -87,11 +88,18 @@ def train_on_loss(
         ImportError: flow without diffrax.
         ValueError: shapes or numbers that do not fit, or both or neither of `times` and `num_steps`.
     """
+    check_arguments(train_on_loss, locals())
     matrix, targets = check_kernel("kernel", kernel), jnp.asarray(labels)
     if targets.ndim not in (1, 2) or len(targets) != len(matrix):
         raise ValueError(f"`labels` must have shape (n,) or (n, o) with n = {len(matrix)}, got {targets.shape}.")
     check_scalar("ridge", ridge)
     check_nonnegative("ridge", ridge)
+    check_scalar("momentum", momentum)
+    check_nonnegative("momentum", momentum)
+    if learning_rate is not None:
+        check_scalar("learning_rate", learning_rate)
+    if tolerance is not None:
+        check_positive("tolerance", tolerance)
     columns = targets.reshape(len(matrix), -1)
     start = jnp.zeros(targets.shape, matrix.dtype) if initial is None else jnp.asarray(initial, matrix.dtype)
     if start.shape != targets.shape:
@@ -99,6 +107,10 @@ def train_on_loss(
     if (times is None) == (num_steps is None):
         raise ValueError("Give `times` for gradient flow, or `num_steps` with a learning rate, and not both.")
     cross = _cross(test_train, targets.shape[0], matrix.dtype)
+    wanted = None if cross is None else (len(cross), *targets.shape[1:])
+    given = None if test_initial is None else jnp.asarray(test_initial).shape
+    if given is not None and given != wanted:
+        raise ValueError(f"`test_initial` must have the shape of the test outputs, {wanted}, got {given}.")
     value = _by_shape(resolve_loss(loss).value, targets.ndim == 1)
     model = _Model(matrix, start.reshape(columns.shape), columns, ridge)
     if times is not None:
@@ -139,7 +151,6 @@ def _flow(
     except ImportError as error:
         raise ImportError(INSTALL) from error
     rtol = (1e-9 if times.dtype == jnp.float64 else 1e-5) if tolerance is None else tolerance
-    check_positive("tolerance", rtol)
 
     def field(_: Any, c: Array, model: _Model) -> Array:
         return _push(model, value, c)
@@ -169,7 +180,6 @@ def _steps(
 ) -> Float[Array, "t n o"]:
     count = check_count("num_steps", num_steps, minimum=0)
     check_positive("learning_rate", learning_rate)
-    check_nonnegative("momentum", momentum)
     return _scan(model, value, count, learning_rate, momentum)
 
 

@@ -96,12 +96,13 @@ def make_window(
     steps = (
         (1 if strides is None else strides,) * len(sizes) if strides is None or isinstance(strides, int) else strides
     )
-    for name, numbers in (("window", sizes), ("strides", steps)):
-        for number in numbers:
-            check_count(name, number)
+    sizes, steps = (
+        tuple(check_count(name, number) for number in numbers)
+        for name, numbers in (("window", sizes), ("strides", steps))
+    )
     if not sizes or len(sizes) != len(steps):
-        raise ValueError(f"Window and `strides` must have as many numbers, got {tuple(sizes)} and {tuple(steps)}.")
-    return Window(tuple(sizes), tuple(steps), check_name("padding", padding, PADDINGS))
+        raise ValueError(f"`window` and `strides` must have as many numbers, got {sizes} and {steps}.")
+    return Window(sizes, steps, check_name("padding", padding, PADDINGS))
 
 
 def sum_together(window: Window, block: Block, layout: Layout) -> Block:

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.plot.style import STEP, STYLES, WIDTH, add_legend, figure_of, finish, new_figure
 from dyntheory.results.trajectory import Trajectory
 
@@ -24,6 +25,7 @@ def live(run: Trajectory, *, ax: Axes | None = None, title: str | None = None) -
     Raises:
         ValueError: a trajectory without train or test error.
     """
+    check_arguments(live, locals())
     if run.train_error is None or run.test_error is None:
         raise ValueError("The trajectory has no train or test error to draw: pass what `estimate` returned.")
     axes = new_figure(5.4, 3.7).add_subplot() if ax is None else ax

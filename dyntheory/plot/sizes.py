@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from dyntheory.ground.checks import check_name
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.plot.style import STYLES, WIDTH, finish, new_figure, words
 from dyntheory.verbs.studies.finite_size import FiniteSize
 
@@ -29,6 +30,7 @@ def finite_size(report: FiniteSize, *, step: int | None = None, metric: str = "t
     Raises:
         ValueError: a curve that was not fitted, or a step that was not computed.
     """
+    check_arguments(finite_size, locals())
     check_name("metric", metric, report.limit)
     steps = report.theory.steps
     at = steps[-1] if step is None else step

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dyntheory.ground.files import replacing
+from dyntheory.ground.kinds import check_arguments
 
 STEP = "step $t$"
 WIDTH = 2.0  # half-width of bands and bars, in standard errors
@@ -67,6 +68,7 @@ def save_figure(fig: Figure, path: str | Path, *, force: bool = False) -> Path:
         FileNotFoundError: its directory does not exist.
         ValueError: the suffix is none of .png, .svg, .pdf.
     """
+    check_arguments(save_figure, locals())
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in METADATA:

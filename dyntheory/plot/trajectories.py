@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.status import Outcome
 from dyntheory.plot.style import STEP, STYLES, WIDTH, add_legend, figure_of, finish, new_figure, words
 from dyntheory.results.agreement import Agreement
@@ -57,7 +58,10 @@ def curves(
     Raises:
         ValueError: a metric is unknown, or nobody has it.
     """
+    check_arguments(curves, locals())
     names = [check_name("metric", name, CURVES) for name in metrics]
+    if not names:
+        raise ValueError(f"`metrics` must name at least one of {', '.join(CURVES)}.")
     everybody = [theory, *runs, *([] if estimate is None else [estimate])]
     for name in names:
         if all(getattr(one, name) is None for one in everybody):
@@ -96,6 +100,7 @@ def agreement(report: Agreement, *, ax: Axes | None = None) -> Figure:
     Returns:
         The figure.
     """
+    check_arguments(agreement, locals())
     axes = new_figure(5.4, 3.7).add_subplot() if ax is None else ax
     finite = [abs(z[np.isfinite(z)]).max(initial=0.0) for z in report.z.values()]
     edge = 1.3 * max(report.threshold, *finite)
@@ -132,6 +137,7 @@ def preactivations(theory: Trajectory, runs: Trajectory, step: int, unit: int = 
     Raises:
         ValueError: the step was not computed, preactivations were not kept, no such unit.
     """
+    check_arguments(preactivations, locals())
     law, rows = _one_unit(theory, step, unit), _one_unit(runs, step, unit)
     figure = new_figure(7.0, 3.4)
     left, right = figure.subplots(1, 2)
@@ -216,7 +222,7 @@ def _mark_divergence(axes: Axes, theory: Trajectory) -> None:
 
 def _one_unit(trajectory: Trajectory, step: int, unit: int) -> Preactivations:
     found = trajectory.preactivations(step)
-    check_count("unit", unit, minimum=0)
+    unit = check_count("unit", unit, minimum=0)
     num_units = found.values.shape[1]
     if unit >= num_units:
         raise ValueError(f"`unit` must be below the number of units {num_units}, got {unit}.")

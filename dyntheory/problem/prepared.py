@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.ground.arrays import Array, Key, PyTree
-from dyntheory.ground.checks import check_count, check_key, is_concrete
+from dyntheory.ground.checks import check_count, check_key, holds_numbers, is_concrete, shown
 from dyntheory.ground.precision import abstract_array, as_double
 from dyntheory.ground.randomness import stream
 from dyntheory.ground.version import __version__
@@ -32,8 +32,8 @@ class PreparedProblem(NamedTuple):
     draw: tuple[Array, Array] | None = None
 
 
-def check_problem(law: Any, method: Any, first_layer: Any, num_steps: Any, key: Any, num_heads: Any) -> None:
-    """Check the arguments that both verbs take.
+def check_problem(law: Any, method: Any, first_layer: Any, num_steps: Any, key: Any, num_heads: Any) -> tuple[int, int]:
+    """Check the arguments that both verbs take, and return the numbers of steps and heads as Python's integers.
 
     Raises:
         TypeError: an argument of the wrong kind.
@@ -44,9 +44,11 @@ def check_problem(law: Any, method: Any, first_layer: Any, num_steps: Any, key: 
     check_method(method)
     if first_layer is not None and not isinstance(first_layer, FirstLayer):
         raise TypeError(f"`first_layer` must be a FirstLayer(...), got {first_layer!r}.")
-    check_count("num_steps", num_steps, minimum=0)
-    check_count("num_heads", num_heads)
     check_key(key)
+    for data in (law, first_layer):
+        if data is not None:
+            data.__post_init__()  # JAX makes such values anew without asking the constructor
+    return check_count("num_steps", num_steps, minimum=0), check_count("num_heads", num_heads)
 
 
 def prepare(
@@ -70,7 +72,7 @@ def prepare(
     if head is not None and num_heads > 1:
         raise ValueError("Give `head` or `num_heads`, not both: `num_heads` averages over draws of the head.")
     drawn = tuple(as_double(method.init_head(head_key)) for head_key in keys)
-    heads = drawn if head is None else (check_head(as_double(head), drawn[0]),)
+    heads = drawn if head is None else (check_head(head, drawn[0]),)
     joint = joint_second_moment(layer, law.teacher_moment, method.num_units)
     _check_shapes(law, method, heads[0])
     check_maps(law, method, heads[0])
@@ -79,11 +81,20 @@ def prepare(
 
 
 def check_head(head: PyTree, expected: PyTree) -> PyTree:
-    """Return a given head, refused unless it is finite and has the structure of the expected one."""
+    """Return a given head in double precision, refused unless it is finite and has the expected structure.
+
+    Raises:
+        TypeError: a leaf that holds no numbers.
+        ValueError: another structure or shape, or entries that are not finite.
+    """
     given, wanted = jax.tree.structure(head), jax.tree.structure(expected)
     shapes = jax.tree.map(lambda leaf: leaf.shape, expected)
     if given != wanted:
         raise ValueError(f"`head` must have the structure of `network.init_head(key)`: {shapes}, got {given}.")
+    for path, leaf in jax.tree_util.tree_leaves_with_path(head):
+        if not holds_numbers(leaf):
+            raise TypeError(f"`head`{jax.tree_util.keystr(path)} must hold numbers, got {shown(leaf)}.")
+    head = as_double(head)
     for (path, leaf), target in zip(jax.tree_util.tree_leaves_with_path(head), jax.tree.leaves(expected), strict=True):
         place = jax.tree_util.keystr(path)
         if leaf.shape != target.shape:

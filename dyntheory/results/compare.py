@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from dyntheory.ground.checks import check_name, check_nonnegative, check_positive
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.results.agreement import Agreement, Measured, corrected_threshold, judge
 from dyntheory.results.escape import escaped
 from dyntheory.results.finite_size_bias import bias_allowance, bias_of_separation, separation_notes
@@ -67,10 +68,8 @@ def compare(
         >>> compare(theory, theory, allowance=0.0, metrics=("train_error",)).verdict
         'agree'
     """
-    names = _check_metrics(metrics)
-    check_positive("level", level)
-    if level >= 1:
-        raise ValueError(f"`level` must be a probability below 1, got {level!r}.")
+    check_arguments(compare, locals())
+    names = check_question(metrics, level, allowance)
     _check_sides(theory, runs)
     runs = _by_size(runs)
     sizes = _sizes(runs)
@@ -97,10 +96,21 @@ def compare(
     )
 
 
-def _check_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
+def check_question(metrics: Sequence[str], level: float, allowance: float | None) -> tuple[str, ...]:
+    """Check what is to be compared, and return the names of the curves.
+
+    Raises:
+        TypeError: a string in place of names.
+        ValueError: an unknown curve, or none; a level outside (0, 1); a negative allowance.
+    """
+    check_positive("level", level)
+    if level >= 1:
+        raise ValueError(f"`level` must be a probability below 1, got {level!r}.")
+    if allowance is not None:
+        check_nonnegative("allowance", allowance, "a relative bias")
     if isinstance(metrics, str):
         raise TypeError(f"`metrics` must be a sequence of names, got a string: pass ({metrics!r},).")
-    if not metrics:
+    if not len(metrics):
         raise ValueError(f"`metrics` must name at least one of {', '.join(CURVES)}.")
     return tuple(dict.fromkeys(check_name("metric", name, CURVES) for name in metrics))
 
@@ -144,7 +154,6 @@ def _sizes(runs: tuple[Trajectory, ...]) -> list[int]:
 
 def _allowance(allowance: float | None, runs: tuple[Trajectory, ...], sizes: list[int]) -> float:
     if allowance is not None:
-        check_nonnegative("allowance", allowance, "a relative bias")
         return float(allowance)
     if sizes:
         return bias_allowance(sizes)

@@ -169,7 +169,21 @@ def finish(result: Trajectory, rtol: float | None) -> Trajectory:
     curves = np.stack([np.asarray(getattr(result, name)) for name in ("train_error", "test_error")])
     finite = np.all(np.isfinite(relative) & np.isfinite(curves), axis=0)
     status = _status(result, relative, finite, rtol)
-    return dataclasses.replace(_blank(result, np.maximum.accumulate(~finite)), status=status)
+    return with_record(dataclasses.replace(_blank(result, np.maximum.accumulate(~finite)), status=status))
+
+
+def with_record(result: Trajectory) -> Trajectory:
+    """Return a result that was fine as "unresolved" where an order parameter that was asked for is not finite."""
+    if not result.status.ok:
+        return result
+    for name, values in (result.recorded or {}).items():
+        for leaf in map(np.asarray, jax.tree.leaves(values)):
+            bad = ~np.isfinite(leaf.reshape(len(leaf), -1)).all(axis=1)
+            if bad.any():
+                step = int(np.argmax(bad))
+                told = f"`record[{name!r}]` is not finite at step {step}: its function gives NaN or infinity on a row"
+                return dataclasses.replace(result, status=Status(Outcome.UNRESOLVED, told, step))
+    return result
 
 
 def _status(result: Trajectory, relative: np.ndarray, finite: np.ndarray, rtol: float | None) -> Status:

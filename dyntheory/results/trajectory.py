@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from dyntheory.ground.arrays import OptionalArray, PyTree
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.status import Assumptions, Status
 from dyntheory.ground.storage.marks import Axes, Coordinate, Leaves, Stacked
 from dyntheory.ground.storage.saved import Saved
@@ -124,6 +125,7 @@ class Trajectory(Saved):
         Raises:
             ValueError: the step was not computed.
         """
+        check_arguments(Trajectory.at, locals())
         index = self._index(step)
         row: dict[str, float] = {"step": int(self.steps[index])}
         for name in POSITIVE:
@@ -145,6 +147,7 @@ class Trajectory(Saved):
         Raises:
             ValueError: the step was not computed, or preactivations were not kept.
         """
+        check_arguments(Trajectory.preactivations, locals())
         index = self._index(step)
         if self.recorded_preactivations is None or self.labels is None or self.sample_weights is None:
             raise ValueError(
@@ -163,6 +166,7 @@ class Trajectory(Saved):
 
         from dyntheory.ground.precision import double_precision
 
+        check_arguments(Trajectory.expect, locals())
         samples = self.preactivations(step)
         with double_precision():
             values = np.asarray(jax.vmap(fn)(samples.values))

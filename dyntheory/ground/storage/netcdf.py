@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from dyntheory.ground.files import replacing
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.storage.decode import Arrays, class_named, rebuilt
 from dyntheory.ground.storage.encode import described
 from dyntheory.ground.storage.marks import hints_of
@@ -142,6 +143,7 @@ def load(path: str | Path) -> Any:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, not NetCDF, not ours, or of a newer schema.
     """
+    check_arguments(load, locals())
     import xarray
 
     if not Path(path).is_file():

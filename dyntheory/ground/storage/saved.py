@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.storage import netcdf
 from dyntheory.ground.storage.marks import storable
 
@@ -30,4 +31,5 @@ class Saved:
             FileExistsError: the file exists and `force` is False.
             TypeError: something in it cannot be stored, such as a Python function.
         """
+        check_arguments(Saved.save, locals())
         return netcdf.save(self, path, force=force)

@@ -14,6 +14,7 @@ import numpy as np
 from dyntheory import closed_forms
 from dyntheory.closed_forms import Curve, RandomFeaturesRisk, Risk
 from dyntheory.ground.checks import check_count
+from dyntheory.ground.kinds import check_arguments
 
 Columns: TypeAlias = tuple[np.ndarray, ...]
 RIDGES = (0.01, 0.1)
@@ -134,8 +135,9 @@ def double_descent(
         noise_std: σ.
         seed: of the simulations.
     """
-    check_count("num_samples", num_samples, minimum=20)
-    check_count("num_runs", num_runs, minimum=2)
+    check_arguments(double_descent, locals())
+    num_samples = check_count("num_samples", num_samples, minimum=20)
+    num_runs, seed = check_count("num_runs", num_runs, minimum=2), check_count("seed", seed, minimum=0)
     gammas = np.unique(np.concatenate([np.logspace(-1, 1, 401), 1 + np.linspace(-0.3, 0.3, 120)]))
     gammas = gammas[np.abs(gammas - 1) > 1e-9]
     ridgeless = closed_forms.ridgeless(1 / gammas, noise_std=noise_std)
@@ -181,7 +183,8 @@ def benign_overfitting(*, seed: int = 1) -> BenignOverfitting:
 
     Reference: `bartlett2020benign`; `hastie2022surprises`.
     """
-    generator = np.random.default_rng(seed)
+    check_arguments(benign_overfitting, locals())
+    generator = np.random.default_rng(check_count("seed", seed, minimum=0))
     inputs = np.sort(generator.uniform(-1, 1, NUM_CURVE_SAMPLES))
     labels = _target(inputs) + CURVE_NOISE * generator.standard_normal(NUM_CURVE_SAMPLES)
     fits = tuple(_fit(inputs, labels, count) for count in WIDTHS)
@@ -212,6 +215,7 @@ def early_stopping(*, noise_std: float = 0.5) -> EarlyStopping:
     Args:
         noise_std: σ.
     """
+    check_arguments(early_stopping, locals())
     alphas, times = np.logspace(-1, 1, 161), np.logspace(-1.5, 3.5, 201)
     curve = closed_forms.least_squares_flow(alphas, times=times, noise_std=noise_std)
     best = _lowest(times, curve.test_error)
@@ -241,8 +245,9 @@ def random_features(
         noise_std: σ.
         seed: of the simulations.
     """
-    check_count("num_inputs", num_inputs, minimum=10)
-    check_count("num_runs", num_runs, minimum=2)
+    check_arguments(random_features, locals())
+    num_inputs = check_count("num_inputs", num_inputs, minimum=10)
+    num_runs, seed = check_count("num_runs", num_runs, minimum=2), check_count("seed", seed, minimum=0)
     ratios = np.logspace(-1, 1, 240)
     formula = functools.partial(
         closed_forms.random_features, samples_per_input=SAMPLES_PER_INPUT, activation="relu", noise_std=noise_std

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from dyntheory.closed_forms import RandomFeaturesRisk, Risk
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.plot.gallery.data import (
     CURVE_NOISE,
     GRID,
@@ -53,6 +54,7 @@ def draw(data: DoubleDescent | BenignOverfitting | EarlyStopping | RandomFeature
     Raises:
         TypeError: anything else.
     """
+    check_arguments(draw, locals())
     return _picture_of(data).draw(data)
 
 
@@ -65,6 +67,7 @@ def summary(data: DoubleDescent | BenignOverfitting | EarlyStopping | RandomFeat
     Raises:
         TypeError: anything that is not of the gallery.
     """
+    check_arguments(summary, locals())
     return _picture_of(data).summary(data)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
 from dyntheory.ground.arrays import Array, ArrayLike
-from dyntheory.ground.checks import check_second_moment, is_concrete
+from dyntheory.ground.checks import check_finite, check_second_moment, is_concrete
 from dyntheory.ground.derivatives import DIFFERENCES, warning
+from dyntheory.ground.kinds import check_fields
 from dyntheory.ground.linear_algebra import rank_aware_cholesky, safe_inverse
+from dyntheory.ground.pytrees import register_data
 from dyntheory.problem.laws.prior_moments import is_heavy
 from dyntheory.problem.laws.priors import GaussianMixture, Prior, standard_uniforms
 from dyntheory.problem.laws.strata import NODES_OF_ITS_OWN, sorted_in_blocks, stratified_places
@@ -24,7 +25,7 @@ QUANTILES_OF_NO_ONE = (
 )
 
 
-@jax.tree_util.register_dataclass
+@register_data
 @dataclasses.dataclass(frozen=True)
 class FirstLayer:
     """Second moments of the initial first-layer rows w (k,), jointly with the teacher rows w* (r,).
@@ -46,8 +47,15 @@ class FirstLayer:
     teacher_weights: ArrayLike | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("second_moment", "teacher_overlap"):
-            if isinstance(value := getattr(self, name), list | tuple):
+            value = getattr(self, name)
+            if value is None or not is_concrete(value):
+                continue
+            check_finite(name, value)
+            if np.ndim(value) != 2:
+                raise ValueError(f"`{name}` must have shape (k, columns), got {np.shape(value)}.")
+            if isinstance(value, list | tuple):
                 object.__setattr__(self, name, np.asarray(value, dtype=float))
         if (self.weights is None) != (self.teacher_weights is None):
             raise ValueError(

@@ -14,6 +14,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import ArrayLike, OptionalArray
 from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.ground.storage.marks import Axes
 from dyntheory.ground.storage.saved import Saved
@@ -114,6 +115,7 @@ def fit_law(
 
     Reference: `dicker2014variance` for moments; `ledoit2004well` for drawing eigenvalues together.
     """
+    check_arguments(fit_law, locals())
     if not isinstance(standardise, bool | np.bool_):
         raise TypeError(f"`standardise` must be True or False, got {standardise!r}.")
     rows, targets, units = _centred(inputs, labels, standardise=bool(standardise))

@@ -15,7 +15,9 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import check_nonnegative, check_positive, check_scalar, check_second_moment, is_concrete
+from dyntheory.ground.kinds import check_fields
 from dyntheory.ground.precision import abstract_array
+from dyntheory.ground.pytrees import register_data
 from dyntheory.ground.storage.marks import Axes, StoredAs
 from dyntheory.problem.laws.links import Link, resolve_link, stored_link
 from dyntheory.problem.laws.prior_moments import finite_second_moment, moment_error
@@ -23,7 +25,7 @@ from dyntheory.problem.laws.priors import Prior
 from dyntheory.problem.laws.spectra import Spectrum
 
 
-@jax.tree_util.register_dataclass
+@register_data
 @dataclasses.dataclass(frozen=True)
 class TeacherStudent:
     """Labels made by a teacher that looks at r directions of the input.
@@ -68,6 +70,7 @@ class TeacherStudent:
     features: Spectrum | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_scalar("samples_per_feature", self.samples_per_feature)
         check_scalar("noise_std", self.noise_std)
         check_positive("samples_per_feature", self.samples_per_feature, "it is n/d")
@@ -79,11 +82,6 @@ class TeacherStudent:
             check_nonnegative("separation", self.separation)
             if self.features is not None:
                 raise ValueError("Give `separation` or `features`, not both: clouds have unit variance here.")
-        if isinstance(self.features, np.ndarray | list | str | type):
-            raise TypeError(
-                "`features` must be a spectrum, such as dyntheory.spectra.Spectrum(eigenvalues) or "
-                f"spectrum_of(X) for a data matrix, got {type(self.features).__name__}."
-            )
         moment = self.teacher_second_moment
         if moment is None or not is_concrete(moment):
             return
@@ -93,7 +91,7 @@ class TeacherStudent:
             object.__setattr__(self, "teacher_second_moment", moment)
         if moment.ndim == 2:
             check_second_moment("teacher_second_moment", moment, moment.shape[0])
-        elif moment.ndim < 2:
+        else:
             raise ValueError(f"`teacher_second_moment` must have shape (r, r), got {moment.shape}.")
 
     def _check_prior(self) -> None:
@@ -104,7 +102,7 @@ class TeacherStudent:
         if isinstance(self.teacher_prior, list):
             object.__setattr__(self, "teacher_prior", tuple(self.teacher_prior))
         wrong = [one for one in self.teacher_priors or () if isinstance(one, type) or not _is_prior(one)]
-        if wrong or self.teacher_prior == ():
+        if wrong or not self.teacher_priors:
             raise TypeError(
                 "`teacher_prior` must be one of `dyntheory.priors`, such as bernoulli_gauss(0.1), or one for "
                 f"each direction, got {wrong[0] if wrong else ()!r}."
@@ -172,7 +170,5 @@ class TeacherStudent:
 
 
 def _is_prior(value: object) -> bool:
-    # Leaves of a tree that JAX maps over take the place of a prior for a moment.
     # Looked up on the type: an instance would compute its second moment to say that it has one.
-    has_members = all(hasattr(type(value), name) for name in ("second_moment", "quantile", "posterior_mean"))
-    return has_members or not (isinstance(value, str) or hasattr(value, "__dict__"))
+    return all(hasattr(type(value), name) for name in ("second_moment", "quantile", "posterior_mean"))

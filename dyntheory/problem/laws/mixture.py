@@ -19,6 +19,7 @@ from jax.scipy.special import ndtri
 
 from dyntheory.ground.arrays import Array, Number
 from dyntheory.ground.checks import check_count
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.links import Link
 from dyntheory.problem.laws.priors import Prior
@@ -55,7 +56,8 @@ def gaussian_mixture(
         >>> gaussian_mixture(2.0, 1.0).num_teacher_units
         1
     """
-    check_count("num_classes", num_classes, minimum=2)
+    check_arguments(gaussian_mixture, locals())
+    num_classes = check_count("num_classes", num_classes, minimum=2)
     if not 0 < balance < 1:
         raise ValueError(f"`balance` must be in (0, 1), it is a probability, got {balance}.")
     if num_classes > 2 and balance != 0.5:

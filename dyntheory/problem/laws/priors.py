@@ -19,6 +19,8 @@ from jax.scipy.special import ndtr
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key, Number
 from dyntheory.ground.checks import check_finite, check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.kinds import check_arguments, check_fields
+from dyntheory.ground.pytrees import register_data
 from dyntheory.ground.storage.marks import Axes, storable
 from dyntheory.problem.laws.mixture_nodes import mass_ratio, mixture_cdf, mixture_quantile
 from dyntheory.problem.laws.quantile_moment import QuantileMoment, quantile_moment
@@ -47,7 +49,7 @@ class Prior(Protocol):
 
 
 @storable
-@jax.tree_util.register_dataclass
+@register_data
 @dataclasses.dataclass(frozen=True)
 class GaussianMixture:
     """The law Σ_k p_k N(m_k, s_k²); s_k = 0 is a point mass.
@@ -73,14 +75,18 @@ class GaussianMixture:
     stds: Annotated[ArrayLike, Axes("component")]
 
     def __post_init__(self) -> None:
+        check_fields(self)
         fields = (self.probabilities, self.means, self.stds)
         if not all(map(is_concrete, fields)):
             return
         check_nonnegative("probabilities", self.probabilities)
         check_finite("means", self.means)
         check_nonnegative("stds", self.stds)
-        if len({np.shape(field) for field in fields}) > 1 or np.ndim(self.means) == 0:
-            raise ValueError(f"A prior needs three arrays of one shape (K,), got {[np.shape(f) for f in fields]}.")
+        if len({np.shape(field) for field in fields}) > 1 or np.ndim(self.means) != 1:
+            raise ValueError(
+                "`probabilities`, `means` and `stds` must be three arrays of one shape (K,), got "
+                f"{[np.shape(f) for f in fields]}."
+            )
         total = np.sum(np.asarray(self.probabilities), axis=-1)
         if np.any(np.abs(total - 1) > 1e-6):
             raise ValueError(f"`probabilities` must sum to 1, got a sum of {total}.")
@@ -144,12 +150,15 @@ class GaussianMixture:
 
 def gaussian(std: float = 1.0, *, mean: float = 0.0) -> GaussianMixture:
     """Return N(mean, std²)."""
+    check_arguments(gaussian, locals())
     check_positive("std", std)
+    check_finite("mean", mean)
     return GaussianMixture(np.ones(1), np.array([mean]), np.array([std]))
 
 
 def bernoulli_gauss(density: float, *, std: float = 1.0) -> GaussianMixture:
     """Return zero with probability 1 − density, else N(0, std²); 0 < density ≤ 1."""
+    check_arguments(bernoulli_gauss, locals())
     _check_density(density)
     check_positive("std", std)
     return GaussianMixture(np.array([1 - density, density]), np.zeros(2), np.array([0.0, std]))
@@ -157,6 +166,7 @@ def bernoulli_gauss(density: float, *, std: float = 1.0) -> GaussianMixture:
 
 def rademacher(scale: float = 1.0, *, density: float = 1.0) -> GaussianMixture:
     """Return ±scale with probability density/2 each, else zero."""
+    check_arguments(rademacher, locals())
     _check_density(density)
     check_positive("scale", scale)
     return discrete([-scale, 0.0, scale], probabilities=[density / 2, 1 - density, density / 2])
@@ -164,7 +174,11 @@ def rademacher(scale: float = 1.0, *, density: float = 1.0) -> GaussianMixture:
 
 def discrete(values: ArrayLike, *, probabilities: ArrayLike) -> GaussianMixture:
     """Return a law on finitely many values."""
+    check_arguments(discrete, locals())
+    check_finite("values", values)
     points = np.asarray(values, dtype=float)
+    if points.ndim != 1:
+        raise ValueError(f"`values` must have shape (K,), got {points.shape}.")
     return GaussianMixture(np.asarray(probabilities, dtype=float), points, np.zeros_like(points))
 
 
@@ -173,6 +187,7 @@ def laplace(scale: float = 1.0) -> GaussianMixture:
 
     Probabilities are normalised to sum to one; what the rule leaves out is below 1e-13.
     """
+    check_arguments(laplace, locals())
     check_positive("scale", scale)
     x = np.arange(*LAPLACE_RANGE, LAPLACE_STEP)
     level = np.exp(x - np.exp(-x))
@@ -205,6 +220,9 @@ class QuantilePrior:
     """
 
     function: Callable[[Array], Array]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def _support(self) -> Array:
         return self.function(standard_uniforms(jnp.asarray(GRID)))

@@ -25,15 +25,15 @@ class Standardisation:
     mean: np.ndarray
     scale: np.ndarray
 
-    def __call__(self, inputs: ArrayLike) -> np.ndarray:
-        """Return rows of the same columns in the same units.
+    def __call__(self, inputs: ArrayLike, name: str = "inputs") -> np.ndarray:
+        """Return rows of the same columns in the same units; the name is what messages call them.
 
         Raises:
             ValueError: another number of columns, or entries that are not finite numbers.
         """
-        rows = numeric_rows("inputs", inputs)
+        rows = numeric_rows(name, inputs)
         if rows.shape[1] != len(self.mean):
-            raise ValueError(f"`inputs` must have {len(self.mean)} columns, as the training rows, got {rows.shape[1]}.")
+            raise ValueError(f"`{name}` must have {len(self.mean)} columns, as the training rows, got {rows.shape[1]}.")
         return (rows - self.mean) / self.scale
 
 

@@ -28,13 +28,15 @@ from dyntheory.ground.checks import (
     is_concrete,
 )
 from dyntheory.ground.derivatives import DIFFERENCES, refusing
+from dyntheory.ground.kinds import check_arguments, check_fields
+from dyntheory.ground.pytrees import register_data
 from dyntheory.ground.storage.marks import Axes
 from dyntheory.problem.laws.strata import sorted_in_blocks, stratified_places
 
 ROUNDING = 1e-9
 
 
-@jax.tree_util.register_dataclass
+@register_data
 @dataclasses.dataclass(frozen=True)
 class Spectrum:
     """Eigenvalues of the feature covariance, with the teacher's power along each of them.
@@ -66,12 +68,15 @@ class Spectrum:
     shares: Annotated[ArrayLike | None, Axes("mode")] = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("eigenvalues", "alignment", "shares"):
             value = getattr(self, name)
             if value is None or not is_concrete(value):
                 continue
             (check_positive if name == "shares" else check_nonnegative)(name, value)
             array = value if isinstance(value, jax.Array) else np.asarray(value, dtype=float)
+            if array.ndim > 1:
+                raise ValueError(f"`{name}` must have shape (p,), got {array.shape}.")
             if array.ndim == 1 and array.shape != np.shape(self.eigenvalues):
                 raise ValueError(
                     f"`{name}` must have one number for each of the {np.shape(self.eigenvalues)[0]} eigenvalues, got "
@@ -173,11 +178,15 @@ def two_level(share: Number, ratio: Number, *, alignment: tuple[Number, Number] 
         >>> two_level(0.25, 4.0).eigenvalues.round(6).tolist()
         [2.285714, 0.571429]
     """
+    check_arguments(two_level, locals())
     check_scalar("share", share)
     check_scalar("ratio", ratio)
     check_positive("ratio", ratio)
     if is_concrete(share) and not 0 < float(share) < 1:
         raise ValueError(f"`share` must be between 0 and 1 (it is a part of the features), got {share}.")
+    for power in () if alignment is None else alignment:
+        check_scalar("alignment", power)
+        check_nonnegative("alignment", power)
     numbers = _numpy_of(ratio, share)
     values, shares = numbers.stack([ratio, 1.0]), numbers.stack([share, 1.0 - share])
     powers = numbers.ones(2) if alignment is None else numbers.stack([*alignment])
@@ -207,9 +216,10 @@ def power_law(exponent: Number, *, num_modes: int, target_exponent: Number | Non
 
     Reference: `cui2021generalization`; `bordelon2020spectrum`.
     """
+    check_arguments(power_law, locals())
     check_scalar("exponent", exponent)
     check_nonnegative("exponent", exponent)
-    check_count("num_modes", num_modes)
+    num_modes = check_count("num_modes", num_modes)
     target = exponent if target_exponent is None else target_exponent
     check_scalar("target_exponent", target)
     check_finite("target_exponent", target)
@@ -238,6 +248,7 @@ def spectrum_of(inputs: ArrayLike, *, center: bool = True) -> Spectrum:
         >>> spectrum_of([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0], [0.0, -2.0]]).eigenvalues.round(12).tolist()
         [2.0, 0.5]
     """
+    check_arguments(spectrum_of, locals())
     check_finite("inputs", inputs)
     rows = np.asarray(inputs, dtype=float)
     if rows.ndim != 2:

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array, Number, PyTree
 from dyntheory.ground.checks import check_positive, check_scalar
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.problem.laws.priors import Prior
 from dyntheory.problem.methods.amp_template import known_numbers, message_passing
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
@@ -51,6 +52,7 @@ def lasso_amp(threshold: Number) -> GeneralFirstOrderMethod:
 
     Reference: `bayati2012lasso`, Theorem 1.5; `donoho2009message`.
     """
+    check_arguments(lasso_amp, locals())
     check_scalar("threshold", threshold)
     check_positive("threshold", threshold)
     return _with_numbers(_soft_threshold, "LASSO-AMP", {"threshold": threshold})
@@ -68,6 +70,7 @@ def bayes_amp(prior: Prior) -> GeneralFirstOrderMethod:
 
     Reference: `donoho2010message`.
     """
+    check_arguments(bayes_amp, locals())
     if isinstance(prior, type) or not isinstance(prior, Prior):
         raise TypeError(f"`prior` must be one of `dyntheory.priors`, such as rademacher(), got {prior!r}.")
     return _with_numbers(_posterior_mean, f"Bayes-AMP with {type(prior).__name__}", {"prior": prior})

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import optax
 
 from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.problem.methods.hyperparameters import HEAD_PREFIX, OptimizerFactory, shown
 
 ADAM = {"learning_rate": 1, "eps": 1, "eps_root": 2}
@@ -78,6 +79,7 @@ def from_flax_hyperparameters(optimizer: OptimizerFactory, *, num_features: int,
         >>> dt.from_flax_hyperparameters(optax.adam, num_features=400, learning_rate=0.01, eps=1e-6)["learning_rate"]
         0.2
     """
+    check_arguments(from_flax_hyperparameters, locals())
     given = _complete(optimizer, numbers)
     factors = _factors(optimizer, num_features)
     scaled = {name: _times(given[name], factor) for name, factor in factors.items()}
@@ -107,6 +109,7 @@ def flax_hyperparameters(optimizer: OptimizerFactory, *, num_features: int, **ke
         >>> dt.flax_hyperparameters(optax.adam, num_features=400, learning_rate=0.2).kernel["learning_rate"]
         0.01
     """
+    check_arguments(flax_hyperparameters, locals())
     of_head = {name: value for name, value in keywords.items() if name.startswith(HEAD_PREFIX)}
     own = _complete(optimizer, {name: value for name, value in keywords.items() if name not in of_head})
     rest = _complete(optimizer, own | {name.removeprefix(HEAD_PREFIX): value for name, value in of_head.items()})

@@ -20,6 +20,7 @@ from jax.scipy.stats import norm
 
 from dyntheory.ground.arrays import Array, Number, PyTree
 from dyntheory.ground.checks import check_name, check_nonnegative, check_scalar
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.problem.laws.prior_moments import finite_second_moment
 from dyntheory.problem.laws.priors import Prior, gaussian
 from dyntheory.problem.methods.amp_template import known_numbers, message_passing
@@ -50,6 +51,7 @@ def generalized_amp(
 
     Reference: `rangan2011generalized`; `barbier2019optimal` for its limit.
     """
+    check_arguments(generalized_amp, locals())
     check_scalar("noise_std", noise_std)
     check_nonnegative("noise_std", noise_std)
     prior = gaussian() if prior is None else prior

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from dyntheory.ground.arrays import Array, PyTree
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.smoothness import either, known_kink
 from dyntheory.problem.methods.hyperparameters import (
     HEAD_PREFIX,
@@ -73,6 +74,7 @@ def gradient_descent(
 
     Reference: `han2025precise`, whose step size φ⁻¹η on the first layer is our η/α.
     """
+    check_arguments(gradient_descent, locals())
     if isinstance(network, type) or not isinstance(network, Network):
         raise TypeError(f"`network` must be a network such as MLP(hidden=(3,)), got {network!r}.")
     own = {name: value for name, value in hyperparameters.items() if not is_head_number(name, optimizer)}

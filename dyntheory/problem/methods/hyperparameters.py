@@ -122,4 +122,15 @@ def check_optimizer(
     """
     generic = {name: value if is_concrete(value) else GENERIC_NUMBER for name, value in data.items()}
     with jax.enable_x64(True), jax.ensure_compile_time_eval():
-        check_row_wise(build(optimizer, static, generic), shown(optimizer), is_row_wise=is_row_wise)
+        check_row_wise(_built(optimizer, static, generic), shown(optimizer), is_row_wise=is_row_wise)
+
+
+def _built(optimizer: Optimizer, static: StaticNumbers, data: PyTree) -> optax.GradientTransformation:
+    """Return the transformation that a factory makes; refuse what makes none, or none of these numbers."""
+    try:
+        rule = build(optimizer, static, data)
+    except Exception as error:
+        raise TypeError(f"The `optimizer` {shown(optimizer)} does not take its arguments: {error}") from error
+    if not hasattr(rule, "init") or not hasattr(rule, "update"):
+        raise TypeError(f"`optimizer` must make an optax transformation; {shown(optimizer)} made {rule!r}.")
+    return rule

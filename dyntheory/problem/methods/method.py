@@ -18,10 +18,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import jax
-
 from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.ground.checks import check_count
+from dyntheory.ground.kinds import check_fields
+from dyntheory.ground.pytrees import register_leaves
 
 ARGUMENTS = {
     "init_head": ("key",),
@@ -137,22 +137,16 @@ class GeneralFirstOrderMethod:
     hyperparameters: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_count("num_units", self.num_units)
-        for name in ("sample_noise", "feature_noise"):
-            check_count(name, getattr(self, name), minimum=0)
+        check_fields(self)
+        for name, minimum in (("num_units", 1), ("sample_noise", 0), ("feature_noise", 0)):
+            object.__setattr__(self, name, check_count(name, getattr(self, name), minimum=minimum))
         for name, arguments in ARGUMENTS.items():
             problem = _cannot_take(getattr(self, name), len(arguments))
             if problem is not None:
                 raise TypeError(f"`{name}` of {self.name} is called as {name}({', '.join(arguments)}): {problem}.")
 
 
-jax.tree_util.register_dataclass(
-    GeneralFirstOrderMethod,
-    data_fields=("hyperparameters",),
-    meta_fields=[
-        field.name for field in dataclasses.fields(GeneralFirstOrderMethod) if field.name != "hyperparameters"
-    ],
-)
+register_leaves(GeneralFirstOrderMethod, ["hyperparameters"])
 
 
 @functools.lru_cache(maxsize=4096)

@@ -14,6 +14,7 @@ import optax
 
 from dyntheory.ground.arrays import Array, Number, PyTree
 from dyntheory.ground.checks import check_nonnegative, check_positive, check_scalar
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.problem.methods.gradient_descent import gradient_descent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.networks.network import LinearModel
@@ -47,10 +48,8 @@ def proximal_gradient(
 
     Reference: `beck2009fast`; `daubechies2004iterative` for ISTA.
     """
-    for name, value in (("learning_rate", learning_rate), ("penalty", penalty), ("ridge", ridge)):
-        check_scalar(name, value)
-        check_nonnegative(name, value)
-    check_positive("learning_rate", learning_rate)
+    check_arguments(proximal_gradient, locals())
+    _check_numbers(learning_rate, penalty, ridge)
     numbers: dict[str, Any] = {"learning_rate": learning_rate, "penalty": penalty, "ridge": ridge}
     method = gradient_descent(LinearModel(), fista if accelerated else ista, **numbers)
     return dataclasses.replace(method, starts_at_zero=True)
@@ -58,6 +57,8 @@ def proximal_gradient(
 
 def ista(learning_rate: Number, penalty: Number, ridge: Number = 0.0) -> optax.GradientTransformation:
     """Return the transformation w ← soft(w − η g, η λ)/(1 + η λ₂), entry by entry."""
+    check_arguments(ista, locals())
+    _check_numbers(learning_rate, penalty, ridge)
 
     def update(updates: PyTree, state: PyTree, params: PyTree = None) -> tuple[PyTree, PyTree]:
         new = jax.tree.map(lambda w, g: _step(w, g, learning_rate, penalty, ridge), params, updates)
@@ -75,6 +76,8 @@ class FistaState(NamedTuple):
 
 def fista(learning_rate: Number, penalty: Number, ridge: Number = 0.0) -> optax.GradientTransformation:
     """Return ISTA with Nesterov's extrapolation; the parameters are the extrapolated points."""
+    check_arguments(fista, locals())
+    _check_numbers(learning_rate, penalty, ridge)
 
     def init(params: PyTree) -> FistaState:
         return FistaState(params, jnp.ones((), jnp.result_type(*jax.tree.leaves(params), 0.0)))
@@ -87,6 +90,13 @@ def fista(learning_rate: Number, penalty: Number, ridge: Number = 0.0) -> optax.
         return moved, FistaState(new, following)
 
     return optax.GradientTransformation(init, update)
+
+
+def _check_numbers(learning_rate: Number, penalty: Number, ridge: Number) -> None:
+    for name, value in (("learning_rate", learning_rate), ("penalty", penalty), ("ridge", ridge)):
+        check_scalar(name, value)
+        check_nonnegative(name, value)
+    check_positive("learning_rate", learning_rate)
 
 
 def _step(weight: Array, gradient: Array, learning_rate: Number, penalty: Number, ridge: Number) -> Array:

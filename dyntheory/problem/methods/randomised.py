@@ -20,6 +20,7 @@ from jax.scipy.special import ndtri
 from dyntheory.ground.arrays import Array, Number, PyTree
 from dyntheory.ground.checks import check_count, check_finite, check_nonnegative, check_scalar, is_concrete
 from dyntheory.ground.derivatives import DIFFERENCES, refusing
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.problem.methods.contract import check_method
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 
@@ -58,8 +59,10 @@ def mini_batches(
 
     Reference: `mignacco2020dynamical` for mini-batches in this limit.
     """
+    check_arguments(mini_batches, locals())
     check_method(method)
     check_scalar("fraction", fraction)
+    check_finite("fraction", fraction)
     if is_concrete(fraction) and not 0 < float(fraction) <= 1:
         raise ValueError(f"`fraction` must be in (0, 1], it is a part of the samples, got {fraction}.")
     if replacement:
@@ -84,6 +87,7 @@ def label_noise(method: GeneralFirstOrderMethod, std: Number, *, num_outputs: in
         TypeError: not a method or not a number.
         ValueError: a negative number.
     """
+    check_arguments(label_noise, locals())
     check_method(method)
     check_scalar("std", std)
     check_nonnegative("std", std)
@@ -104,8 +108,10 @@ def dropout(method: GeneralFirstOrderMethod, rate: Number) -> GeneralFirstOrderM
 
     Reference: `srivastava2014dropout`, with the factor 1/(1 − rate) during training.
     """
+    check_arguments(dropout, locals())
     check_method(method)
     check_scalar("rate", rate)
+    check_finite("rate", rate)
     if is_concrete(rate) and not 0 <= float(rate) < 1:
         raise ValueError(f"`rate` must be in [0, 1), it is the part that is dropped, got {rate}.")
     return _perturbed(method, _dropout(method.num_units), {"rate": rate}, "dropout")

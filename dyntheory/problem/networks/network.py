@@ -18,6 +18,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.kinds import check_fields
 from dyntheory.problem.networks.activations import Activation, resolve_activation
 
 
@@ -90,13 +91,16 @@ class MLP:
     initialization: str = "lecun"
 
     def __post_init__(self) -> None:
-        hidden = (self.hidden,) if isinstance(self.hidden, int | np.integer) else tuple(self.hidden)
+        if isinstance(self.hidden, int | np.integer):
+            object.__setattr__(self, "hidden", (self.hidden,))
+        check_fields(self)
+        hidden = tuple(self.hidden)
         if not hidden:
             raise ValueError("`hidden` must name at least one hidden width; for none use `LinearModel()`.")
         widths = tuple(check_count(f"hidden[{i}]", width) for i, width in enumerate(hidden))
         object.__setattr__(self, "hidden", widths)
         object.__setattr__(self, "activation", resolve_activation(self.activation))
-        check_count("num_outputs", self.num_outputs)
+        object.__setattr__(self, "num_outputs", check_count("num_outputs", self.num_outputs))
         check_name("initialization", self.initialization, INITIALIZATIONS)
 
     @property
@@ -186,9 +190,10 @@ class FlaxNetwork:
     smooth: bool | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         from flax import linen, nnx
 
-        check_count("num_units", self.num_units)
+        object.__setattr__(self, "num_units", check_count("num_units", self.num_units))
         is_class = isinstance(self.module, type)
         if is_class and issubclass(self.module, linen.Module):
             raise TypeError(f"`module` must be an instance, got the class {self.module.__name__}: call it.")

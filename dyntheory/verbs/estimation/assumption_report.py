@@ -13,6 +13,7 @@ from jaxtyping import Float
 from scipy.spatial import KDTree
 
 from dyntheory.ground.arrays import ArrayLike
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.row_statistics import NORM_SPREAD, row_statistics
 from dyntheory.problem.laws.rows import checked_labels, standardised
@@ -88,7 +89,9 @@ def assumption_report(inputs: ArrayLike, labels: ArrayLike | None = None) -> Ass
         (True, 'clustered rows')
     """
     rows, _ = standardised(inputs)
-    return report_on(rows, None if labels is None else checked_labels("labels", labels, len(rows)))
+    numbers = None if labels is None else checked_labels("labels", labels, len(rows))
+    check_arguments(assumption_report, locals())
+    return report_on(rows, numbers)
 
 
 def report_on(rows: Float[np.ndarray, "n d"], labels: np.ndarray | None) -> AssumptionReport:

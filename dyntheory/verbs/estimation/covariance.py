@@ -55,8 +55,9 @@ def chosen_spectrum(
     """
     n, d = rows.shape
     one = jnp.zeros(n, int)
+    check_covariance(covariance, d)
     if covariance is None or isinstance(covariance, str):
-        name = check_name("covariance", "sample" if covariance is None else covariance, COVARIANCES)
+        name = covariance or "sample"
         if name == "sample":
             return _sample_spectrum(rows, num_groups) if num_groups else _pooled_spectrum(rows, num_steps)
         values = np.ones(1) if name == "isotropic" else shrunk_eigenvalues(rows)
@@ -68,15 +69,33 @@ def chosen_spectrum(
     if given.ndim == 2:
         pool = standardisation(numeric_rows("covariance", given))
         return ChosenSpectrum(_known(shrunk_eigenvalues(pool), None, num_steps), one, f"pool of {len(pool)} rows")
+    return ChosenSpectrum(_known(given, None, num_steps), one, f"{len(given)} given eigenvalues")
+
+
+def check_covariance(covariance: Covariance | None, num_features: int) -> None:
+    """Refuse what is no choice of covariance, before anything is trained.
+
+    Raises:
+        TypeError: none of the kinds.
+        ValueError: an unknown name, eigenvalues or rows that are not.
+    """
+    if covariance is None or isinstance(covariance, Spectrum):
+        return
+    if isinstance(covariance, str):
+        check_name("covariance", covariance, COVARIANCES)
+        return
+    given = np.asarray(covariance)
+    if given.ndim == 2:
+        numeric_rows("covariance", given)
+        return
     if given.ndim != 1 or given.dtype.kind not in "fiu":
         raise TypeError(
             f"`covariance` must be one of {', '.join(COVARIANCES)}, eigenvalues (p,), a Spectrum, or unlabelled rows "
-            f"(N, {d}), got {covariance!r}."
+            f"(N, {num_features}), got {covariance!r}."
         )
     check_nonnegative("covariance", given)
     if not given.max(initial=0.0) > 0:
         raise ValueError("`covariance` must have a positive eigenvalue.")
-    return ChosenSpectrum(_known(given, None, num_steps), one, f"{len(given)} given eigenvalues")
 
 
 def _known(values: np.ndarray, shares: np.ndarray | None, num_steps: int) -> KnownSpectrum:

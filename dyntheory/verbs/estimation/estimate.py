@@ -10,6 +10,8 @@ import jax
 import numpy as np
 
 from dyntheory.ground.arrays import ArrayLike, Key, Progress, PyTree
+from dyntheory.ground.checks import check_count
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.ground.resources import Resources
 from dyntheory.ground.status import Assumptions
@@ -18,7 +20,7 @@ from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.prepared import described, environment
 from dyntheory.results.trajectory import PREACTIVATION_BYTES, Trajectory
 from dyntheory.verbs.estimation.assumption_report import AssumptionReport, report_on
-from dyntheory.verbs.estimation.covariance import ChosenSpectrum, Covariance, chosen_spectrum
+from dyntheory.verbs.estimation.covariance import ChosenSpectrum, Covariance, check_covariance, chosen_spectrum
 from dyntheory.verbs.estimation.fresh_rows import FreshRows, fresh_rows, held_out_error
 from dyntheory.verbs.estimation.head_influence import noise_of_signs
 from dyntheory.verbs.estimation.observed_run import ObservedRun, observed_run
@@ -36,7 +38,7 @@ def estimate(
     test_data: tuple[ArrayLike, ArrayLike] | None = None,
     head: PyTree = None,
     weights: ArrayLike | None = None,
-    max_memory: int | None = None,
+    max_memory: float | None = None,
     max_trainings: float | None = None,
     progress: Progress | None = None,
 ) -> Trajectory:
@@ -92,6 +94,9 @@ def estimate(
     Reference: `han2025precise`, generalisation error from one run; the removal for any covariance: docs/estimate.md.
     """
     data = labelled_rows(inputs, labels)
+    check_arguments(estimate, locals())
+    num_steps = check_count("num_steps", num_steps, minimum=0)
+    check_covariance(covariance, data.rows.shape[1])
     test = None if test_data is None else _test_rows(test_data, data)
     resources = Resources.checked(max_memory=max_memory, progress=progress)
     with double_precision():
@@ -128,7 +133,7 @@ def _test_rows(test_data: tuple[ArrayLike, ArrayLike], data: LabelledRows) -> tu
         inputs, labels = test_data
     except (TypeError, ValueError):
         raise TypeError("`test_data` must be a pair (inputs, labels).") from None
-    rows = data.standardisation(inputs)
+    rows = data.standardisation(inputs, name="test_data inputs")
     numbers = checked_labels("test_data labels", labels, len(rows))
     if numbers.shape[1:] != data.labels.shape[1:]:
         raise ValueError(f"`test_data` labels must have shape (rows, {data.labels.shape[1:]}), got {numbers.shape}.")

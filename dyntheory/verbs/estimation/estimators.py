@@ -15,6 +15,8 @@ import numpy as np
 import optax
 
 from dyntheory.ground.arrays import ArrayLike
+from dyntheory.ground.checks import check_count, check_positive
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.status import Outcome
 from dyntheory.problem.laws.rows import FEWEST_ROWS
@@ -51,7 +53,7 @@ class _Stopped(BaseEstimator):
         learning_rate: float | None = None,
         num_steps: int = 100,
         early_stopping: str | None = "theory",
-        random_state: int | None = 0,
+        random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.hidden = hidden
         self.activation = activation
@@ -62,6 +64,9 @@ class _Stopped(BaseEstimator):
 
     def _fit(self, inputs: np.ndarray, targets: np.ndarray, loss: str) -> None:
         """Train, and keep the network at the step that the estimate chooses."""
+        check_arguments(_Stopped.__init__, vars(self))
+        if self.learning_rate is not None:
+            check_positive("learning_rate", self.learning_rate)
         if self.early_stopping not in STOPPING:
             raise ValueError(f"`early_stopping` must be 'theory' or None, got {self.early_stopping!r}.")
         if len(inputs) < FEWEST_ROWS:
@@ -76,7 +81,7 @@ class _Stopped(BaseEstimator):
         network = self._network()
         rate = _safe_rate(rows) if self.learning_rate is None else self.learning_rate
         method = gradient_descent(network, optax.sgd, learning_rate=rate, loss=loss)
-        key = jax.random.key(0 if self.random_state is None else int(self.random_state))
+        key = jax.random.key(_seed(self.random_state))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", EstimateWarning)  # said below, with the step that was chosen
             found = estimate(rows, targets, method, num_steps=self.num_steps, key=key)
@@ -119,6 +124,13 @@ def _step_to_keep(found: Trajectory, early_stopping: str | None) -> int:
     return int(np.argmin(np.where(usable, found.test_loss, np.inf)) if early_stopping else np.flatnonzero(usable)[-1])
 
 
+def _seed(random_state: int | np.random.RandomState | None) -> int:
+    """Return the seed that scikit-learn's forms of randomness stand for; a generator is asked for one."""
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    return 0 if random_state is None else check_count("random_state", random_state, minimum=0)
+
+
 def _safe_rate(rows: np.ndarray) -> float:
     """Return 2/λ, λ the largest eigenvalue of the correlation of the columns, at most one."""
     scaled = (rows - rows.mean(axis=0)) / rows.std(axis=0)
@@ -137,7 +149,7 @@ class NetworkRegressor(RegressorMixin, _Stopped):
         num_steps: T, the largest number of steps.
         early_stopping: "theory" stops where the estimated loss on fresh rows is smallest; None at the end, or at the
             last step before training diverges.
-        random_state: seed of head and first layer; None is 0.
+        random_state: seed of head and first layer; None is 0; a `RandomState` is asked for one.
 
     Attributes:
         n_iter_: the step it stopped at.
@@ -184,7 +196,7 @@ class NetworkClassifier(ClassifierMixin, _Stopped):
         num_steps: T, the largest number of steps.
         early_stopping: "theory" stops where the estimated loss on fresh rows is smallest; None at the end, or at the
             last step before training diverges.
-        random_state: seed of head and first layer; None is 0.
+        random_state: seed of head and first layer; None is 0; a `RandomState` is asked for one.
 
     Attributes:
         classes_: labels of the classes.

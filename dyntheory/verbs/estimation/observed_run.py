@@ -80,7 +80,7 @@ def observed_run(
             little memory.
     """
     check_method(method)
-    check_count("num_steps", num_steps, minimum=0)
+    num_steps = check_count("num_steps", num_steps, minimum=0)
     check_key(key)
     if max_trainings is not None:
         check_scalar("max_trainings", max_trainings)
@@ -105,7 +105,7 @@ _train = jax.jit(train_on, static_argnames=("num_steps",))
 def _checked_head(method: GeneralFirstOrderMethod, data: LabelledRows, key: Key, head: PyTree) -> PyTree:
     """Return the head, given or drawn, for which labels and responses are known to fit."""
     drawn = as_double(method.init_head(stream(key, "head")))
-    head = drawn if head is None else check_head(as_double(head), drawn)
+    head = drawn if head is None else check_head(head, drawn)
     prediction = jax.eval_shape(method.output, head, abstract_array((method.num_units,))).shape
     if prediction != data.labels.shape[1:]:
         raise ValueError(

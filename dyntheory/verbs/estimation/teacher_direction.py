@@ -18,7 +18,7 @@ from jaxtyping import Float
 from scipy.special import ndtri
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key, PyTree
-from dyntheory.ground.checks import check_scalar
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.resources import Resources
 from dyntheory.ground.status import DyntheoryWarning
@@ -107,7 +107,8 @@ def teacher_direction(
     """
     if np.ndim(labels) != 1:
         raise ValueError(f"`labels` must have shape (n,), got {np.shape(labels)}: a direction belongs to one label.")
-    check_scalar("level", level)
+    data = labelled_rows(inputs, labels)
+    check_arguments(teacher_direction, locals())
     if not 0 < level < 1:
         raise ValueError(f"`level` must be between 0 and 1, got {level}.")
     if num_steps < 1:

@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from dyntheory.ground.arrays import ArrayLike, Key, Progress
 from dyntheory.ground.checks import check_count
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
@@ -75,14 +76,14 @@ class Tuned(Saved):
 def tune(
     inputs: ArrayLike,
     labels: ArrayLike,
-    methods: Mapping[str, GeneralFirstOrderMethod] | Sequence[GeneralFirstOrderMethod],
+    methods: Mapping[str, GeneralFirstOrderMethod] | Sequence[GeneralFirstOrderMethod] | GeneralFirstOrderMethod,
     *,
     num_steps: int,
     key: Key,
     covariance: Covariance | None = None,
     metric: str = "test_error",
     num_resamples: int = 200,
-    max_memory: int | None = None,
+    max_memory: float | None = None,
     progress: Progress | None = None,
 ) -> Tuned:
     """Choose among methods and stopping times by the estimated error on fresh rows; no row is held out.
@@ -117,8 +118,10 @@ def tune(
 
     Reference: `tsamardinos2018bootstrapping`, bias correction by resampling rows and choosing again.
     """
+    labelled_rows(inputs, labels)
+    check_arguments(tune, locals())
     named = _named(methods)
-    check_count("num_resamples", num_resamples)
+    num_resamples = check_count("num_resamples", num_resamples)
     if metric not in METRICS:
         raise ValueError(f"`metric` must be one of {', '.join(METRICS)}, got {metric!r}.")
     options: dict[str, Any] = {"num_steps": num_steps, "key": key, "covariance": covariance, "max_memory": max_memory}

@@ -14,6 +14,7 @@ import numpy as np
 from dyntheory.gaussian.node_count import choose_num_nodes
 from dyntheory.ground.arrays import ArrayLike
 from dyntheory.ground.checks import check_count, check_finite
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.memory import available_memory
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.status import Assumptions
@@ -125,7 +126,8 @@ def applicability(
         >>> report.level, [check.name for check in report.checks]
         ('covered', ['ratio', 'size', 'width', 'steps', 'memory'])
     """
-    check_count("num_steps", num_steps, minimum=0)
+    check_arguments(applicability, locals())
+    num_steps = check_count("num_steps", num_steps, minimum=0)
     n, d = check_count("num_samples", num_samples), check_count("num_features", num_features)
     size = choose_num_nodes(num_nodes, Shape.of(law, method, num_steps).columns, least_per_column=2)
     cost = prediction_cost(law, method, num_steps=num_steps, num_nodes=size)

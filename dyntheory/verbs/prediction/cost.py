@@ -16,6 +16,8 @@ import jax
 import jax.numpy as jnp
 
 from dyntheory.gaussian.nodes import NUM_BLOCKS
+from dyntheory.ground.checks import check_count
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.matrix.spectral_frame import num_spectral_nodes
@@ -81,6 +83,9 @@ def prediction_cost(
         >>> dt.prediction_cost(dt.TeacherStudent(2.0), method, num_steps=100, num_nodes=2**15).num_columns
         807
     """
+    check_arguments(prediction_cost, locals())
+    num_steps, num_nodes = check_count("num_steps", num_steps, minimum=0), check_count("num_nodes", num_nodes)
+    num_heads = check_count("num_heads", num_heads)
     cut, k = cut_of(num_steps, drops=drops), method.num_units
     columns = Shape.of(law, method, cut.num_steps).columns
     if drops:

@@ -12,6 +12,7 @@ from dyntheory.dynamics.observables import check_record, means_of
 from dyntheory.ground.arrays import Key, Progress, PyTree
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, check_scalar
 from dyntheory.ground.devices import NETS, NodeSharding, node_groups
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.resources import Resources
 from dyntheory.ground.status import DyntheoryWarning
@@ -43,7 +44,7 @@ def predict(
     keep_preactivations: bool | None = None,
     record: Mapping[str, Callable[..., PyTree]] | None = None,
     max_nodes: int = 2**18,
-    max_memory: int | None = None,
+    max_memory: float | None = None,
     drop_below: float = 0.0,
     mesh: Mesh | None = None,
     checkpoint: str | Path | None = None,
@@ -101,11 +102,12 @@ def predict(
 
     Reference: `han2025precise`.
     """
-    check_problem(law, method, first_layer, num_steps, key, num_heads)
+    check_arguments(predict, locals())
+    num_steps, num_heads = check_problem(law, method, first_layer, num_steps, key, num_heads)
     if rtol is not None:
         check_scalar("rtol", rtol)
         check_positive("rtol", rtol)
-    check_count("max_nodes", max_nodes)
+    max_nodes = check_count("max_nodes", max_nodes)
     check_scalar("drop_below", drop_below)
     check_nonnegative("drop_below", drop_below)
     resources = Resources.checked(

@@ -33,6 +33,7 @@ from dyntheory.gaussian.nodes import NUM_BLOCKS, NodeSet, draw_nodes
 from dyntheory.gaussian.sub_nets import standard_errors
 from dyntheory.ground.arrays import Array, Key, OptionalArray, PyTree
 from dyntheory.ground.checks import check_positive
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.ground.randomness import seed
 from dyntheory.ground.status import DyntheoryWarning
@@ -134,7 +135,8 @@ def responses(
 
     Reference: `han2025precise`, state evolution; `celentano2021high`.
     """
-    check_problem(law, method, first_layer, num_steps, key, 1)
+    check_arguments(responses, locals())
+    num_steps, _ = check_problem(law, method, first_layer, num_steps, key, 1)
     check_smooth(law, method)
     unknown = kinks(law, method)[1]
     if unknown:

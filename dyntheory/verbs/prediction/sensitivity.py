@@ -22,7 +22,8 @@ from dyntheory.gaussian.node_count import choose_num_nodes
 from dyntheory.gaussian.nodes import NUM_BLOCKS, NodeSet, draw_nodes
 from dyntheory.gaussian.sub_nets import NEIGHBOURS, standard_error
 from dyntheory.ground.arrays import Array, Key, Progress, PyTree
-from dyntheory.ground.checks import check_finite, check_name, check_positive, check_scalar
+from dyntheory.ground.checks import check_count, check_finite, check_name, check_positive, check_scalar
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.ground.randomness import seed
 from dyntheory.ground.resources import silent
@@ -118,6 +119,8 @@ def sensitivity(
     Reference: `glasserman2004monte`, sections 7.1 and 7.2: differences with common random numbers, and why pathwise
     derivatives fail at jumps.
     """
+    check_arguments(sensitivity, locals())
+    num_steps = check_count("num_steps", num_steps, minimum=0)
     check_scalar("value", value)
     check_finite("value", value)
     step_size = RELATIVE_STEP * (abs(value) or 1.0) if step_size is None else step_size
@@ -186,7 +189,7 @@ def _prepare(problem: Callable[[float], Mapping[str, Any]], value: float, num_st
     for name in given:
         check_name("argument returned by `problem`", name, ("law", "method", "head", "first_layer"))
     law, method, first_layer = given["law"], given["method"], given.get("first_layer")
-    check_problem(law, method, first_layer, num_steps, key, 1)
+    num_steps, _ = check_problem(law, method, first_layer, num_steps, key, 1)
     return prepare(law, method, key, head=given.get("head"), first_layer=first_layer, num_heads=1)
 
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from dyntheory.ground.arrays import Array, ArrayLike, Key, Progress, PyTree
 from dyntheory.ground.checkpoint import CheckpointFolder, checkpoint_folder
 from dyntheory.ground.checks import check_count, check_name, check_positive, check_scalar
 from dyntheory.ground.devices import run_mesh
+from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.randomness import seed, stream
 from dyntheory.ground.resources import Resources
@@ -29,6 +30,7 @@ from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare, provenance
 from dyntheory.problem.shape import Shape, Sizes
+from dyntheory.results.judgement import with_record
 from dyntheory.results.trajectory import CURVES, PREACTIVATION_BYTES, Trajectory
 from dyntheory.verbs.simulation.batch import CommonArrays, Program
 from dyntheory.verbs.simulation.ensemble import Kept
@@ -59,7 +61,7 @@ def simulate(
     keep_runs: bool | None = None,
     keep_preactivations: bool | None = None,
     record: Mapping[str, Callable[..., PyTree]] | None = None,
-    max_memory: int | None = None,
+    max_memory: float | None = None,
     mesh: Mesh | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
@@ -112,17 +114,7 @@ def simulate(
         TypeError: an argument of the wrong kind.
         ValueError: a number outside its range, a run that does not fit the memory, a checkpoint of another computation.
     """
-    check_problem(law, method, first_layer, num_steps, key, num_heads)
-    target = _target(num_runs, rtol, max_runs, num_heads)
-    check_name("matrix", matrix, MATRICES)
-    check_name("dtype", dtype, DTYPES)
-    rows = resolve_inputs(inputs, check_count("num_features", num_features))
-    sizes = _sizes(law, rows, num_features)
-    _check_draw(first_layer, num_features)
-    _check_test(method, rows, sizes, num_test_nodes)
-    resources = Resources.checked(
-        max_memory=max_memory, mesh=mesh, checkpoint=checkpoint, resume=resume, progress=progress
-    )
+    num_steps, num_heads, num_test_nodes, sizes, target, rows, resources = checked_request(locals())
     name, static, means = name_of_inputs(rows), None if isinstance(rows, np.ndarray) else rows, means_of(record)
     with double_precision():
         problem = prepare(law, method, key, head=head, first_layer=first_layer, num_heads=num_heads)
@@ -142,10 +134,49 @@ def simulate(
         origin = provenance(problem, key, "simulation", **details, **sizes._asdict()) | {"dtype": program.dtype}
         simulation = Simulation(common, program, target, kept, origin)
         with _folder(resources, simulation.identity) as folder:
-            result = run_ensemble(simulation, report=resources.report, folder=folder)
+            result = with_record(run_ensemble(simulation, report=resources.report, folder=folder))
     if not result.status.ok:
         warnings.warn(str(result.status), DyntheoryWarning, stacklevel=2)
     return result
+
+
+class Request(NamedTuple):
+    """What `simulate` was asked for, checked."""
+
+    num_steps: int
+    num_heads: int
+    num_test_nodes: int
+    sizes: Sizes
+    target: Target
+    rows: Any
+    resources: Resources
+
+
+def checked_request(given: Mapping[str, Any]) -> Request:
+    """Check the arguments of `simulate`, all of them by name, before anything is drawn.
+
+    Raises:
+        TypeError: an argument of the wrong kind.
+        ValueError: a number outside its range, arguments that contradict each other.
+    """
+    check_arguments(simulate, given)
+    law, method, first_layer = given["law"], given["method"], given["first_layer"]
+    num_steps, num_heads = check_problem(law, method, first_layer, given["num_steps"], given["key"], given["num_heads"])
+    num_features = check_count("num_features", given["num_features"])
+    num_test_nodes = check_count("num_test_nodes", given["num_test_nodes"], minimum=2)
+    target = _target(given["num_runs"], given["rtol"], given["max_runs"], num_heads)
+    check_name("matrix", given["matrix"], MATRICES)
+    check_name("dtype", given["dtype"], DTYPES)
+    rows = resolve_inputs(given["inputs"], num_features)
+    sizes = _sizes(law, rows, num_features)
+    _check_draw(first_layer, num_features)
+    _check_test(method, rows, sizes, num_test_nodes)
+    if given["keep_preactivations"] and num_heads > 1:
+        raise ValueError("`keep_preactivations` needs a single head: leave out `num_heads`, or do not keep them.")
+    means_of(given["record"])
+    used = ("max_memory", "mesh", "checkpoint", "resume", "progress")
+    resources = Resources.checked(**{name: given[name] for name in used})
+    return Request(num_steps, num_heads, num_test_nodes, sizes, target, rows, resources)
 
 
 def _folder(
@@ -161,8 +192,7 @@ def _key_of_runs(key: Key, sizes: Sizes) -> Key:
 
 
 def _target(num_runs: int, rtol: float | None, max_runs: int, num_heads: int) -> Target:
-    num_runs = check_count("num_runs", num_runs)
-    check_count("max_runs", max_runs)
+    num_runs, max_runs = check_count("num_runs", num_runs), check_count("max_runs", max_runs)
     if num_runs % num_heads:
         raise ValueError(f"`num_runs` must be a multiple of `num_heads` = {num_heads}, got {num_runs}.")
     if rtol is None:
@@ -199,7 +229,6 @@ def _kept(
 
 def _check_test(method: GeneralFirstOrderMethod, rows: Any, sizes: Sizes, num_test_nodes: int) -> None:
     """Refuse what cannot be tested, and say when rows are not standardised."""
-    check_count("num_test_nodes", num_test_nodes, minimum=2)
     if num_test_nodes & (num_test_nodes - 1):
         raise ValueError(f"`num_test_nodes` must be a power of two, got {num_test_nodes}.")
     if sizes.num_test and method.noise_coefficients is None:
@@ -208,7 +237,7 @@ def _check_test(method: GeneralFirstOrderMethod, rows: Any, sizes: Sizes, num_te
             "the method a `dyntheory.problem.networks.losses.Loss` with `noise_coefficients`, or inputs='gaussian'."
         )
     if isinstance(rows, np.ndarray) and (complaint := check_standardised(rows)):
-        warnings.warn(complaint, DyntheoryWarning, stacklevel=3)
+        warnings.warn(complaint, DyntheoryWarning, stacklevel=4)
 
 
 def _sizes(law: TeacherStudent, rows: Any, num_features: int) -> Sizes:
@@ -224,7 +253,7 @@ def _sizes(law: TeacherStudent, rows: Any, num_features: int) -> Sizes:
             f"With num_features={num_features} the ratio n/d is {realised:.4g}, not samples_per_feature="
             f"{float(law.samples_per_feature):.4g}: raise `num_features`.",
             DyntheoryWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     _say_what_features_miss(law, num_features)
     return Sizes(num_samples, num_test_rows(rows, num_samples, num_features), num_features)

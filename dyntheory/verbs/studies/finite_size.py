@@ -6,6 +6,8 @@ A mean over runs is limit + c/d + O(1/d²), the spread of single runs is O(1/√
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,18 +15,20 @@ from typing import Annotated, Any
 import numpy as np
 
 from dyntheory.ground.arrays import Key, Progress, PyTree
-from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.checks import check_count
+from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.ground.storage.marks import Axes, Coordinate
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.results.agreement import Agreement
-from dyntheory.results.compare import compare
+from dyntheory.results.compare import check_question, compare
 from dyntheory.results.judgement import first_bad_step
 from dyntheory.results.trajectory import CURVES, Trajectory
 from dyntheory.verbs.prediction.predict import predict
-from dyntheory.verbs.simulation.simulate import simulate
+from dyntheory.verbs.simulation.simulate import checked_request, simulate
 from dyntheory.verbs.studies.size_fits import LimitFit, PowerFit, fit_limit, fit_power
 
 LEAST_SIZES = 3
@@ -152,13 +156,18 @@ def finite_size(
 
     Reference: `han2025precise`, whose rates in n are upper bounds for what is fitted here.
     """
+    check_arguments(finite_size, locals())
     values = _check_sizes(sizes)
-    names = tuple(check_name("metric", name, CURVES) for name in metrics)
+    names = check_question(metrics, level, allowance)
     if first_layer is not None and first_layer.draw is not None:
         raise ValueError("`first_layer` is a draw, which has one size: give its moments to compare sizes.")
-    if check_count("num_runs", num_runs) < 2 * num_heads:
+    num_heads, num_runs = check_count("num_heads", num_heads), check_count("num_runs", num_runs)
+    if num_runs < 2 * num_heads:
         raise ValueError(f"`num_runs` must be at least two for every head, got {num_runs}.")
     shared: dict[str, Any] = {"head": head, "first_layer": first_layer, "num_heads": num_heads, "key": key}
+    given = {"num_steps": num_steps, "num_runs": num_runs, "matrix": matrix, **options, **shared, "resume": resume}
+    for size in values:
+        _check_simulation(law, method, num_features=int(size), checkpoint=checkpoint, progress=progress, **given)
     predicted = theory or predict(law, method, num_steps=num_steps, keep_preactivations=False, **shared)
     ensembles = []
     for index, size in enumerate(values):
@@ -229,6 +238,15 @@ def analyse_sizes(
             metrics=metrics,
         ),
     )
+
+
+def _check_simulation(*arguments: Any, **given: Any) -> None:
+    """Refuse what `simulate` would refuse, before the prediction is made; what it warns of it will say itself."""
+    bound = inspect.signature(simulate).bind(*arguments, **given)
+    bound.apply_defaults()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DyntheoryWarning)
+        checked_request(bound.arguments)
 
 
 def _check_sizes(sizes: Sequence[int]) -> np.ndarray:

@@ -1,0 +1,436 @@
+"""What every public callable takes: a call that is right, and of what kind each parameter is.
+
+Kinds stand here a second time, by the names of parameters and beside the annotations that the library reads, so that
+neither can be wrong alone. A public callable without a row in `CALLS`, or a parameter without a kind, fails the walk.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from matplotlib.figure import Figure
+
+import dyntheory as dt
+from dyntheory import closed_forms, estimators, gallery, kernels, plot, priors, spectra
+from dyntheory.closed_forms import marchenko_pastur
+from dyntheory.gaussian.nodes import NodeSet
+from dyntheory.ground.storage.saved import Saved
+from dyntheory.kernels import bridge
+from dyntheory.verbs.studies.size_fits import LimitFit
+
+WRONG: dict[str, Any] = {
+    "none": None,
+    "complex": 1 + 2j,
+    "text": "abc",
+    "digits": "0.5",
+    "bytes": b"2",
+    "dict": {"a": 1},
+    "words": ["a", "b"],
+    "function": lambda x: x,
+    "object": object(),
+    "nan": float("nan"),
+    "inf": float("inf"),
+    "minus": -1,
+    "zero": 0,
+    "half": 1.5,
+    "true": True,
+    "huge": 10**400,
+    "masked": np.ma.masked_array([1.0, 2.0], [True, False]),
+    "empty": np.zeros(0),
+    "deep": np.ones((2, 1, 2, 1, 2)),
+    "class": int,
+    "module": math,
+    "path": Path("x"),
+}
+NUMBERS = ("positive", "at least zero", "number", "part")
+LEGIT: dict[str, str] = {  # by kind: which of the values above are right
+    "count": "",
+    "count or zero": "zero",
+    "integer": "zero minus",
+    "positive": "half",
+    "at least zero": "half zero",
+    "number": "half zero minus",
+    "probability": "",
+    "part": "zero",
+    "rational": "zero huge",
+    "positive rational": "huge",
+    "flag": "true",
+    "name": "",
+    "text": "text digits",
+    "path": "text digits path",
+    "function": "function",
+    "function or flag": "function true",
+    "thing": "",
+    "time": "half zero inf",
+    "rows with positions": "deep",
+    "anything": " ".join(WRONG),
+}
+NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None through
+    "count": """num_features num_samples num_runs num_heads num_units num_outputs max_nodes max_runs num_resamples width
+        head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window""",
+    "count or zero": "num_steps degree step unit rank order sample_noise feature_noise seed",
+    "count?": "num_nodes block_size strides",
+    "positive": """samples_per_feature learning_rate threshold gamma scale std source ratio memory max_operations
+        weight_std delta threshold_ratio capacity features_per_input samples_per_input signal_strength""",
+    "positive?": "rtol tolerance step_size max_memory max_trainings",
+    "at least zero": """noise_std penalty ridge separation drop_below momentum epsilon score_std value_std exponent
+        signal_power initial_power nonlinear_power linear nonlinear variance side_information times""",
+    "at least zero?": "bias_std allowance",
+    "number": "frequency amplitude phase slope mean value rate",
+    "probability": "balance level share fraction density",
+    "flag": """replacement accelerated resume use_bias starts_at_zero is_in_theorem drops diagonal nesterov center
+        from_differences force rematerialize""",
+    "flag?": "keep_runs keep_preactivations smooth has_kink has_feature_nodes trace logy",
+    "name": """matrix dtype metric metrics noise initialization padding scaling normalization parameterization combine
+        trained""",
+    "text": "name description",
+    "text?": "title",
+    "path": "path",
+    "path?": "checkpoint",
+    "function": """fn link loss activation apply problem function prox pull corners teacher init_shared
+        init_head init_sample init_feature sample_map feature_map output error head_of after_samples after_features""",
+    "function?": "progress",
+    "thing": """input_shape law method key inputs labels network prior report theory runs run spectrum data curve layers
+        branches fig kernel kernels targets x1 x vector test_train train_train joint_second_moment nodes test_nodes
+        coefficients probabilities means stds eigenvalues target_coefficients optimizer channel methods values
+        num_classes num_test_nodes""",
+    "thing?": """first_layer mesh record ax feature_nodes draw test_data weights teacher_weights initial test_initial x2
+        head_optimizer estimate alignment shares second_moment teacher_overlap teacher_second_moment teacher_prior
+        features test_test covariance noise_coefficients""",
+    "anything": "head params checkpoints module hyperparameters",
+    "name?": "early_stopping",
+    "count or zero?": "random_state",
+}
+OF_KIND = {name: kind for kind, names in NAMES.items() for name in names.split()}
+OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another kind
+    **dict.fromkeys(("kernels.solve.method", "kernels.empirical_ntk.method"), "name"),
+    "kernels.kernel_evolution.method": "name",
+    **dict.fromkeys(("proximal_gradient.penalty", "ista.penalty", "fista.penalty"), "at least zero"),
+    **dict.fromkeys(("predict.num_heads", "simulate.num_heads"), "count"),
+    **dict.fromkeys(("prediction_cost.num_nodes", "kernels.elementwise.num_nodes"), "count"),
+    **dict.fromkeys(("fit_law.num_samples", "closed_forms.data_spectrum.num_features"), "count?"),
+    "state_evolution.record": "anything",
+    "state_evolution.memory": "flag",
+    "FirstLayer.from_weights.weights": "thing",
+    "FirstLayer.from_weights.teacher_weights": "thing",
+    "kernels.TrainedKernel.predict.time": "time",
+    "kernels.Layer.kernel.x1": "rows with positions",
+    "kernels.TrainedKernel.predict.step": "thing?",
+    "kernels.TrainedKernel.predict.test_train": "thing?",
+    "generalized_amp.loss": "thing?",
+    "generalized_amp.prior": "thing?",
+    "generalized_amp.channel": "function",
+    "finite_size.theory": "thing?",
+    "simulate.inputs": "function",
+    "applicability.inputs": "thing?",
+    "assumption_report.labels": "thing?",
+    "kernels.kernel_evolution.labels": "thing?",
+    "kernels.hermite.degree": "count or zero",
+    "kernels.erf.scale": "number",
+    "kernels.solve.kernel": "function",
+    "kernels.overfitting_kind.tolerance": "positive",
+    "TeacherStudent.separation": "at least zero?",
+    "TeacherStudent.teacher_second_moment": "at least zero?",
+    "label_noise.std": "at least zero",
+    "dropout.rate": "part",
+    "kernels.dropout.rate": "part",
+    "kernels.elementwise.degree": "count",
+    "kernels.power_law.capacity": "positive",
+    "kernels.train_on_loss.num_steps": "count or zero",
+    "kernels.train_on_loss.times": "thing?",
+    "kernels.sgd_moments.test_train": "thing?",
+    "kernels.train_on_loss.test_train": "thing?",
+    "kernels.train.learning_rate": "positive?",
+    "kernels.train_on_loss.learning_rate": "positive",
+    "kernels.tiled_kernel.path": "path?",
+    "kernels.tiled_kernel.progress": "function or flag",
+    "kernels.train.noise_std": "at least zero",
+    "kernels.learning_curve.num_samples": "positive",
+    "kernels.residual.layers": "thing",
+    "closed_forms.from_data.labels": "thing",
+    "closed_forms.convex_erm.loss": "name",
+    "closed_forms.edge_of_chaos.activation": "function",
+    "closed_forms.margin_loss.value": "function",
+    "closed_forms.least_squares_gd.steps": "at least zero",
+    "closed_forms.least_squares_gd.learning_rate": "at least zero",
+    "closed_forms.MarginLoss.value": "function",
+    "closed_forms.marchenko_pastur.quadrature.num_nodes": "count",
+    "closed_forms.marchenko_pastur.density.eigenvalue": "number",
+    "kernels.bridge.ScaledNetwork.scale": "positive",
+    "kernels.bridge.tangent_prediction.network": "thing",
+    "closed_forms.misspecified.visible_fraction": "part",
+    "closed_forms.power_law.penalty": "at least zero?",
+    "closed_forms.lasso.penalty": "positive",
+    "closed_forms.convex_erm.penalty": "at least zero",
+    "closed_forms.projected_features.num_features": "positive",
+    "closed_forms.projected_features.num_samples": "positive",
+    "closed_forms.ridge_general.num_samples": "positive",
+    "closed_forms.power_law.num_samples": "positive",
+    "plot.finite_size.step": "count or zero?",
+    "gallery.double_descent.num_samples": "thing",
+    "gallery.double_descent.num_runs": "thing",
+    "gallery.random_features.num_inputs": "thing",
+    "gallery.random_features.num_runs": "thing",
+    "priors.gaussian.mean": "number",
+    **{f"estimators.{name}.learning_rate": "positive?" for name in estimators.__all__},
+    "spectra.power_law.target_exponent": "number?",
+}
+RATIONALS = ("samples_per_feature", "learning_rate", "signal_power", "initial_power", "noise_variance")
+OTHERWISE |= {f"closed_forms.rational_gd.{name}": "rational" for name in RATIONALS}
+OTHERWISE["closed_forms.rational_gd.samples_per_feature"] = "positive rational"
+
+KEY = jax.random.key(0)
+LAW = dt.TeacherStudent(2.0, "sin", 0.1)
+METHOD = dt.gradient_descent(dt.MLP((2,), "tanh"), optax.sgd, learning_rate=0.3)
+NODES = NodeSet(np.zeros((6, 2**8)), np.full(2**8, 2.0**-8))
+ROWS = np.random.default_rng(0).normal(size=(20, 3))
+CURVE = np.array([2.0, 1.0])
+KEPT = {"recorded_preactivations": np.ones((2, 4, 1)), "labels": np.ones(4), "sample_weights": np.full(4, 0.25)}
+THEORY = dt.Trajectory(
+    np.arange(2),
+    **dict.fromkeys(("train_loss", "test_loss", "train_error", "test_error"), CURVE),
+    standard_error=dt.Trajectory(np.arange(2), train_error=0.1 * CURVE, test_error=0.1 * CURVE),
+    provenance={"kind": "prediction"},
+    **KEPT,
+)
+PAIR = kernels.serial(kernels.dense(3), kernels.relu(), kernels.dense(1))
+EYE = np.eye(3)
+SPECTRUM = kernels.Spectrum(np.ones(3), np.ones(3))
+AGREEMENT = dt.compare(THEORY, THEORY, allowance=0.0)
+RATIOS = {"features_per_input": 2.0, "samples_per_input": 3.0}
+TARGET = {"eigenvalues": np.ones(3), "target_coefficients": np.ones(3)}
+MODES = {"num_features": 2.0, "num_samples": 2.0, **TARGET}
+FIT = LimitFit(*[CURVE] * 5)
+SIZES = dt.FiniteSize(np.array([1, 2, 3]), THEORY, (THEORY,) * 3, {"test_error": FIT}, {}, {}, {}, AGREEMENT)
+
+GIVEN: dict[str, Any] = {  # by name: a right value for what has no default
+    "law": LAW,
+    "method": METHOD,
+    "num_steps": 1,
+    "key": KEY,
+    "num_features": 30,
+    "num_samples": 60,
+    "num_runs": 2,
+    "num_nodes": 2**9,
+    "inputs": ROWS,
+    "labels": ROWS[:, 0],
+    "methods": [METHOD],
+    "theory": THEORY,
+    "samples_per_feature": 2.0,
+    "separation": 1.0,
+    "hidden": (2,),
+    "network": dt.MLP((2,), "tanh"),
+    "fraction": 0.5,
+    "std": 0.1,
+    "rate": 0.1,
+    "learning_rate": 0.1,
+    "penalty": 0.1,
+    "threshold": 1.0,
+    "prior": priors.rademacher(),
+    "channel": "gaussian",
+    "optimizer": optax.sgd,
+    "value": 0.3,
+    "head": METHOD.init_head(KEY),
+    "joint_second_moment": np.eye(3),
+    "nodes": NODES,
+    "test_nodes": NODES,
+    "width": 4,
+    "window": 3,
+    "degree": 2,
+    "apply": lambda w, x: x @ w,
+    "params": np.ones(3),
+    "x1": ROWS,
+    "x": ROWS,
+    "kernel": EYE,
+    "targets": np.ones(3),
+    "spectrum": spectra.power_law(1.0, num_modes=3),
+    "noise_std": 0.1,
+    "ratio": 2.0,
+}
+CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
+    "FlaxNetwork": {"module": lambda rngs: None, "num_units": 2},
+    "GeneralFirstOrderMethod": {
+        "name": "own",
+        "num_units": 1,
+        **{name: getattr(METHOD, name) for name in ("init_shared", "sample_map", "feature_map", "loss", "error")},
+    },
+    "sensitivity": {"problem": lambda rate: {"law": LAW, "method": METHOD}},
+    "finite_size": {"sizes": (20, 30, 40)},
+    "FeatureMean": {"function": lambda shared, teacher, w: w},
+    "compare": {"*": (THEORY,)},
+    "load": {"path": "x.nc"},
+    "from_flax_hyperparameters": {"learning_rate": 0.1},
+    "flax_hyperparameters": {"learning_rate": 0.1},
+    "gradient_descent": {"learning_rate": 0.1},
+    "kernels.attention": {"num_heads": 2, "head_width": 4},
+    "kernels.elementwise": {"function": jnp.tanh},
+    "kernels.kernel_evolution": {"checkpoints": [np.ones(3)] * 2},
+    "kernels.kernel_spectrum": {},
+    "kernels.learning_curve": {"spectrum": SPECTRUM, "num_samples": 2.0},
+    "kernels.ntk_product": {"vector": np.ones(len(ROWS))},
+    "kernels.overfitting_kind": {"curve": kernels.LearningCurve(*[jnp.arange(2.0, 5.0)] * 6)},
+    "kernels.polynomial": {"coefficients": (1.0, 2.0)},
+    "kernels.posterior": {"train_train": EYE, "test_train": EYE, "labels": np.ones(3)},
+    "kernels.power_law": {"capacity": 2.0, "source": 0.5, "num_modes": 3},
+    "kernels.sgd_moments": {"batch_size": 1, "labels": np.ones(3)},
+    "kernels.tiled_kernel": {"network": PAIR},
+    "kernels.train": {"kernels": EYE, "labels": np.ones(3)},
+    "kernels.train_on_loss": {"loss": "squared", "num_steps": 1, "learning_rate": 0.1, "labels": np.ones(3)},
+    "kernels.residual": {"*": (kernels.dense(4),)},
+    "closed_forms.MarginLoss": {"name": "own", "value": jnp.abs, "pull": jnp.add, "corners": jnp.abs},
+    "closed_forms.compressed_sensing_threshold": {"delta": 0.5},
+    "closed_forms.edge_of_chaos": {"activation": "tanh"},
+    "closed_forms.hermite_coefficients": {"activation": "tanh"},
+    "closed_forms.lasso_state_evolution": {"threshold_ratio": 1.0},
+    "closed_forms.least_squares_flow": {"times": 1.0},
+    "closed_forms.least_squares_gd": {"steps": 2},
+    "closed_forms.logistic_mle": {"samples_per_feature": 9.0, "signal_power": 1.0},
+    "closed_forms.margin_loss": {"value": jnp.abs, "prox": jnp.add},
+    "closed_forms.mei_montanari_excess": RATIOS | {"linear": 0.5, "nonlinear": 0.5},
+    "closed_forms.misspecified": {"visible_fraction": 0.5},
+    "closed_forms.power_law": {"num_samples": 10.0, "capacity": 2.0, "source": 0.5},
+    "closed_forms.projected_features": MODES,
+    "closed_forms.random_features": RATIOS | {"activation": "relu"},
+    "closed_forms.rational_gd": {"samples_per_feature": 2, "learning_rate": Fraction(1, 2), "step": 1},
+    "closed_forms.ridge_general": {"num_samples": 2.0, **TARGET},
+    "closed_forms.spiked_wigner": {"signal_strength": 2.0},
+    "closed_forms.spiked_wigner_amp": {"signal_strength": 2.0, "side_information": 0.1},
+    "plot.agreement": {"report": AGREEMENT},
+    "plot.finite_size": {"report": SIZES},
+    "plot.live": {"run": THEORY},
+    "plot.preactivations": {"runs": THEORY, "step": 0},
+    "plot.save_figure": {"fig": Figure(), "path": "x.png"},
+    "closed_forms.marchenko_pastur.moment": {"order": 2},
+    "closed_forms.marchenko_pastur.density": {"eigenvalue": 1.0},
+    "kernels.bridge.tangent_prediction": {"head": METHOD.init_head(KEY)},
+    "priors.GaussianMixture": {"probabilities": [1.0], "means": [0.0], "stds": [1.0]},
+    "priors.QuantilePrior": {"function": lambda u: u},
+    "priors.bernoulli_gauss": {"density": 0.5},
+    "priors.discrete": {"values": [1.0], "probabilities": [1.0]},
+    "spectra.Spectrum": {"eigenvalues": [1.0]},
+    "spectra.power_law": {"exponent": 1.0, "num_modes": 3},
+    "spectra.two_level": {"share": 0.5, "ratio": 2.0},
+    "FirstLayer.from_weights": {"weights": np.ones((3, 2)), "teacher_weights": np.ones((3, 1))},
+    "Trajectory.at": {"step": 0},
+    "Trajectory.expect": {"fn": jnp.sum, "step": 0},
+    "Trajectory.preactivations": {"step": 0},
+    "Trajectory.save": {"path": "x.nc"},
+    "kernels.Layer.init": {"input_shape": (3,)},
+    "kernels.TrainedKernel.predict": {"time": 1.0},
+    "gallery.draw": {"data": None},
+    "gallery.summary": {"data": None},
+}
+
+
+INSIDE = ("gauss_angles",)  # of traced values, for the closed forms beside it
+RECORDS = (dt.Status, priors.Prior, kernels.Layer, kernels.TrainedKernel)
+
+
+def _doors() -> dict[str, Any]:
+    found = {"": dt, "kernels": kernels, "closed_forms": closed_forms, "plot": plot, "priors": priors}
+    return found | {"spectra": spectra, "estimators": estimators, "gallery": gallery}
+
+
+def _is_record(value: Any) -> bool:
+    """Return whether a class holds what a verb has made, and what it is given: named tuples, results, exceptions."""
+    if not isinstance(value, type):
+        return False
+    is_tuple = issubclass(value, tuple) and hasattr(value, "_fields")
+    return is_tuple or issubclass(value, Saved | Exception) or value in RECORDS
+
+
+def public_callables() -> dict[str, Callable[..., Any]]:
+    """Return every public function and class by name, but for records."""
+    found: dict[str, Any] = {}
+    for door, module in _doors().items():
+        for name in module.__all__:
+            value = getattr(module, name)
+            if callable(value) and not _is_record(value):
+                found[f"{door}.{name}".removeprefix(".")] = value
+    for door, module in {"closed_forms.marchenko_pastur": marchenko_pastur, "kernels.bridge": bridge}.items():
+        own = {name: one for name, one in vars(module).items() if getattr(one, "__module__", "") == module.__name__}
+        names = [
+            name for name, one in own.items() if not name.startswith("_") and name not in INSIDE and not _is_record(one)
+        ]
+        found |= {f"{door}.{name}": own[name] for name in names}
+    return found
+
+
+METHODS: dict[str, Callable[..., Any]] = {  # methods that a user calls
+    "FirstLayer.from_weights": dt.FirstLayer.from_weights,
+    "Trajectory.at": THEORY.at,
+    "Trajectory.expect": THEORY.expect,
+    "Trajectory.preactivations": THEORY.preactivations,
+    "Trajectory.save": THEORY.save,
+    "kernels.Layer.init": PAIR.init,
+    "kernels.Layer.kernel": PAIR.kernel,
+    "kernels.TrainedKernel.predict": kernels.train(EYE, np.ones(3)).predict,
+}
+
+
+class Case(NamedTuple):
+    """One public callable with a right call, and what each of its parameters takes."""
+
+    name: str
+    function: Callable[..., Any]
+    given: dict[str, Any]
+    kinds: dict[str, str]
+
+    def legit(self, parameter: str) -> set[str]:
+        """Return which of the wrong values are right here."""
+        kind = self.kinds[parameter]
+        right = set(LEGIT[kind.removesuffix("?")].split()) | ({"none"} if kind.endswith("?") else set())
+        broadcasts = self.name.startswith("closed_forms.") and "data_spectrum" not in self.name
+        return right | {"deep"} if broadcasts and kind.removesuffix("?") in NUMBERS else right
+
+    def call(self, parameter: str, value: Any) -> Any:
+        """Call with one value in place of the right one."""
+        parameters = inspect.signature(self.function).parameters
+        if parameter in parameters and parameters[parameter].kind is inspect.Parameter.VAR_POSITIONAL:
+            lead = [self.given[name] for name, one in parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+            return self.function(*lead, value)
+        given = self.given | {parameter: value}
+        rest = given.pop("*", ())
+        if rest:
+            lead = [name for name, one in parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+            return self.function(*map(given.pop, lead), *rest, **given)
+        return self.function(**given)
+
+
+def _fitted(cls: Any) -> Callable[..., Any]:
+    """Return what makes an estimator of scikit-learn's form and fits it: its constructor may not look at arguments."""
+
+    @functools.wraps(cls)
+    def fit(**given: Any) -> Any:
+        return cls(**(given | {"num_steps": given.get("num_steps", 1)})).fit(ROWS, np.sign(ROWS[:, 0]))
+
+    return fit
+
+
+def cases() -> list[Case]:
+    """Return every public callable that takes anything."""
+    found = []
+    for name, function in (public_callables() | METHODS).items():
+        parameters = inspect.signature(function).parameters
+        is_keyword = inspect.Parameter.VAR_KEYWORD
+        needed = {
+            one.name: GIVEN[one.name]
+            for one in parameters.values()
+            if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, is_keyword) and one.name in GIVEN
+        }
+        names = [one for one in parameters if parameters[one].kind is not is_keyword]
+        kinds = {one: OTHERWISE.get(f"{name}.{one}") or OF_KIND[one] for one in names}
+        # Without the hook of the tests, which refuses some values before the library is asked.
+        called = _fitted(function) if name.startswith("estimators.") else inspect.unwrap(function)
+        found.append(Case(name, called, needed | CALLS.get(name, {}), kinds))
+    return [case for case in found if case.kinds]
