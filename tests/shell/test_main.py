@@ -54,7 +54,7 @@ BAD = {
     "figure format": (["--plot", "curves.gif"], "ends in .png, .svg or .pdf"),
     "numbers format": (["--out", "curves.txt"], "ends in .nc"),
     "no directory": (["--plot", "nowhere/curves.png"], "does not exist"),
-    "one run": (["--set", "num_runs=1"], "`simulate.num_runs` of at least two"),
+    "one run": (["--set", "simulate.num_runs=1"], "`simulate.num_runs` of at least two"),
     "heads and runs": (["--set", "num_heads=3"], "must be a multiple of `run.num_heads` = 3"),
 }
 
