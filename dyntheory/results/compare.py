@@ -70,6 +70,7 @@ def compare(
         raise ValueError(f"`level` must be a probability below 1, got {level!r}.")
     _check_sides(theory, runs)
     runs = _by_size(runs)
+    is_default = allowance is None
     allowance = _allowance(allowance, runs)
     predicted = _measured("theory", theory, names)
     simulated = [_measured("runs", run, names) for run in runs]
@@ -81,7 +82,7 @@ def compare(
     return dataclasses.replace(
         report,
         verdict="unresolved" if ONE_SIDED in notes and report.agrees else report.verdict,
-        notes=(*_facts(theory, runs), *notes, *report.notes),
+        notes=(*_facts(theory, runs, is_default), *notes, *report.notes),
     )
 
 
@@ -227,9 +228,11 @@ def _differences(theory: Trajectory, run: Trajectory) -> list[str]:
     return found
 
 
-def _facts(theory: Trajectory, runs: tuple[Trajectory, ...]) -> tuple[str, ...]:
+def _facts(theory: Trajectory, runs: tuple[Trajectory, ...], is_default: bool) -> tuple[str, ...]:
     """Say what was compared, where that is not obvious."""
-    notes = []
+    size = runs[0].provenance.get("num_features")
+    bias = {1: f"10/d at d = {size}", 2: f"100/d² at d = {size}, the smaller size"}[len(runs)]
+    notes = [f"allowed beside the standard errors for the finite size: {bias}"] if size and is_default else []
     if len(runs) == 2:
         small, large = (run.provenance["num_features"] for run in runs)
         notes.append(f"simulation extrapolated from two sizes: 2 m({large}) - m({small})")

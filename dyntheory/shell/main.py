@@ -5,7 +5,9 @@ Imports that --help does not need wait until a command runs: rich, matplotlib, t
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -78,6 +80,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else DONE
+    except BrokenPipeError:  # whoever reads the output has read enough: `dyntheory predict … | head`
+        with contextlib.suppress(OSError, ValueError):  # a stream without a number
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except KeyboardInterrupt:
         return _complain("interrupted.", INTERRUPTED)
     except Exception as error:
