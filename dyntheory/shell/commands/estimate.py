@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import tyro
@@ -19,7 +19,7 @@ from dyntheory.shell.tables.data_table import Table, read_table
 from dyntheory.shell.tables.labels import read_labels
 from dyntheory.shell.tables.problem import Problem
 from dyntheory.shell.tables.reading import Reading
-from dyntheory.verbs.estimation.plan import LITTLE_WORK
+from dyntheory.verbs.estimation.plan import cost_in_words
 
 HowToRead = Annotated[Reading, tyro.conf.arg(name="")]
 DEFAULT = Reading()
@@ -79,27 +79,15 @@ def show(result: dt.Trajectory, error: str, notes: Sequence[str]) -> None:
         estimated = with_error(row["test_error"], row.get("test_error_standard_error"))
         rows.append((str(step), f"{row['train_error']:.5g}", estimated + " ← best" * (step == result.best_step)))
     print_table(("step", "train error", "error on fresh rows"), rows)
-    record = result.provenance
+    record, cost = result.provenance, result.provenance["cost"]
     print_lines(
         NOTATION,
         f"error: {error}",
         f"{record['num_samples']} rows, {record['num_features']} columns, covariance {record['covariance']}; "
-        f"columns centred and scaled; {in_words(record['cost'])}",
+        f"columns centred and scaled; {cost_in_words(cost['work'], cost['ratio'])}",
         *(f"note: {line}" for line in (*notes, *record["assumption_report"])),
         f"{advice(result)}; status {result.status}",
     )
-
-
-def in_words(cost: Mapping[str, Any]) -> str:
-    """Return what an estimate cost; a multiple of the training means something only where that takes time.
-
-    Example:
-        >>> in_words({"work": 2e7, "ratio": 350.0}), in_words({"work": 4e10, "ratio": 2.6})
-        ('the estimate took little time', 'the estimate took about as long as 2.6 trainings')
-    """
-    if cost["work"] <= LITTLE_WORK:
-        return "the estimate took little time"
-    return f"the estimate took about as long as {cost['ratio']:.2g} trainings"
 
 
 def advice(result: dt.Trajectory) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from dyntheory.ground.checks import check_name
 from dyntheory.shell.tables.dates import date_columns, with_days
 from dyntheory.shell.tables.number_words import (
+    Column,
+    Frame,
     check_points,
     decimal_mark,
     suspicious,
@@ -21,10 +24,8 @@ from dyntheory.shell.tables.raw_columns import RawColumns, listed
 from dyntheory.shell.tables.reading import Reading
 from dyntheory.shell.tables.separators import SEPARATORS, detected_separator
 
-if TYPE_CHECKING:
-    import pandas
-
 MISSING = ("?",)  # beside what pandas knows: an empty entry, NA, NaN, null and the like
+NUMBER = re.compile(r"[+-]?\d+[.,]\d+(?:[eE][+-]?\d+)?")
 UNNAMED = "Unnamed: "  # what pandas calls a column without a name
 
 
@@ -65,9 +66,8 @@ def _how(separator: str, style: str, grouped: list[str]) -> list[str]:
     return found
 
 
-def _frame(path: Path, separator: str, style: str, **options: Any) -> pandas.DataFrame:
-    import pandas
-
+def _frame(path: Path, separator: str, style: str, **options: Any) -> Frame:
+    pandas = _pandas()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pandas.errors.ParserWarning)
@@ -93,24 +93,35 @@ def _frame(path: Path, separator: str, style: str, **options: Any) -> pandas.Dat
         raise ValueError(f"'{path}' is not a CSV table: {str(error) or type(error).__name__}") from error
 
 
-def _style(path: Path, frame: pandas.DataFrame, separator: str) -> str:
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "CSV files are read by pandas, which is not installed: pip install 'dyntheory[data]'."
+        ) from error
+    return pandas
+
+
+def _style(path: Path, frame: Frame, separator: str) -> str:
     style = decimal_mark(frame, separator)
     if style == "point" and separator != "comma" and (names := suspicious(frame)):
         check_points(_frame(path, separator, style, dtype=str)[names])
     return style
 
 
-def _table(path: Path, separator: str, style: str, target: str, reading: Reading) -> tuple[pandas.DataFrame, list[str]]:
+def _table(path: Path, separator: str, style: str, target: str, reading: Reading) -> tuple[Frame, list[str]]:
     """Return the table without unwanted and empty columns and without row numbers, and what was left out unasked."""
     frame = _frame(path, separator, style)
-    frame.columns = [str(name).strip() for name in frame.columns]
-    if not frame.columns.is_unique:
-        twice = sorted({name for name in frame.columns if list(frame.columns).count(name) > 1})
+    frame.columns = names = [str(name).strip() for name in frame.columns]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
         raise ValueError(f"Columns need different names, got {listed(twice)} more than once.")
     if len(frame) == 0:
         raise ValueError(f"'{path}' has no row below its header.")
+    _check_header(path, names)
     for name in (target, *reading.drop):
-        check_name("column", name, list(frame.columns))
+        check_name("column", name, names)
     frame = frame.drop(columns=list(reading.drop))
     counts = [name for name in frame.columns[:1] if name.startswith(UNNAMED) and _counts(frame[name].to_numpy())]
     empty = [name for name in frame.columns if name not in (target, *counts) and frame[name].isna().all()]
@@ -120,19 +131,31 @@ def _table(path: Path, separator: str, style: str, target: str, reading: Reading
     return frame.drop(columns=[*counts, *empty]), notes
 
 
+def _check_header(path: Path, names: list[str]) -> None:
+    """Require a first line of several names."""
+    if len(names) == 1:
+        raise ValueError(
+            f"'{path}' was read as the one column {names[0]!r}: name the mark between its entries with --separator."
+        )
+    if all(NUMBER.fullmatch(name) for name in names):
+        raise ValueError(
+            f"The first line of '{path}' must name the columns, it holds numbers: {listed(names, most=3)}."
+        )
+
+
 def _counts(column: np.ndarray) -> bool:
     """Return whether the entries are consecutive integers."""
     return column.dtype.kind in "iu" and bool(np.all(np.diff(column) == 1))
 
 
-def _columns(frame: pandas.DataFrame, target: str, notes: list[str]) -> RawColumns:
+def _columns(frame: Frame, target: str, notes: list[str]) -> RawColumns:
     words = {name: _words(frame[name]) for name in text_columns(frame)}
     labels = words.pop(target) if target in words else frame[target].to_numpy()
     numbers = [name for name in frame.columns if name not in (target, *words)]
     return RawColumns(frame[numbers].to_numpy(dtype=float), tuple(numbers), words, labels, tuple(notes))
 
 
-def _words(column: pandas.Series) -> np.ndarray:
+def _words(column: Column) -> np.ndarray:
     """Return the words of a column, None where one is missing."""
     missing = column.isna().to_numpy()
     return np.array([None if gone else str(word).strip() for gone, word in zip(missing, column, strict=True)], object)

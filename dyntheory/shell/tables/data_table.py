@@ -97,9 +97,11 @@ def _with_indicators(raw: RawColumns, limit: int) -> RawColumns:
     for name, (words, index) in found.items():
         parts.append((index[:, None] == np.arange(1, len(words))).astype(float))
         names += [f"{name}_{word}" for word in words[1:]]
-    notes = raw.notes
-    if found:
-        notes = (*notes, f"words became indicator columns: {listed(list(found))}")
+    notes, varied = raw.notes, [name for name, (words, _) in found.items() if len(words) > 1]
+    if varied:
+        notes = (*notes, f"words became indicator columns: {listed(varied)}")
+    if len(varied) < len(found):
+        notes = (*notes, f"columns of one word were left out: {listed([name for name in found if name not in varied])}")
     return raw._replace(numbers=np.hstack(parts), names=tuple(names), words={}, notes=notes)
 
 
@@ -112,8 +114,8 @@ def _too_many(name: str, words: np.ndarray) -> str:
             f"entries, or leave the column out with --drop {quoted([name])}."
         )
     return (
-        f"Column {name!r} holds {len(words)} different words: leave it out with --drop {quoted([name])}, or encode it "
-        "as numbers first."
+        f"Column {name!r} holds {len(words)} different words, such as {str(words[0])!r}: leave it out with "
+        f"--drop {quoted([name])}, or encode it as numbers first."
     )
 
 

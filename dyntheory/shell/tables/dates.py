@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import re
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from dyntheory.shell.tables.number_words import text_columns
+from dyntheory.shell.tables.number_words import Column, Frame, text_columns
 from dyntheory.shell.tables.raw_columns import quoted
-
-if TYPE_CHECKING:
-    import pandas
 
 MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 CLOCK = r"(?:[T ,]+\d{1,2}:\d{2}.*)?"
@@ -27,12 +24,12 @@ DATES = re.compile(
 REFUSED = "--dates days counts the days since the earliest, --drop {name} leaves the column out"
 
 
-def date_columns(frame: pandas.DataFrame) -> list[str]:
+def date_columns(frame: Frame) -> list[str]:
     """Return the names of the columns whose entries all look like dates."""
     return [name for name in text_columns(frame) if _all_dates(frame[name])]
 
 
-def with_days(frame: pandas.DataFrame, order: str | None) -> tuple[pandas.DataFrame, list[str]]:
+def with_days(frame: Frame, order: str | None) -> tuple[Frame, list[str]]:
     """Return the table with days since the earliest in the place of dates, NaN for those missing, and which columns.
 
     Args:
@@ -59,12 +56,12 @@ def days(moments: Any) -> np.ndarray:
     return np.where(np.isnat(stamps), np.nan, since / np.timedelta64(1, "D"))
 
 
-def _all_dates(column: pandas.Series) -> bool:
+def _all_dates(column: Column) -> bool:
     entries = column.dropna()
     return len(entries) > 0 and all(DATES.fullmatch(str(entry).strip()) is not None for entry in entries)
 
 
-def _moments(name: str, column: pandas.Series, order: str) -> np.ndarray:
+def _moments(name: str, column: Column, order: str) -> np.ndarray:
     """Return the dates of a column as UTC."""
     year_first = column.dropna().str.match(r"\s*\d{4}").all()
     wanted = {"day-first": (True,), "month-first": (False,), "days": (True, False)}[order]
@@ -80,7 +77,7 @@ def _moments(name: str, column: pandas.Series, order: str) -> np.ndarray:
     return read[0]
 
 
-def _parsed(column: pandas.Series, day_first: bool) -> np.ndarray | None:
+def _parsed(column: Column, day_first: bool) -> np.ndarray | None:
     import pandas
 
     with warnings.catch_warnings():

@@ -42,8 +42,7 @@ def without_copies(raw: RawColumns, target: str) -> RawColumns:
         found = [name for name, flag in zip(names, copied, strict=True) if flag]
         raise ValueError(
             f"{listed([repr(name) for name in found])} tell{'s' * (len(found) == 1)} the target {target!r} exactly, as "
-            f"a copy of it would: no error of fresh rows could be estimated. Leave out with "
-            f"--drop {quoted(found)}."
+            f"a copy of it would: nothing would be learned from the others. Leave it out, --drop {quoted(found)}."
         )
     if not by_class.any():
         return raw

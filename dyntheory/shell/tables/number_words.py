@@ -7,13 +7,12 @@ person has to say.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from dyntheory.shell.tables.raw_columns import listed
 
-if TYPE_CHECKING:
-    import pandas
-
+Frame: TypeAlias = Any  # a table of pandas, which has no types to go by
+Column: TypeAlias = Any
 SPACES = " '’\u00a0\u202f"  # group thousands in either style
 
 
@@ -35,19 +34,19 @@ class Styles(NamedTuple):
     either: tuple[str, ...]
 
 
-def text_columns(frame: pandas.DataFrame) -> list[str]:
+def text_columns(frame: Frame) -> list[str]:
     """Return the names of the columns that hold words."""
     return [name for name, kind in frame.dtypes.items() if kind.kind not in "fiubMm"]
 
 
-def styles(frame: pandas.DataFrame) -> Styles:
+def styles(frame: Frame) -> Styles:
     """Return how the columns of words write numbers, where all of their entries are numbers."""
     matches = {name: {style for style in PATTERNS if _all_match(frame[name], style)} for name in text_columns(frame)}
     found = {style: tuple(n for n, those in matches.items() if those == {style}) for style in PATTERNS}
     return Styles(found["point"], found["comma"], tuple(n for n, those in matches.items() if len(those) == 2))
 
 
-def decimal_mark(frame: pandas.DataFrame, separator: str) -> str:
+def decimal_mark(frame: Frame, separator: str) -> str:
     """Return "point" or "comma", the decimal mark of a table that was read with points.
 
     Raises:
@@ -69,7 +68,7 @@ def decimal_mark(frame: pandas.DataFrame, separator: str) -> str:
     )
 
 
-def suspicious(frame: pandas.DataFrame) -> list[str]:
+def suspicious(frame: Frame) -> list[str]:
     """Return columns of numbers that may be thousands with a point, 1.234 for 1234; none where one column is clear."""
     names = [name for name, kind in frame.dtypes.items() if kind.kind == "f"]
     broken = {name: frame[name].dropna() for name in names}
@@ -79,7 +78,7 @@ def suspicious(frame: pandas.DataFrame) -> list[str]:
     return list(broken) if broken and all(like) else []
 
 
-def check_points(texts: pandas.DataFrame) -> None:
+def check_points(texts: Frame) -> None:
     """Require a column in which a point marks decimals, given those that are in doubt as they are written.
 
     Raises:
@@ -97,7 +96,7 @@ def check_points(texts: pandas.DataFrame) -> None:
     )
 
 
-def with_numbers(frame: pandas.DataFrame, style: str) -> tuple[pandas.DataFrame, list[str]]:
+def with_numbers(frame: Frame, style: str) -> tuple[Frame, list[str]]:
     """Return the table with the words that are numbers as numbers, and the names of their columns."""
     mark, group = MARKS[style]
     names = [name for name in text_columns(frame) if _all_match(frame[name], style)]
@@ -107,7 +106,7 @@ def with_numbers(frame: pandas.DataFrame, style: str) -> tuple[pandas.DataFrame,
     return frame, names
 
 
-def _all_match(column: pandas.Series, style: str) -> bool:
+def _all_match(column: Column, style: str) -> bool:
     entries = column.dropna()
     if not len(entries):
         return False

@@ -52,6 +52,7 @@ def test_words_and_missing_entries(tmp_path: Path) -> None:
 
 REFUSED = {
     "more entries than names": ("a,price\n1,2,3\n4,5,6\n", {}, "more entries than its header has names"),
+    "no header": ("0.5,1.5\n2.5,3\n", {}, "must name the columns, it holds numbers: 0.5, 1.5"),
     "a name twice": ("a,a ,price\n1,2,3\n", {}, "different names, got a more than once"),
     "no row": ("a,price\n", {}, "no row below its header"),
     "no table": ("", {}, "is not a CSV table"),
@@ -77,7 +78,8 @@ def test_what_a_person_says_decides(tmp_path: Path) -> None:
     assert read(tmp_path, doubtful, decimal="point").numbers[0, 0] == 1234.0
     assert read(tmp_path, doubtful.replace(",", "."), decimal="comma").numbers[0, 0] == 1234.0
     assert read(tmp_path, doubtful.replace(",", "."), decimal="point").numbers[0, 0] == 1.234
-    assert read(tmp_path, "a:b|price\n1,2\n", "a:b|price", separator="tab").names == ()
+    with pytest.raises(ValueError, match="read as the one column 'a,price': name the mark"):
+        read(tmp_path, "a,price\n1,2\n", separator="tab")
     dated = read(tmp_path, "d,c,price\n2024-01-01,x,1\n2024-01-04,y,2\n", dates="days", drop=("c",))
     np.testing.assert_array_equal(dated.numbers, [[0.0], [3.0]])
     assert dated.notes == ("dates became days since the earliest: d",)

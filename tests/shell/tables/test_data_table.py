@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,19 +64,23 @@ def test_columns_that_cannot_be_used(tmp_path: Path) -> None:
     path, (rows, labels) = tmp_path / "data.npz", random_rows(60, 3)
 
     def refusal(*columns: np.ndarray) -> str:
-        np.savez(path, **{f"x{index}": column for index, column in enumerate(columns)}, y=labels)
+        arrays: dict[str, Any] = {f"x{index}": column for index, column in enumerate(columns)}
+        np.savez(path, **arrays, y=labels)
         with pytest.raises(ValueError) as caught:
             read_table(path, "y")
         return str(caught.value)
 
     assert "Squares of the entries of x0 overflow" in refusal(1e200 * rows[:, 0])
     assert "No column is left beside the labels, or none that varies" in refusal(np.full(60, 0.1))
-    assert "'x0' holds 60 different words: leave it out with --drop x0" in refusal(
+    assert "'x0' holds 60 different words, such as 'n0': leave it out with --drop x0" in refusal(
         np.array([f"n{i}" for i in range(60)])
     )
     numbers = np.array([str(row) for row in rows[:, 0]])
     numbers[7] = "none yet"
     assert "'x0' holds numbers and also 'none yet'" in refusal(numbers)
+    words = np.array(["a"] * 60)
+    np.savez(path, x=rows, w=words, y=labels)
+    assert read_table(path, "y").notes == ("columns of one word were left out: w",)
     assert "'x0' tells the target 'y' exactly" in refusal(2 - 3 * labels)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas
 import pytest
 
 from dyntheory.shell.tables.number_words import check_points, decimal_mark, styles, suspicious, with_numbers
 
 
-def table(**columns: list[object]) -> pandas.DataFrame:
+def table(**columns: list[Any]) -> Any:
     return pandas.DataFrame(columns)
 
 
