@@ -15,16 +15,18 @@ from typing import Annotated
 import tyro
 
 from validation import CLAIMS, FOLDER
-from validation.record import Outcome, joint_outcome, last_record
+from validation.record import Outcome, joint_outcome, last_record, revision_date
 
 
 def listed(name: str) -> str:
-    """Return name, last recorded outcome with its revision and device, and sentence of a claim."""
+    """Return name, last recorded outcome with its revision, its day and device, and sentence of a claim."""
     record = last_record(name)
     if record is None:
         return f"{name}: never recorded\n    {CLAIMS.text(name)}"
     origin = record["provenance"]
-    return f"{name}: {record['outcome']} at {origin['revision']} on {origin['device']['kind']}\n    {CLAIMS.text(name)}"
+    day = revision_date(origin["revision"])
+    revision = f"{origin['revision']} of {day}" if day else origin["revision"]
+    return f"{name}: {record['outcome']} at {revision} on {origin['device']['kind']}\n    {CLAIMS.text(name)}"
 
 
 def checked(name: str, options: list[str]) -> Outcome:

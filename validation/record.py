@@ -98,6 +98,11 @@ def last_record(name: str, directory: Path = RESULTS) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
+def revision_date(revision: str | None) -> str | None:
+    """Return the day of a commit, "+" after it or not; None where the repository does not have it."""
+    return _git("show", "--no-patch", "--format=%cs", revision.rstrip("+")) if revision else None
+
+
 def aligned(numbers: Mapping[str, Any]) -> Iterator[str]:
     """Yield one line for each number."""
     width = max(map(len, numbers), default=0)
@@ -130,9 +135,15 @@ def plain(value: Any) -> Any:
 
 def _revision() -> str | None:
     """Return the commit of the code, "+" after it when files differ; None outside a repository."""
-    command = ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
+    return _git("describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+")
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git answers about this repository; None outside of one."""
     try:
-        answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        answer = subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return answer.stdout.strip()
+    return answer.stdout.strip() or None

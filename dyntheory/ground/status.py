@@ -25,7 +25,7 @@ class Status:
 
     Args:
         code: an `Outcome`, or its name: "ok", "heavy_tail", "unresolved" or "diverged".
-        message: what happened and which argument to change, empty when ok.
+        message: what happened and which argument to change; empty when nothing has to be said.
         step: the first step concerned, or None.
     """
 
@@ -40,7 +40,7 @@ class Status:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing has to be said."""
+        """Whether it ended well."""
         return self.code == Outcome.OK
 
     def __str__(self) -> str:

@@ -80,7 +80,7 @@ class Agreement(Saved):
         worst = self.worst
         lines = [
             f"{self.verdict}: {points - beyond} of {points} points within {self.threshold:.2f} "
-            f"standard errors + {self.allowance:.2g} of the prediction "
+            f"standard errors + {100 * self.allowance:.2g} % of the predicted value "
             f"({', '.join(self.difference)}; steps {self.steps[0]} to {self.steps[-1]})",
             f"worst point: {worst.metric} at step {worst.step}, predicted {worst.theory:.6g}, "
             f"simulated {worst.simulation:.6g}, z = {worst.z:+.2f}",

@@ -72,8 +72,9 @@ def compare(
     names = check_question(metrics, level, allowance)
     _check_sides(theory, runs)
     runs = _by_size(runs)
+    is_default = allowance is None
     sizes = _sizes(runs)
-    separation = bias_of_separation(theory, sizes, names) if allowance is None and sizes else {}
+    separation = bias_of_separation(theory, sizes, names) if is_default and sizes else {}
     allowance = _allowance(allowance, runs, sizes)
     predicted = _measured("theory", theory, names)
     mean = _with_bias(predicted, theory, separation)
@@ -87,12 +88,12 @@ def compare(
     separation = {name: bias[index] for name, bias in separation.items()}
     report = judge(predicted, simulation, threshold=threshold, level=level, allowance=allowance, separation=separation)
     if left:
-        return dataclasses.replace(report, verdict="disagree", notes=(*left, *_facts(theory, runs), *notes))
+        return dataclasses.replace(report, verdict="disagree", notes=(*left, *_facts(theory, runs, is_default), *notes))
     notes += separation_notes(theory, sizes, separation, predicted.steps)
     return dataclasses.replace(
         report,
         verdict="unresolved" if ONE_SIDED in notes and report.agrees else report.verdict,
-        notes=(*_facts(theory, runs), *notes, *report.notes),
+        notes=(*_facts(theory, runs, is_default), *notes, *report.notes),
     )
 
 
@@ -261,9 +262,11 @@ def _differences(theory: Trajectory, run: Trajectory) -> list[str]:
     return found
 
 
-def _facts(theory: Trajectory, runs: tuple[Trajectory, ...]) -> tuple[str, ...]:
+def _facts(theory: Trajectory, runs: tuple[Trajectory, ...], is_default: bool) -> tuple[str, ...]:
     """Say what was compared, where that is not obvious."""
-    notes = []
+    size = runs[0].provenance.get("num_features")
+    bias = {1: f"10/d at d = {size}", 2: f"100/d² at d = {size}, the smaller size"}[len(runs)]
+    notes = [f"allowed beside the standard errors for the finite size: {bias}"] if size and is_default else []
     if len(runs) == 2:
         small, large = (run.provenance["num_features"] for run in runs)
         notes.append(f"simulation extrapolated from two sizes: 2 m({large}) - m({small})")

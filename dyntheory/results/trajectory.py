@@ -58,7 +58,8 @@ class Trajectory(Saved):
             directions; None where r ≠ k. With correlated features a mean of λ ‖w − w*‖², as the overlaps are.
         head: path of the trained head, leading axis T+1 on every leaf.
         recorded: by name the order parameters asked for with `record=`, leading axis T+1 on every leaf.
-        standard_error: the same structure: numerical error of a prediction, sampling error of a mean over runs.
+        standard_error: the same structure: numerical error of a prediction, sampling error of a mean over runs; None
+            where that takes more runs, see `status`.
         status: how it ended.
         assumptions: what it rests on.
         provenance: kind ("prediction", "simulation" or "estimate"), versions, device kind, dtype, seed, sizes,

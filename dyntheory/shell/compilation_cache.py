@@ -33,14 +33,14 @@ def use_compilation_cache() -> Path | None:
     wanted = os.environ.get(VARIABLE, "")
     if wanted.lower() == OFF or getattr(jax.config, "jax_compilation_cache_dir", None):
         return None
-    root = Path(wanted) if wanted else _default_root()
-    folder = root / f"{__version__}-jax{jax.__version__}-{_processor()}"
     try:
+        root = Path(wanted) if wanted else _default_root()
+        folder = root / f"{__version__}-jax{jax.__version__}-{_processor()}"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_private(folder)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # a user without a home folder is a RuntimeError
         warnings.warn(
-            f"Compiled programs are not kept: {error}. Set {VARIABLE} to a folder of yours, or to {OFF}.",
+            f"Compiled programs are not kept ({error}): set {VARIABLE} to a folder of yours, or to {OFF}.",
             DyntheoryWarning,
             stacklevel=2,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dyntheory.ground.status import Outcome, Status
 
-DONE, DISAGREES, BAD_INPUT, UNRESOLVED, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, DISAGREES, BAD_INPUT, UNRESOLVED, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
 def of_verdict(verdict: str) -> int:

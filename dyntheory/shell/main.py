@@ -5,16 +5,20 @@ Imports that --help does not need wait until a command runs: rich, matplotlib, t
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import re
 import sys
 from collections.abc import Sequence
 
 import tyro
 
+from dyntheory.ground.checks import check_name
 from dyntheory.ground.version import __version__
 from dyntheory.shell.commands import closed_form, compare, doctor, estimate, finite_size, new, predict, simulate
-from dyntheory.shell.exit_status import BAD_INPUT, DONE, INTERRUPTED
+from dyntheory.shell.exit_status import DONE, INTERRUPTED
+from dyntheory.shell.failures import explained, wants_traceback
 
 COMMANDS = {
     "new": new.command,
@@ -43,8 +47,13 @@ A problem is a TOML file: what the data are, which network, which optimizer, how
   dyntheory doctor                                    is the installation sound?
 
 Exit status: 0 done (compare: agreement), 1 disagreement or a failed self-check, 2 bad input,
-3 unresolved (the errors are too large to say, or training diverged), 130 interrupted.
-`dyntheory --version` prints the version, `dyntheory COMMAND --help` explains a command."""
+3 unresolved (the errors are too large to say, or training diverged), 4 a fault of dyntheory, 130 interrupted.
+`dyntheory --version` prints the version, `dyntheory COMMAND --help` explains a command.
+DYNTHEORY_DEBUG=1 in the environment shows the traceback of an error."""
+REPEATED = {
+    "--set": r"[A-Za-z_][\w.]*=",
+    "--drop": r"(?!--)",
+}  # options that take several values: what a value begins with
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,22 +63,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; default those of the process.
 
     Returns:
-        0 done, 1 disagreement, 2 bad input, 3 unresolved, 130 interrupted.
+        0 done, 1 disagreement, 2 bad input, 3 unresolved, 4 a fault of the library, 130 interrupted.
+
+    Raises:
+        Exception: whatever ended the command, only where DYNTHEORY_DEBUG is set.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments in (["--version"], ["-V"]):
         print(f"dyntheory {__version__}")
         return DONE
     try:
+        if arguments and not arguments[0].startswith("-"):
+            check_name("command", arguments[0], COMMANDS)
         return tyro.extras.subcommand_cli_from_dict(
-            COMMANDS, prog="dyntheory", description=DESCRIPTION, args=_repeat_set(arguments or ["--help"])
+            COMMANDS, prog="dyntheory", description=DESCRIPTION, args=_repeat_options(arguments or ["--help"])
         )
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else DONE
+    except BrokenPipeError:  # whoever reads the output has read enough: `dyntheory predict … | head`
+        with contextlib.suppress(OSError, ValueError):  # a stream without a number
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except KeyboardInterrupt:
         return _complain("interrupted.", INTERRUPTED)
-    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
-        return _complain(" ".join(str(error).split()), BAD_INPUT)
+    except Exception as error:
+        if wants_traceback():
+            raise
+        return _complain(*explained(error))
 
 
 def _complain(text: str, status: int) -> int:
@@ -77,14 +97,16 @@ def _complain(text: str, status: int) -> int:
     return status
 
 
-def _repeat_set(arguments: Sequence[str]) -> list[str]:
-    """Let one --set take several assignments: write it again before each of them."""
+def _repeat_options(arguments: Sequence[str]) -> list[str]:
+    """Let one --set take several assignments and one --drop several columns: write it again before each of them."""
     repeated: list[str] = []
-    inside = False
+    option = ""
     for previous, argument in itertools.pairwise(["", *arguments]):
-        is_value = previous == "--set"
-        inside = is_value or (inside and re.match(r"[A-Za-z_][\w.]*=", argument) is not None)
-        repeated += ["--set", argument] if inside and not is_value else [argument]
+        is_value = previous in REPEATED
+        option = previous if is_value else option
+        goes_on = option != "" and argument not in REPEATED and re.match(REPEATED[option], argument) is not None
+        option = option if is_value or goes_on else ""
+        repeated += [option, argument] if goes_on and not is_value else [argument]
     return repeated
 
 

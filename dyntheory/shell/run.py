@@ -14,9 +14,11 @@ from dyntheory.shell.tables.problem import Problem
 
 def open_problem(path: Path, *, overrides: Sequence[str], law_optional: bool = False) -> Problem:
     """Return the problem of a file; what is compiled for it from now on is kept for the next call."""
+    from dyntheory.ground.progress import warnings_as_lines
     from dyntheory.shell.tables.problem_file import load_problem
 
-    use_compilation_cache()
+    with warnings_as_lines():
+        use_compilation_cache()
     return load_problem(path, overrides=overrides, law_optional=law_optional)
 
 

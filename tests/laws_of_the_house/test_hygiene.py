@@ -50,6 +50,17 @@ def test_cited_keys_exist() -> None:
         assert cited <= known, f"{path.name} cites {sorted(cited - known)}, which references.bib does not have"
 
 
+def test_names_of_the_notation_exist() -> None:
+    """Every name in the tables of NOTATION.md is somewhere in the code; optax's own is the exception."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in FILES.values())
+    known = set(re.findall(r"\w+", code)) | {"add_decayed_weights"}
+    rows = [line for line in (ROOT / "NOTATION.md").read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    named = {
+        word for row in rows for name in re.findall(r"`([^`]+)`", row) for word in re.findall(r"[A-Za-z_]\w+", name)
+    }
+    assert len(named) > 100 and named <= known, sorted(named - known)
+
+
 def test_public_functions_are_documented_and_annotated() -> None:
     for path in FILES.values():
         for node in ast.walk(ast.parse(path.read_text())):

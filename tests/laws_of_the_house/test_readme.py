@@ -28,6 +28,20 @@ def test_python_snippets_run(tmp_path: Path, count: int | None) -> None:
     assert (tmp_path / "curves.png").exists()
 
 
+@pytest.mark.full
+def test_predictions_of_the_readme_end_well() -> None:
+    """At its own sizes: no status of an example needs an explanation."""
+    code = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.S)[:2])
+    quiet = "\n".join(line for line in code.splitlines() if "simulate(" not in line and "runs" not in line)
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", quiet],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_commands_exist() -> None:
     from dyntheory.shell.main import COMMANDS
 

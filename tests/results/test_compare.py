@@ -137,7 +137,10 @@ def test_the_text_is_short_and_complete() -> None:
     assert text.startswith("disagree: 40 of 42 points within ")
     assert "(train_error, test_error; steps 0 to 20)" in text
     assert "worst point: train_error at step 7, predicted" in text
-    assert len(text.splitlines()) == 2
+    assert " standard errors + 1 % of the predicted value (" in text
+    assert text.endswith("\nallowed beside the standard errors for the finite size: 10/d at d = 1000")
+    assert len(text.splitlines()) == 3
+    assert len(str(compare(_theory(), _simulation(shift), allowance=0.01)).splitlines()) == 2
 
 
 def test_large_standard_errors_leave_the_question_open() -> None:

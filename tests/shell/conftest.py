@@ -12,7 +12,7 @@ import pytest
 import dyntheory as dt
 from dyntheory.shell.main import main
 
-TINY = ["--set", "num_steps=2", "hidden=[2]", "num_nodes=512", "num_features=40", "num_runs=4"]
+TINY = ["--set", "num_steps=2", "hidden=[2]", "num_nodes=512", "num_features=40", "simulate.num_runs=4"]
 
 
 @pytest.fixture

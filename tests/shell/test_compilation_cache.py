@@ -1,6 +1,7 @@
 """The cache is one folder of one user, and stays off when it cannot be."""
 
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 import dyntheory as dt
 from dyntheory.shell.compilation_cache import VARIABLE, use_compilation_cache
+from dyntheory.shell.main import main
+from tests.shell.conftest import give, trajectory_of
 
 OPTIONS = (
     "jax_compilation_cache_dir",
@@ -60,3 +63,19 @@ def test_a_choice_of_the_user_is_kept(tmp_path: Path) -> None:
     jax.config.update("jax_compilation_cache_dir", str(tmp_path))
     assert use_compilation_cache() is None
     assert _folder() == str(tmp_path)
+
+
+def test_a_user_without_a_home_folder_is_told_in_one_line(
+    problem: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setattr(dt, "predict", give(trajectory_of()))
+    assert main(["predict", problem]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith("dyntheory: warning: Compiled programs are not kept (") and told.count("\n") == 1
+    assert _folder() is None

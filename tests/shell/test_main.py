@@ -12,7 +12,7 @@ import pytest
 import dyntheory as dt
 from dyntheory.shell import commands
 from dyntheory.shell.main import COMMANDS, main
-from tests.shell.conftest import refuse
+from tests.shell.conftest import give, refuse, trajectory_of
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +54,7 @@ BAD = {
     "figure format": (["--plot", "curves.gif"], "ends in .png, .svg or .pdf"),
     "numbers format": (["--out", "curves.txt"], "ends in .nc"),
     "no directory": (["--plot", "nowhere/curves.png"], "does not exist"),
-    "one run": (["--set", "num_runs=1"], "`simulate.num_runs` of at least two"),
+    "one run": (["--set", "simulate.num_runs=1"], "`simulate.num_runs` of at least two"),
     "heads and runs": (["--set", "num_heads=3"], "must be a multiple of `run.num_heads` = 3"),
 }
 
@@ -79,6 +79,23 @@ def test_malformed_command_lines_have_status_2(arguments: list[str], capsys: pyt
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "dyntheory" in printed.err
+
+
+def test_commands_are_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predct", "problem.toml"]) == 2
+    assert capsys.readouterr().err.startswith("dyntheory: Unknown command 'predct'. Did you mean 'predict'? Known: ")
+
+
+def test_a_reader_who_has_read_enough_is_no_failure(
+    problem: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def closed(*args: Any, **kwargs: Any) -> dt.Trajectory:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(dt, "predict", closed)
+    monkeypatch.setattr("os.dup2", give(trajectory_of()))
+    assert main(["predict", problem]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_interruption_has_status_130(

@@ -10,7 +10,7 @@ import pytest
 
 from tests import ROOT
 from validation import CLAIMS, FOLDER, __main__, large_simulation, layers, sentence
-from validation.record import RESULTS, Outcome
+from validation.record import RESULTS, Outcome, revision_date
 
 FEW_RUNS = ("closed_forms", "closed_forms_high_dimensional", "large_simulation")  # quick, they may not resolve
 TOO_FEW = pytest.mark.xfail(reason="8 runs are too few for the controls of this claim to miss by 10 standard errors")
@@ -85,7 +85,11 @@ def test_without_names_all_claims_are_listed(capsys: pytest.CaptureFixture[str])
     assert __main__.command() == 0
     shown = capsys.readouterr().out
     revision = json.loads((RESULTS / "layers.json").read_text())["provenance"]["revision"]
-    assert f"layers: passed at {revision} on cpu\n    {CLAIMS.text('layers')}\n" in shown
+    day = revision_date(revision)  # a shallow clone does not know
+    at = f"{revision} of {day}" if day else revision
+    assert day is None or re.fullmatch(r"\d{4}-\d\d-\d\d", day)
+    assert f"layers: passed at {at} on cpu\n    {CLAIMS.text('layers')}\n" in shown
+    assert revision_date(None) is None and revision_date("no-revision+") is None
     assert shown.count("\n    ") == len(CLAIMS)
 
 

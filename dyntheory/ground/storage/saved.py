@@ -12,6 +12,11 @@ from dyntheory.ground.storage.marks import storable
 if TYPE_CHECKING:
     import xarray
 
+OTHER_FORMATS = (
+    *(".csv", ".tsv", ".txt", ".json", ".toml", ".yaml", ".html", ".xls", ".xlsx", ".parquet", ".feather"),
+    *(".npy", ".npz", ".mat", ".pkl", ".pickle", ".zarr", ".zip", ".png", ".svg", ".pdf"),
+)
+
 
 class Saved:
     """Base of a frozen dataclass that can be saved; the hints of its arrays are marked with their `Axes`."""
@@ -30,6 +35,12 @@ class Saved:
         Raises:
             FileExistsError: the file exists and `force` is False.
             TypeError: something in it cannot be stored, such as a Python function.
+            ValueError: the name ends as files of another format do, such as .csv.
         """
         check_arguments(Saved.save, locals())
+        if Path(path).suffix.lower() in OTHER_FORMATS:
+            raise ValueError(
+                f"`save` writes NetCDF, got the name '{path}': end it in .nc. For a table take columns of to_xarray(), "
+                "such as result.to_xarray()[['train_error', 'test_error']].to_dataframe().to_csv(path)."
+            )
         return netcdf.save(self, path, force=force)

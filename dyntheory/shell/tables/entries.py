@@ -6,10 +6,13 @@ A table with `kind` is a call: the kind names a function in a table of functions
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from dyntheory.ground.checks import check_name
+
+LARGEST_INTEGER = 2**63
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +69,25 @@ COUNTS = Kind(
 NUMBERS = Kind("a list of numbers", _is_numbers)
 MATRIX = Kind("a matrix written as a list of rows of numbers", _is_matrix)
 MOMENT = Kind("a number or a matrix written as a list of rows", lambda value: _is_number(value) or _is_matrix(value))
+
+
+def with_floats(value: Any) -> Any:
+    """Return nested tables and lists with integers that no machine holds as floating-point numbers, infinite at worst.
+
+    Example:
+        >>> with_floats({"run": {"num_steps": 3, "seed": 10**30, "sizes": [10**400]}})
+        {'run': {'num_steps': 3, 'seed': 1e+30, 'sizes': [inf]}}
+    """
+    if isinstance(value, dict):
+        return {key: with_floats(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [with_floats(entry) for entry in value]
+    if not _is_count(value) or abs(value) < LARGEST_INTEGER:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def check_entries(

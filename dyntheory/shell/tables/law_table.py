@@ -12,6 +12,7 @@ from dyntheory.problem.laws import priors
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.mixture import gaussian_mixture
 from dyntheory.problem.laws.spectra import Spectrum, power_law, two_level
+from dyntheory.shell.tables.array_file import load_arrays
 from dyntheory.shell.tables.entries import COUNT, MOMENT, NAME, NUMBER, NUMBERS, Choice, Kind, build, table_of
 
 PRIORS = {
@@ -110,11 +111,11 @@ def with_files(entries: Mapping[str, Any], directory: Path) -> dict[str, Any]:
 
 def _vector(entry: str, path: Path) -> list[float]:
     try:
-        numbers = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, ndmin=1)
+        numbers = load_arrays(path).get("", np.empty(0)) if path.suffix == ".npy" else np.loadtxt(path, ndmin=1)
         if numbers.ndim != 1 or not numbers.size:
             raise ValueError(f"its shape is {numbers.shape}.")
         return [float(number) for number in numbers]
     except FileNotFoundError:
         raise ValueError(f"`{entry}` names {path}, which does not exist.") from None
-    except (ValueError, TypeError, OSError, EOFError) as error:
+    except Exception as error:  # on damaged bytes NumPy raises whatever comes first
         raise ValueError(f"`{entry}` names {path}, which must hold one number a line: {error}") from error

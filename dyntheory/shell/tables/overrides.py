@@ -24,7 +24,7 @@ def parse_value(text: str) -> Any:
     """
     try:
         table = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, thousands of digits, thousands of brackets
         table = {}
     if set(table) == {"value"}:
         return table["value"]
@@ -43,11 +43,12 @@ def apply_overrides(
 
     Args:
         tables: nested dictionaries.
-        assignments: "table.key=value"; the table may be left out where the key says which: "num_steps=30".
+        assignments: "table.key=value"; the table may be left out where one alone has the key: "num_steps=30".
         known_keys: from the tables so far to the keys that each of them may have.
 
     Raises:
-        ValueError: no "=", an unreadable value, an unknown table or key, a key inside something that is no table.
+        ValueError: no "=", an unreadable value, an unknown table or key, a key of several tables, a key inside
+            something that is no table.
     """
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
@@ -67,7 +68,11 @@ def _locate(parts: list[str], known: Mapping[str, Sequence[str]]) -> list[str]:
         check_name("table", parts[0], known)
         return parts
     check_name("key", parts[0], {key for keys in known.values() for key in keys})
-    return [next(table for table, keys in known.items() if parts[0] in keys), *parts]
+    tables = [table for table, keys in known.items() if parts[0] in keys]
+    if len(tables) > 1:
+        written = " or ".join(f"{table}.{parts[0]}" for table in tables)
+        raise ValueError(f"{parts[0]!r} is a key of several tables: write {written}.")
+    return [*tables, *parts]
 
 
 def _assign(tables: dict[str, Any], parts: list[str], value: Any) -> None:

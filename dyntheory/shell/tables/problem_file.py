@@ -18,12 +18,22 @@ from typing import Any
 import jax
 import numpy as np
 
-from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.checks import check_count, check_finite, check_name
 from dyntheory.problem.laws.datasets import DATASETS
 from dyntheory.problem.laws.first_layer import FirstLayer, joint_second_moment
 from dyntheory.problem.laws.inputs import INPUTS
 from dyntheory.problem.laws.law import TeacherStudent
-from dyntheory.shell.tables.entries import COUNT, COUNTS, FLAG, MATRIX, MOMENT, NAME, NUMBER, check_entries
+from dyntheory.shell.tables.entries import (
+    COUNT,
+    COUNTS,
+    FLAG,
+    MATRIX,
+    MOMENT,
+    NAME,
+    NUMBER,
+    check_entries,
+    with_floats,
+)
 from dyntheory.shell.tables.law_table import LAWS, read_law, with_files
 from dyntheory.shell.tables.method_table import (
     METHOD_NAMES,
@@ -55,6 +65,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "simulate": {"num_features": 1000, "num_runs": 20, "inputs": "gaussian", "matrix": "dense"},
     "finite_size": {"num_runs": 200},
 }
+TOO_DEEP = "holds lists or tables nested too deeply: no entry of a problem needs more than a matrix in a table."
 UNUSED_LAW = {"samples_per_feature": 1.0}
 
 
@@ -76,10 +87,12 @@ def load_problem(path: str | Path, *, overrides: Sequence[str] = (), law_optiona
         ProblemError: the file is missing, is not TOML, or does not describe a problem.
     """
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ProblemError(f"There is no file {path}. `dyntheory new {path}` writes a template there.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ProblemError(f"{path} {TOO_DEEP}") from None
+    except ValueError as error:  # no TOML, no UTF-8, an integer of thousands of digits
         raise ProblemError(f"{path} is not TOML: {error}") from error
     except OSError as error:
         raise ProblemError(f"{path} cannot be read: {error.strerror}.") from error
@@ -88,6 +101,8 @@ def load_problem(path: str | Path, *, overrides: Sequence[str] = (), law_optiona
         return parse_problem(table, overrides=overrides, directory=Path(path).parent)
     except ProblemError as error:
         raise ProblemError(f"{path}: {error}") from error
+    except RecursionError:
+        raise ProblemError(f"{path} {TOO_DEEP}") from None
 
 
 def parse_problem(table: Mapping[str, Any], *, overrides: Sequence[str] = (), directory: str | Path = ".") -> Problem:
@@ -103,7 +118,7 @@ def parse_problem(table: Mapping[str, Any], *, overrides: Sequence[str] = (), di
         ProblemError: an unknown table, key or name, a value of the wrong kind or outside its range.
     """
     with _located():
-        tables = _fill(apply_overrides(copy.deepcopy(dict(table)), overrides, known_keys=_known_keys))
+        tables = _fill(with_floats(apply_overrides(copy.deepcopy(dict(table)), overrides, known_keys=_known_keys)))
     with _located("law"):
         tables["law"] = with_files(tables["law"], Path(directory))
         law = read_law(tables["law"])
@@ -133,6 +148,8 @@ def _located(table: str | None = None) -> Iterator[None]:
     except (ValueError, TypeError) as error:
         named = table is None or re.search(rf"`{table}\.|\[{table}[\].]", str(error))
         raise ProblemError(str(error) if named else f"[{table}] {error}") from error
+    except (OverflowError, MemoryError) as error:
+        raise ProblemError(f"[{table or 'law'}] holds a number that is too large ({error}).") from error
 
 
 def _fill(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -148,12 +165,12 @@ def _fill(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _known_keys(tables: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return what may be written in every table, given the kinds and the optimizers; a bare `kind` is the network's."""
+    """Return what may be written in every table, given the kinds and the optimizers."""
     filled = _fill(tables)
     law = LAWS.get(str(filled["law"]["kind"]), LAWS["teacher_student"])
     network = NETWORKS.get(str(filled["network"].get("kind")), NETWORKS["mlp"])
-    method = [key for key in method_kinds(filled["method"]) if key != "kind"]
-    kinds = (law.kinds, {"kind": NAME, **network.kinds}, method, FIRST_LAYER, RUN, PREDICT, SIMULATE, FINITE_SIZE)
+    named = ({"kind": NAME, **choice.kinds} for choice in (law, network))
+    kinds = (*named, method_kinds(filled["method"]), FIRST_LAYER, RUN, PREDICT, SIMULATE, FINITE_SIZE)
     return {table: list(keys) for table, keys in zip(TABLES, kinds, strict=True)}
 
 
@@ -163,6 +180,7 @@ def _first_layer(entries: Mapping[str, Any], law: TeacherStudent, num_units: int
         return {}
     moment = entries.get("second_moment")
     if moment is not None:
+        check_finite("second_moment", moment)
         moment = np.asarray(moment, dtype=float)
         moment = moment * np.eye(num_units) if moment.ndim == 0 else moment
     overlap = entries.get("teacher_overlap")

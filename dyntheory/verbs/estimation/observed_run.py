@@ -22,7 +22,7 @@ from dyntheory.problem.methods.contract import check_method
 from dyntheory.problem.methods.linearity import feature_map_is_linear
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.prepared import check_head
-from dyntheory.verbs.estimation.plan import EstimatePlan, RunSize, plan_estimate
+from dyntheory.verbs.estimation.plan import EstimatePlan, RunSize, cost_in_words, plan_estimate
 from dyntheory.verbs.estimation.probes import Probes, probes_of
 from dyntheory.verbs.estimation.training_run import TrainingRun, train_on
 
@@ -91,7 +91,7 @@ def observed_run(
     parameters = sum(leaf.size for leaf in jax.tree.leaves(head)) if corrects_head else 0
     size = RunSize(n, d, method.num_units, num_steps, parameters, method.has_kink is False)
     plan = plan_estimate(size, max_memory=resources.max_memory, max_ratio=max_trainings)
-    resources.report(0.0, f"training; the estimate takes about {plan.ratio:.2g} times as much work")
+    resources.report(0.0, f"training; {cost_in_words(plan.work, plan.ratio)}")
     x, labels = jnp.asarray(data.rows), jnp.asarray(data.labels)
     uniforms = jax.random.uniform(own, (num_steps, n, method.sample_noise), float)
     training = _train(method, x, labels, head, first, uniforms, num_steps=num_steps)

@@ -43,6 +43,18 @@ class EstimatePlan(NamedTuple):
     memory: int
 
 
+def cost_in_words(work: float, ratio: float) -> str:
+    """Return what an estimate costs; a multiple of the training means something only where the estimate takes time.
+
+    Example:
+        >>> cost_in_words(work=2e7, ratio=350.0), cost_in_words(work=4e10, ratio=2.6)
+        ('the estimate takes little time', 'the estimate takes about as long as 2.6 trainings')
+    """
+    if work <= LITTLE_WORK:
+        return "the estimate takes little time"
+    return f"the estimate takes about as long as {ratio:.2g} trainings"
+
+
 class RunSize(NamedTuple):
     """n, d, k, T of a training run, how many parameters its head has, and whether its maps are smooth."""
 

@@ -5,6 +5,7 @@ Run i has head i mod H. What is kept does not grow with the number of runs, unle
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +13,7 @@ import numpy as np
 
 from dyntheory.dynamics.curves import Curves, has_estimation_error
 from dyntheory.ground.arrays import PyTree
+from dyntheory.ground.status import Status
 from dyntheory.results.judgement import diverged_runs, first_bad_step
 from dyntheory.results.trajectory import CURVES, OVERLAPS, Trajectory
 from dyntheory.verbs.simulation.running_moments import Moments, merged, moments_of
@@ -136,7 +138,7 @@ class Ensemble:
             steps=self.steps,
             **means,
             standard_error=Trajectory(steps=self.steps, **errors) if counts.min() > 1 else None,
-            status=diverged_runs(diverged_at, len(self.steps)),
+            status=_with_errors(diverged_runs(diverged_at, len(self.steps)), counts),
             provenance=provenance,
             covariance=_covariance(groups) if self.kept.covariance and groups is self.survived else None,
             per_run=None if runs is None else Trajectory(steps=self.steps, **runs, provenance=provenance),
@@ -191,6 +193,14 @@ def _error(variances: tuple[np.ndarray, ...], counts: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         parts = [variance / count for variance, count in zip(variances, counts, strict=True)]
         return _finite(np.sqrt(np.sum(parts, axis=0)) / len(parts))
+
+
+def _with_errors(status: Status, counts: np.ndarray) -> Status:
+    """Return the status, with a sentence where too few runs are left for standard errors."""
+    if counts.min() > 1:
+        return status
+    told = "one run has no standard errors, raise `num_runs` to two or more for every head"
+    return dataclasses.replace(status, message=f"{status.message}; {told}" if status.message else told)
 
 
 def _covariance(groups: list[Moments]) -> dict[str, np.ndarray] | None:

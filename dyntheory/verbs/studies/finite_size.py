@@ -208,9 +208,11 @@ def analyse_sizes(
         for name in metrics:
             error = None if run.standard_error is None else getattr(run.standard_error, name)
             if error is None or not np.all(np.isfinite(error)):
+                why = (
+                    "it needs two runs or more" if error is None else "all runs diverged there: lower the learning rate"
+                )
                 raise ValueError(
-                    f"The simulation at d = {run.provenance['num_features']} has no standard error at some step: "
-                    "all runs diverged there; lower the learning rate."
+                    f"The simulation at d = {run.provenance['num_features']} has no standard error at some step: {why}."
                 )
             means[name].append(getattr(run, name))
             errors[name].append(error)

@@ -115,6 +115,17 @@ def _results(names: dict[str, Any]) -> set[str]:
     return {name for name in classes if dataclasses.is_dataclass(names[name]) or issubclass(names[name], tuple)}
 
 
+@pytest.mark.parametrize("name", ["curves.csv", "curves.JSON", "curves.npz"])
+def test_a_name_of_another_format_is_refused(name: str, tmp_path: Path) -> None:
+    """The file would be NetCDF whatever it is called; the way to a table that the refusal tells works."""
+    with pytest.raises(ValueError, match=r"writes NetCDF.*end it in \.nc"):
+        _trajectory().save(tmp_path / name)
+    assert not (tmp_path / name).exists()
+    table = _trajectory().to_xarray()[["train_error", "test_error"]].to_dataframe().to_csv()
+    assert table.startswith("step,train_error,test_error\n0,")
+    assert _trajectory().save(tmp_path / "rate_0.5").exists()
+
+
 def test_every_public_result_has_an_example_here() -> None:
     public = {name: getattr(dt, name) for name in dt.__all__}
     assert _results(public) == set(EXAMPLES)

@@ -10,7 +10,7 @@ from dyntheory.shell.main import main
 
 
 def test_finite_size_prints_a_table_and_draws(problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sizes = ["kind=linear", "sizes=[6,8,12]", "finite_size.num_runs=20", "num_test_nodes=8", "matrix=dense"]
+    sizes = ["network.kind=linear", "sizes=[6,8,12]", "finite_size.num_runs=20", "num_test_nodes=8", "matrix=dense"]
     path = Path(problem)
     path.write_text(path.read_text().replace("hidden = ", "# hidden = ").replace("activation = ", "# activation = "))
     arguments = ["finite-size", problem, "--set", "num_steps=1", "num_nodes=512", *sizes]

@@ -15,3 +15,9 @@ from dyntheory.shell.tables.overrides import parse_value
 )
 def test_override_values(text: str, value: Any) -> None:
     assert parse_value(text) == value
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "[" * 5000 + "]" * 5000, "1\nb = 2"])
+def test_what_is_no_value_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a value"):
+        parse_value(text)

@@ -38,8 +38,9 @@ def test_the_template_parses() -> None:
 
 
 SUGGESTIONS = [
-    suggestion
-    for suggestion in re.findall(r"^# (\w+ = .*?)(?:  #.*)?$", template(), flags=re.MULTILINE)
+    f"{table}.{suggestion}"
+    for table, body in re.findall(r"^(?:# )?\[(\w+)\]((?:\n(?!(?:# )?\[).*)*)", template(), flags=re.MULTILINE)
+    for suggestion in re.findall(r"^# (\w+ = .*?)(?:  #.*)?$", body, flags=re.MULTILINE)
     if not suggestion.startswith("kind")
 ]
 
@@ -128,11 +129,57 @@ BAD = {
     "num_steps=1.5": "`run.num_steps` must be an integer, got 1.5.",
     "seed=-1": "[run] `seed` must be at least 0, got -1.",
     "num_heads=0": "[run] `num_heads` must be at least 1, got 0.",
-    "num_runs=0": "[simulate] `num_runs` must be at least 1, got 0.",
+    "simulate.num_runs=0": "[simulate] `num_runs` must be at least 1, got 0.",
     "num_features=0": "[simulate] `num_features` must be at least 1, got 0.",
     "inputs=guassian": "Unknown `simulate.inputs` 'guassian'. Did you mean 'gaussian'?",
-    "rtol=small": "`predict.rtol` must be a number, got 'small'.",
+    "predict.rtol=small": "`predict.rtol` must be a number, got 'small'.",
 }
+
+
+@pytest.mark.parametrize("key", ["kind=lasso_amp", "rtol=1e-3", "num_runs=7"])
+def test_a_key_of_several_tables_is_not_written_into_the_first(key: str) -> None:
+    assert f"{key.split('=')[0]!r} is a key of several tables: write " in refusal(key)
+
+
+def test_kinds_are_set_where_they_are_named() -> None:
+    amp = {name: SMALL[name] for name in ("law", "run")} | {"method": {"kind": "bayes_amp", "threshold": 1.5}}
+    assert parse_problem(amp, overrides=["method.kind=lasso_amp"]).method.name == "LASSO-AMP"
+
+
+NESTED = {"lists": "[" * 5000 + "]" * 5000, "tables": "{a=" * 5000 + "1" + "}" * 5000, "few": "[" * 150 + "]" * 150}
+LARGE = {
+    "run.seed": ("9" * 30, "`run.seed` must be an integer, got 1e+30"),
+    "run.num_steps": ("9" * 5000, "4300 digits"),
+    "law.samples_per_feature": ("9" * 400, "`samples_per_feature` must be positive"),
+    "law.teacher_second_moment": (f"[[{'9' * 400}]]", "must be finite"),
+    "law.features": (f"{{ kind = 'power_law', exponent = 1.0, num_modes = {10**12} }}", "too large"),
+    "method.learning_rate": (f"-{'9' * 400}", "`learning_rate` must be finite, got -inf"),
+    "method.momentum": ("1e400", "must be"),
+    "first_layer.second_moment": ("9" * 400, "must be finite"),
+    "network.hidden": (f"[{'9' * 30}]", "`network.hidden` must be a list of integers"),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_nested_files_are_refused_by_name(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "deep.toml"
+    path.write_text(f"law = {NESTED[name]}\n", encoding="utf-8")
+    with pytest.raises(ProblemError, match=r"deep\.toml.*(nested too deeply|must be a table)"):
+        load_problem(path)
+
+
+@pytest.mark.parametrize("key", LARGE)
+def test_numbers_that_no_machine_holds_are_refused(key: str, tmp_path: Path) -> None:
+    path, (table, entry), (number, words) = tmp_path / "large.toml", key.split("."), LARGE[key]
+    text = {name: {field: repr(value) for field, value in SMALL.get(name, {}).items()} for name in (*SMALL, table)}
+    text[table][entry] = number
+    lines = [
+        f"[{name}]\n" + "".join(f"{field} = {value}\n" for field, value in body.items()) for name, body in text.items()
+    ]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(ProblemError, match=r"large\.toml") as caught:
+        load_problem(path)
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("override", BAD, ids=lambda override: override.replace("\n", " "))
@@ -161,6 +208,8 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(ProblemError, match=r"problem\.toml is not TOML: "):
             load_problem(path)
+    path.write_text("\ufeff" + template(), encoding="utf-8")
+    assert load_problem(path).predict["num_steps"] == 20
     path.write_text("[lwa]\n", encoding="utf-8")
     with pytest.raises(ProblemError, match=r"problem\.toml: Unknown table 'lwa'\. Did you mean 'law'\?"):
         load_problem(path)

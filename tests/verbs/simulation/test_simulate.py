@@ -50,6 +50,10 @@ def test_standard_error_is_the_spread_over_the_root_of_runs(law: dt.TeacherStude
     np.testing.assert_allclose(runs.standard_error.train_error, values.std(axis=0, ddof=1) / np.sqrt(8), rtol=1e-10)
     single = dt.simulate(law, METHOD, num_steps=3, num_features=30, num_runs=1, key=key)
     assert single.standard_error is None
+    assert single.status.ok and str(single.status) == (
+        "ok: one run has no standard errors, raise `num_runs` to two or more for every head"
+    )
+    assert not runs.status.message
 
 
 def test_conditioning_on_a_draw_removes_most_of_the_spread(key: jax.Array) -> None:

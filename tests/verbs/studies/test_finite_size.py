@@ -94,6 +94,14 @@ def test_a_misfit_is_said(report: FiniteSize) -> None:
     assert "does not fit" in bad.table()
 
 
+def test_runs_without_errors_are_named(report: FiniteSize) -> None:
+    """One run is not called a divergence."""
+    from dataclasses import replace
+
+    with pytest.raises(ValueError, match="has no standard error at some step: it needs two runs or more"):
+        analyse_sizes(report.theory, [replace(report.runs[0], standard_error=None), *report.runs[1:]])
+
+
 def test_fits_recover_what_they_are_given() -> None:
     """Against numpy's weighted least squares, and an exact power."""
     random = np.random.default_rng(0)
