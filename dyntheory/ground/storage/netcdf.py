@@ -129,7 +129,7 @@ def save(result: Any, path: str | Path, *, force: bool = False) -> Path:
     return write_whole(path, _to_netcdf(dataset, encoding), force=force)
 
 
-def _to_netcdf(dataset: xarray.Dataset, encoding: dict[str, Any]) -> memoryview:
+def _to_netcdf(dataset: xarray.Dataset, encoding: dict[Any, Any]) -> memoryview:
     """Return the bytes of the file. HDF5 does not survive a disk that fails under it, so it never sees one."""
     from xarray.backends import H5NetCDFStore
 

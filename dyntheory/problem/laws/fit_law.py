@@ -13,6 +13,8 @@ import numpy as np
 
 from dyntheory.ground.arrays import ArrayLike
 from dyntheory.ground.checks import check_count, check_finite, check_name
+from dyntheory.ground.identity.factory import requested
+from dyntheory.ground.identity.request import remember
 from dyntheory.ground.storage.marks import Axes
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.law import TeacherStudent
@@ -153,6 +155,7 @@ def fit_law(inputs: ArrayLike, labels: ArrayLike, *, num_samples: int | None = N
         noise_std=float(np.sqrt(linear.noise - explained)),
         features=Spectrum(values, alignment),
     )
+    remember(law, requested(fit_law, inputs, labels, num_samples=num_samples, noise=noise))
     return FittedLaw(law, linear.signal, linear.noise - explained, coefficients, *means, tuple(notes))
 
 

@@ -27,6 +27,7 @@ from dyntheory.ground.checks import (
     check_scalar,
     is_concrete,
 )
+from dyntheory.ground.identity.factory import known_by_arguments
 from dyntheory.ground.storage.marks import Axes
 
 ROUNDING = 1e-9
@@ -146,6 +147,7 @@ class Spectrum:
         return modes, weights / jnp.sum(weights)
 
 
+@known_by_arguments
 def two_level(share: Number, ratio: Number, *, alignment: tuple[Number, Number] | None = None) -> Spectrum:
     """Return two eigenvalues: a share of the features is `ratio` times as strong as the rest, E λ = 1.
 
@@ -172,6 +174,7 @@ def two_level(share: Number, ratio: Number, *, alignment: tuple[Number, Number] 
     return _normalised(values, powers, shares)
 
 
+@known_by_arguments
 def power_law(exponent: Number, *, num_modes: int, target_exponent: Number | None = None) -> Spectrum:
     """Return λ_j ∝ j^{−exponent} with λ_j a_j ∝ j^{−target_exponent}, j = 1, …, p; E λ = E[λ a] = 1.
 
@@ -206,6 +209,7 @@ def power_law(exponent: Number, *, num_modes: int, target_exponent: Number | Non
     return _normalised(place**-exponent, place ** (exponent - target), numbers.full(num_modes, 1.0 / num_modes))
 
 
+@known_by_arguments
 def spectrum_of(inputs: ArrayLike, *, center: bool = True) -> Spectrum:
     """Return the sample spectrum of a data matrix: eigenvalues of XᵀX/N, all of them, with a uniform teacher.
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Key, Progress, PyTree
 from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.resources import check_checkpoint
 from dyntheory.ground.storage.marks import Axes, Coordinate
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.first_layer import FirstLayer
@@ -148,10 +149,12 @@ def finite_size(
 
     Raises:
         TypeError: an argument of the wrong kind.
-        ValueError: fewer than three sizes, a given draw, one run a head, a size at which all runs diverged.
+        ValueError: fewer than three sizes, a given draw, one run a head, a size at which all runs diverged, nothing to
+            resume from.
 
     Reference: `han2025precise`, whose rates in n are upper bounds for what is fitted here.
     """
+    check_checkpoint(checkpoint, resume=resume, progress=progress)
     values = _check_sizes(sizes)
     names = tuple(check_name("metric", name, CURVES) for name in metrics)
     if first_layer is not None and first_layer.draw is not None:
