@@ -29,7 +29,7 @@ from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for
 from dyntheory.verbs.prediction.pieces import solve as solve_limit
 from tests.problems import BANK, NAMES, Problem
-from tests.truths import REFERENCES, fingerprint
+from tests.truths import REFERENCES, description, is_described
 
 FIELDS = ("train_error", "test_error", "teacher_overlap", "weight_overlap", "head")
 FIRST_SEED = 7_000_000
@@ -80,7 +80,7 @@ def make(problem: Problem) -> dict[str, Any]:
         fields[name] = {"value": _rounded(runs.mean(axis=0), DIGITS), "standard_error": _rounded(error, 3)}
     steps = list(range(0, problem.num_steps + 1, problem.thin))
     protocol = {"num_nodes": num_nodes, "num_scramblings": num_runs, "first_seed": FIRST_SEED, "digits": DIGITS}
-    return {"problem": fingerprint(problem), **protocol, "steps": steps, "fields": fields}
+    return {"problem": description(problem), **protocol, "steps": steps, "fields": fields}
 
 
 def _rounded(values: np.ndarray, digits: int) -> Any:
@@ -94,7 +94,7 @@ def main(names: list[str]) -> None:
     wanted = [NAMES[name] for name in names] or [
         problem
         for problem in BANK
-        if not problem.is_exact and stored.get(problem.name, {}).get("problem") != fingerprint(problem)
+        if not problem.is_exact and not is_described(problem, stored.get(problem.name, {}).get("problem"))
     ]
     for problem in wanted:
         started = time.perf_counter()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.problems import Problem
 
 REFERENCES = Path(__file__).parent / "references.json"
+SAME_NUMBER = 1e-12  # relative: a thousand times what rounding does to an eigenvalue
 FIELDS = ("train_error", "test_error", "train_loss", "test_loss", "teacher_overlap", "weight_overlap", "head")
 
 
@@ -171,8 +172,8 @@ def reference(name: str) -> Truth:
     return Truth(np.asarray(stored["steps"]), values, errors)
 
 
-def fingerprint(problem: Problem) -> dict[str, Any]:
-    """Return what identifies a problem in plain JSON values: a reference of another problem must not be taken."""
+def description(problem: Problem) -> dict[str, Any]:
+    """Return what a problem is in plain JSON values: a reference of another problem must not be taken."""
     law, method = problem.law, problem.method
     layer = problem.first_layer
     numbers = {
@@ -189,3 +190,21 @@ def fingerprint(problem: Problem) -> dict[str, Any]:
     if law.features is not None:
         numbers["features"] = jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), jax.tree.leaves(law.features))
     return json.loads(json.dumps(numbers))
+
+
+def is_described(problem: Problem, stored: Any) -> bool:
+    """Return whether that is the description of a problem, its numbers to a relative `SAME_NUMBER`.
+
+    Eigenvalues, powers and moments are computed, and rounded differently on another processor.
+    """
+    return _agrees(description(problem), stored)
+
+
+def _agrees(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_agrees(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_agrees, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= SAME_NUMBER * max(abs(one), abs(other))
+    return type(one) is type(other) and one == other

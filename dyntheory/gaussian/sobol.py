@@ -56,13 +56,8 @@ def _combine(columns: np.ndarray, index: int) -> np.ndarray:
     return np.bitwise_xor.reduce(columns[chosen], axis=0)
 
 
-def sobol_net(num_nodes: int, num_dimensions: int, seed: int) -> SobolNet:
-    """Return a scrambled net.
-
-    Args:
-        num_nodes: N, a power of two.
-        num_dimensions: at most 21,201.
-        seed: decides the scrambling.
+def check_net(num_nodes: int, num_dimensions: int) -> None:
+    """Refuse a net that there is not.
 
     Raises:
         ValueError: too many dimensions, or N not a power of two.
@@ -74,6 +69,20 @@ def sobol_net(num_nodes: int, num_dimensions: int, seed: int) -> SobolNet:
         )
     if num_nodes < 1 or num_nodes & (num_nodes - 1):
         raise ValueError(f"`num_nodes` must be a power of two, got {num_nodes}.")
+
+
+def sobol_net(num_nodes: int, num_dimensions: int, seed: int) -> SobolNet:
+    """Return a scrambled net.
+
+    Args:
+        num_nodes: N, a power of two.
+        num_dimensions: at most 21,201.
+        seed: decides the scrambling.
+
+    Raises:
+        ValueError: too many dimensions, or N not a power of two.
+    """
+    check_net(num_nodes, num_dimensions)
     sampler = qmc.Sobol(num_dimensions, scramble=True, bits=SOBOL_BITS, rng=np.random.default_rng(seed))
 
     def point() -> np.ndarray:

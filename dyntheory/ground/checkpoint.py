@@ -7,6 +7,7 @@ did since its last file; taken up again it makes the same numbers, bit by bit.
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 import warnings
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import PyTree
 from dyntheory.ground.claimed_folder import claimed_folder
-from dyntheory.ground.files import replacing
+from dyntheory.ground.sealed_files import read_arrays, write_arrays
 from dyntheory.ground.status import DyntheoryWarning
 
 INTERVAL = 120.0
@@ -28,7 +29,7 @@ INTERVAL = 120.0
 def checkpoint_folder(path: str | Path, identity: dict[str, Any], *, resume: bool) -> Iterator[CheckpointFolder]:
     """Yield what keeps trees of arrays in the folder of one computation; see `claimed_folder`."""
     with claimed_folder(path, identity, resume=resume) as folder:
-        yield CheckpointFolder(folder, INTERVAL)
+        yield CheckpointFolder(folder, INTERVAL, json.dumps(identity, sort_keys=True))
 
 
 class CheckpointFolder:
@@ -37,10 +38,11 @@ class CheckpointFolder:
     Args:
         folder: a locked folder.
         interval: seconds between two files of a computation in progress.
+        owner: what the computation is; files of another one are refused.
     """
 
-    def __init__(self, folder: Path, interval: float) -> None:
-        self.folder, self.interval = folder, interval
+    def __init__(self, folder: Path, interval: float, owner: str) -> None:
+        self.folder, self.interval, self.owner = folder, interval, owner
         self.last_saved = time.monotonic()
 
     @property
@@ -49,12 +51,16 @@ class CheckpointFolder:
         return time.monotonic() - self.last_saved >= self.interval
 
     def leaves(self, name: str) -> list[np.ndarray] | None:
-        """Return the leaves of the tree of that name; None when nothing was saved."""
+        """Return the leaves of the tree of that name; None when nothing was saved.
+
+        Raises:
+            CheckpointError: the file is damaged.
+        """
         path = self._path(name)
         if not path.exists():
             return None
-        with np.load(path, allow_pickle=False) as file:
-            return [file[name] for name in sorted(file.files)]
+        remedy = f"remove it and resume, and what it held is computed again; or remove '{self.folder}' and begin anew"
+        return read_arrays(path, owner=self.owner, remedy=remedy)
 
     def saved(self, name: str, like: PyTree) -> PyTree | None:
         """Return the tree of that name, in the structure of `like`; None when nothing was saved."""
@@ -72,8 +78,7 @@ class CheckpointFolder:
             f"leaf_{index:04}": np.asarray(leaf) for index, leaf in enumerate(jax.tree.leaves(tree))
         }
         try:
-            with replacing(self._path(name), force=True) as beside, beside.open("wb") as file:
-                np.savez(file, **leaves)
+            write_arrays(self._path(name), leaves, owner=self.owner)
         except OSError as error:
             warnings.warn(
                 f"The checkpoint '{self._path(name)}' could not be written ({error}); the one before it is kept and "

@@ -71,6 +71,26 @@ def replacing(path: str | Path, *, force: bool = False) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
+def write_whole(path: str | Path, content: bytes | memoryview, *, force: bool = False) -> Path:
+    """Write a file whole or not at all; see `replacing`.
+
+    Raises:
+        OSError: the file could not be written, a full disk say; what was there before is kept.
+    """
+    path = Path(path)
+    with replacing(path, force=force) as beside:
+        try:
+            beside.write_bytes(content)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{error.strerror}: {len(content) / 1e6:.3g} MB could not be written and no part of them is left. Make "
+                "room or choose another place for",
+                str(path),
+            ) from error
+    return path
+
+
 def _already_exists(path: Path) -> FileExistsError:
     return FileExistsError(f"'{path}' exists and was left as it is: choose another name, or pass force=True (--force).")
 

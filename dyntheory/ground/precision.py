@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.ground.arrays import PyTree
+from dyntheory.ground.identity.request import remember, request_of
 
 
 def double_precision() -> AbstractContextManager[None]:
@@ -21,12 +22,19 @@ def double_precision() -> AbstractContextManager[None]:
 
 
 def as_double(tree: PyTree) -> PyTree:
-    """Convert every number to float64, integers included; call inside `double_precision`."""
+    """Convert every number to float64, integers included; call inside `double_precision`.
+
+    What a factory was asked for is kept: the same numbers stand in another form.
+    """
 
     def convert(leaf: PyTree) -> PyTree:
         return jnp.asarray(leaf, dtype=jnp.float64)
 
-    return jax.tree.map(convert, tree)
+    def whole(node: PyTree) -> PyTree:
+        asked = request_of(node)
+        return convert(node) if asked is None else remember(jax.tree.map(convert, node), asked)
+
+    return jax.tree.map(whole, tree, is_leaf=lambda node: request_of(node) is not None)
 
 
 def abstract_array(shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:

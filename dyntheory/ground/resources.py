@@ -42,16 +42,37 @@ class Resources(NamedTuple):
         """Return the resources of a call from its arguments; most of the free memory by default, and no report.
 
         Raises:
-            TypeError: a memory that is no number.
+            TypeError: a memory that is no number, or a `progress` that cannot be called.
             ValueError: a memory that is not positive, or nothing to resume from.
         """
         if max_memory is not None:
             check_scalar("max_memory", max_memory)
             check_positive("max_memory", max_memory, "bytes")
-        if resume and checkpoint is None:
-            raise ValueError("`resume` needs `checkpoint`: the folder to go on from.")
+        check_checkpoint(checkpoint, resume=resume, progress=progress)
         memory = available_memory() if max_memory is None else int(max_memory)
         return cls(memory, mesh, None if checkpoint is None else Path(checkpoint), resume, progress or silent)
+
+
+def check_checkpoint(checkpoint: str | Path | None, *, resume: bool, progress: Progress | None) -> None:
+    """Refuse what would only be noticed after a folder was claimed, or never.
+
+    Raises:
+        TypeError: `progress` cannot be called.
+        ValueError: nothing to resume from.
+    """
+    if resume and checkpoint is None:
+        raise ValueError("`resume` needs `checkpoint`: the folder to go on from.")
+    check_progress(progress)
+
+
+def check_progress(progress: Progress | None) -> None:
+    """Refuse what cannot be called, before it is called.
+
+    Raises:
+        TypeError: it is neither a function nor None.
+    """
+    if progress is not None and not callable(progress):
+        raise TypeError(f"`progress` must be a function (fraction done, what is being done), got {progress!r}.")
 
 
 def silent(fraction: float, text: str) -> None:

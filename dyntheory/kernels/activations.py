@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.ground.checks import check_count, check_finite, check_positive, check_scalar
+from dyntheory.ground.identity.factory import known_by_arguments
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels import duals, quadrature
 from dyntheory.kernels.layer import Layer
@@ -151,6 +152,7 @@ def cos(frequency: Scalar = 1.0, *, amplitude: Scalar = 1.0) -> Elementwise:
     return Elementwise(duals.sinusoid(amplitude, frequency, 0.5 * math.pi, "cos"))
 
 
+@known_by_arguments
 def rbf(gamma: Scalar = 1.0) -> Elementwise:
     """Apply √2 sin(√(2γ) x + π/4), whose dual is exp(−γ E(u − v)²)."""
     check_arguments(rbf, locals())

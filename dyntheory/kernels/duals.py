@@ -17,6 +17,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array
 from dyntheory.ground.checks import is_concrete
+from dyntheory.ground.identity.factory import known_by_arguments
 from dyntheory.kernels.moments import Block, Scalar, deviations, root
 
 OPPOSITE = 4
@@ -181,6 +182,7 @@ def gelu() -> Dual:
     return Dual("gelu", lambda x: jax.nn.gelu(x, approximate=False), second_moment, image)
 
 
+@known_by_arguments
 def sinusoid(amplitude: Scalar, frequency: Scalar, phase: float, name: str = "sinusoid") -> Dual:
     """φ(x) = A sin(a x + b): sin, cos, and √2 sin(√(2γ) x + π/4), whose dual is the RBF kernel exp(−γ D).
 

@@ -22,10 +22,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dyntheory.ground.arrays import Array, ArrayLike, Progress
 from dyntheory.ground.checks import check_positive
-from dyntheory.ground.fingerprint import fingerprint
+from dyntheory.ground.identity.fingerprint import fingerprint
+from dyntheory.ground.identity.versions import versions
 from dyntheory.ground.kinds import check_arguments
-from dyntheory.ground.resources import silent
-from dyntheory.ground.version import __version__
+from dyntheory.ground.resources import check_progress, silent
 from dyntheory.kernels.kernel_pair import Kernels
 from dyntheory.kernels.layer import Layer, labelled_kernel, warn_left_out
 from dyntheory.kernels.stream import Stream, kernel_stream
@@ -59,6 +59,11 @@ class Tiles:
         for first in range(0, self.num1, self.size):
             for second in range(first if self.symmetric else 0, self.num2, self.size):
                 yield slice(first, min(first + self.size, self.num1)), slice(second, min(second + self.size, self.num2))
+
+    def parts(self, tile: tuple[slice, slice]) -> list[tuple[slice, slice]]:
+        """Return the parts of the matrix that a tile fills: itself, and its transpose where only a triangle is made."""
+        first, second = tile
+        return [tile, (second, first)] if self.symmetric and first != second else [tile]
 
     def __len__(self) -> int:
         rows, columns = (math.ceil(num / self.size) for num in (self.num1, self.num2))
@@ -128,9 +133,10 @@ def tiled_kernel(
         `Kernels` of NumPy arrays (n1, n2); with `path` the Zarr group.
 
     Raises:
+        TypeError: a `progress` that cannot be called.
         ValueError: bad shapes, a network that keeps positions, or `resume` without `path`.
-        CheckpointError: `path` holds something already and `resume` is False, holds another computation, or another
-            process writes into it.
+        CheckpointError: `path` holds something already and `resume` is False, holds another computation, is damaged,
+            or another process writes into it.
         ImportError: Zarr is not installed.
         OSError: the disk is too small.
 
@@ -142,6 +148,7 @@ def tiled_kernel(
         (5, 5)
     """
     check_arguments(tiled_kernel, locals())
+    check_progress(None if isinstance(progress, bool) else progress)
     first, second = _sets(network, x1, x2)
     symmetric = second is first
     devices = 1 if mesh is None else mesh.devices.size
@@ -163,11 +170,11 @@ def tiled_kernel(
         "from_differences": from_differences,
         "num_devices": devices,
         "device": jax.devices()[0].device_kind,
-        "dyntheory": __version__,
-        "jax": jax.__version__,
+        **versions(),
     }
     where = {"shape": (tiles.num1, tiles.num2), "chunk": tiles.chunk, "dtype": first.dtype}
     with kernel_stream(path, identity, **where, resume=resume) as stream:
+        stream.check(map(tiles.parts, tiles))
         _fill(stream, tiles, compute, (first, second), progress=progress)
     return stream.group
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.ground.checks import check_count, check_key, holds_numbers, is_concrete, shown
+from dyntheory.ground.identity.fingerprint import fingerprint
+from dyntheory.ground.identity.versions import versions
 from dyntheory.ground.precision import abstract_array, as_double
 from dyntheory.ground.randomness import stream
 from dyntheory.ground.version import __version__
@@ -30,6 +32,13 @@ class PreparedProblem(NamedTuple):
     heads: tuple[PyTree, ...]
     joint_second_moment: Array
     draw: tuple[Array, Array] | None = None
+
+
+class Given(NamedTuple):
+    """What a caller said of the start. The rest is drawn from the key, or follows from law and method."""
+
+    head: PyTree = None
+    first_layer: FirstLayer | None = None
 
 
 def check_problem(law: Any, method: Any, first_layer: Any, num_steps: Any, key: Any, num_heads: Any) -> tuple[int, int]:
@@ -78,6 +87,27 @@ def prepare(
     check_maps(law, method, heads[0])
     draw = None if layer is None else layer.draw
     return PreparedProblem(law, method, heads, joint, draw)
+
+
+def identity_of(problem: PreparedProblem, given: Given, key: Key) -> dict[str, Any]:
+    """Return what a problem is, for a checkpoint: what was asked for, and nothing that was computed from it.
+
+    Call inside `double_precision`.
+
+    Raises:
+        ValueError: a function or an object that cannot be identified.
+    """
+    layer = as_double(given.first_layer)
+    start = None if layer is None else problem.draw or (layer.second_moment, layer.teacher_overlap)
+    return {
+        "law": fingerprint(problem.law),
+        "method": fingerprint(problem.method),
+        "head": None if given.head is None else fingerprint(problem.heads),
+        "num_heads": len(problem.heads),
+        "first_layer": None if start is None else fingerprint(start),
+        "key": fingerprint(key),
+        **versions(),
+    }
 
 
 def check_head(head: PyTree, expected: PyTree) -> PyTree:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dyntheory.ground.files import check_destination, replacing
+from dyntheory.ground.files import check_destination, replacing, write_whole
 
 
 def _names(folder: Path) -> list[str]:
@@ -89,6 +89,21 @@ def test_force_replaces_and_keeps_the_permissions(tmp_path: Path) -> None:
         assert target.read_text() == "old"
     assert target.read_text() == "new"
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+def test_bytes_are_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "a.bin"
+    assert write_whole(target, b"old") == target and target.read_bytes() == b"old"
+
+    def full(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[:3])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left on device: 4e-06 MB could not be written.*'.*a\.bin'"):
+        write_whole(target, b"new!", force=True)
+    assert target.read_bytes() == b"old" and _names(tmp_path) == ["a.bin"]
 
 
 def test_a_new_file_has_ordinary_permissions(tmp_path: Path) -> None:

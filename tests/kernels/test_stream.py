@@ -1,6 +1,5 @@
 """Kernels on disk survive being killed, refuse what does not belong to them, and are the same to the last bit."""
 
-import json
 import os
 import shutil
 import signal
@@ -17,7 +16,8 @@ import numpy as np
 import pytest
 
 from dyntheory import kernels as k
-from dyntheory.ground.claimed_folder import CheckpointError
+from dyntheory.ground.identity.versions import versions
+from dyntheory.ground.sealed_files import CheckpointError, read_json, write_json
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.kernels import stream as stream_module
 from dyntheory.kernels import tiling
@@ -96,14 +96,67 @@ def test_a_tile_that_is_cut_short_is_computed_again(tmp_path: Path, monkeypatch:
     assert not half.exists()
 
 
-def test_the_comparison_sees_a_tile_that_was_counted_too_early(tmp_path: Path) -> None:
-    """Negative control: with one tile too many in the count, that tile stays empty."""
-    with pytest.raises(_Killed):
-        _stream(tmp_path / "killed", progress=_die_at(2))
-    count = tmp_path / "killed" / "tiles.json"
-    count.write_text(json.dumps({**json.loads(count.read_text()), "tiles": 3}))
+def _recount(path: Path, **changes: Any) -> dict[str, Any]:
+    """Return what was counted, after changing it."""
+    before = read_json(path / "tiles.json", remedy="none")
+    write_json(path / "tiles.json", {**before, **changes})
+    return before
+
+
+def test_a_tile_that_was_counted_too_early_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: with one tile too many in the count and nobody who looks, that tile stays empty."""
+    for name in ("seen", "unseen"):
+        with pytest.raises(_Killed):
+            _stream(tmp_path / name, progress=_die_at(2))
+        _recount(tmp_path / name, tiles=3)
+    whole = _stream(tmp_path / "whole")
+    _assert_same_bits(_stream(tmp_path / "seen", resume=True), whole)
+    monkeypatch.setattr(stream_module.Stream, "check", lambda *arguments: None)
     with pytest.raises(AssertionError):
-        _assert_same_bits(_stream(tmp_path / "killed", resume=True), _stream(tmp_path / "whole"))
+        _assert_same_bits(_stream(tmp_path / "unseen", resume=True), whole)
+
+
+def _flip(path: Path, bit: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+
+
+def _cut(path: Path, size: int) -> None:
+    path.write_bytes(path.read_bytes()[:size])
+
+
+CHUNK = "kernels.zarr/ntk/c/0/1"
+
+
+@pytest.mark.parametrize("damage", [lambda p: _flip(p, 30), lambda p: _flip(p, 8 * 100 + 3), lambda p: _cut(p, 40)])
+def test_a_damaged_chunk_is_found_by_the_next_run_and_by_every_reader(damage: Any, tmp_path: Path) -> None:
+    group = _stream(tmp_path)
+    whole, chunk = group["ntk"][:], tmp_path / CHUNK
+    damage(chunk)
+    with pytest.raises(ValueError, match=r"(?i)checksum|size"):
+        group["ntk"][:5, 5:10]
+    with pytest.raises(CheckpointError, match=r"ntk/c/0/1' is damaged: remove it and resume"):
+        _stream(tmp_path, resume=True)
+    chunk.unlink()
+    assert np.isnan(group["ntk"][:5, 5:10]).all()
+    told: list[str] = []
+    again = _stream(tmp_path, resume=True, progress=lambda _, text: told.append(text))
+    np.testing.assert_array_equal(again["ntk"][:], whole)
+    assert [text.split()[1] for text in told] == ["2", "3", "4", "5", "6"]
+
+
+@pytest.mark.parametrize(
+    "name", ["tiles.json", "computation.json", "kernels.zarr/zarr.json", "kernels.zarr/nngp/zarr.json"]
+)
+@pytest.mark.parametrize("damage", [lambda p: _cut(p, 0), lambda p: _cut(p, 30), lambda p: p.write_bytes(b"\xff[]")])
+def test_damaged_notes_are_refused_by_name(name: str, damage: Any, tmp_path: Path) -> None:
+    with pytest.raises(_Killed):
+        _stream(tmp_path, progress=_die_at(1))
+    damage(tmp_path / name)
+    with pytest.raises(CheckpointError, match=r"is damaged.*remove '.*' and begin anew") as told:
+        _stream(tmp_path, resume=True)
+    assert name.split("/")[0] in str(told.value)
 
 
 CHILD = """
@@ -126,7 +179,7 @@ def _kill_child(path: Path, tile: int, resume: str) -> int:
                 child.send_signal(signal.SIGKILL)
                 break
         assert child.wait() == -signal.SIGKILL
-    return json.loads((path / "tiles.json").read_text())["tiles"]
+    return read_json(path / "tiles.json", remedy="none")["tiles"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is of POSIX")
@@ -162,10 +215,11 @@ def test_another_computation_is_refused_by_name(changes: dict[str, Any], told: s
 
 def test_another_precision_or_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _stream(tmp_path)
-    monkeypatch.setattr(tiling, "__version__", "0.0.1")
-    with pytest.raises(CheckpointError, match="another computation: dyntheory changed"):
+    found = versions()
+    monkeypatch.setattr(tiling, "versions", lambda: {**found, "jaxlib": "0.0.1"})
+    with pytest.raises(CheckpointError, match=r"another computation: jaxlib changed, jaxlib was \d.*, is 0\.0\.1\. Go"):
         _stream(tmp_path, resume=True)
-    with jax.enable_x64(True), pytest.raises(CheckpointError, match="dtype, dyntheory, rows_per_tile, x1 changed"):
+    with jax.enable_x64(True), pytest.raises(CheckpointError, match="dtype, jaxlib, rows_per_tile, x1 changed"):
         _stream(tmp_path, x1=X.astype(np.float64), resume=True)
 
 
@@ -207,11 +261,10 @@ def test_a_warning_survives_the_kill(tmp_path: Path) -> None:
     x = np.concatenate([X[:10], np.zeros((3, 4), np.float32)])  # no second moment in the last tile
     with pytest.raises(_Killed):
         _stream(tmp_path, network=network, x1=x, progress=_die_at(NUM_TILES - 1))
-    count = tmp_path / "tiles.json"
-    before = count.read_text()
+    before = _recount(tmp_path)
     with pytest.warns(DyntheoryWarning, match="leaves out"):
         _stream(tmp_path, network=network, x1=x, resume=True)
-    count.write_text(json.dumps({**json.loads(before), "left_out": 0.0}))  # negative control: nothing is remembered
+    _recount(tmp_path, **{**before, "left_out": 0.0})  # negative control: nothing is remembered
     _stream(tmp_path, network=network, x1=x, resume=True)
 
 

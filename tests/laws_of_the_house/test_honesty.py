@@ -6,6 +6,7 @@
 
 import dataclasses
 import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import dyntheory as dt
 from dyntheory.gaussian import sub_nets
 from dyntheory.ground.status import Status
 from tests.problems import BANK, NAMES, Problem, tagged
-from tests.truths import REFERENCES, Truth, exact, fingerprint, stored_references
+from tests.truths import REFERENCES, SAME_NUMBER, Truth, description, exact, is_described, stored_references
 from validation import honesty
 from validation.honesty import BEYOND, COVERAGE, OTHERS, Measured
 from validation.record import RESULTS, Outcome
@@ -174,8 +175,27 @@ def test_bank_has_what_it_promises() -> None:
 @pytest.mark.parametrize("problem", [p for p in BANK if not p.is_exact], ids=lambda problem: problem.name)
 def test_references_are_of_these_problems(problem: Problem) -> None:
     stored = stored_references()[problem.name]
-    assert stored["problem"] == fingerprint(problem), f"run python -m tests.make_references {problem.name}"
+    assert is_described(problem, stored["problem"]), f"run python -m tests.make_references {problem.name}"
     assert problem.truth.steps[0] == 0 and problem.truth.steps[-1] == problem.num_steps
+
+
+def _moved(value: Any, factor: float) -> Any:
+    """Return a description with all of its numbers that are not whole multiplied."""
+    if isinstance(value, dict | list):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        moved = [(name, _moved(one, factor)) for name, one in pairs]
+        return dict(moved) if isinstance(value, dict) else [one for _, one in moved]
+    return value * factor if isinstance(value, float) else value
+
+
+@pytest.mark.parametrize("problem", [p for p in BANK if not p.is_exact], ids=lambda problem: problem.name)
+def test_descriptions_are_the_same_on_another_processor(problem: Problem) -> None:
+    """Every number one ulp off is the same problem; the same numbers 10 tolerances off, or another step, is not."""
+    stored = json.loads(json.dumps(description(problem)))
+    assert is_described(problem, _moved(stored, 1 + 2.0**-52)) and is_described(problem, _moved(stored, 1 - 2.0**-53))
+    assert not is_described(problem, _moved(stored, 1 + 10 * SAME_NUMBER))
+    assert not is_described(problem, stored | {"num_steps": problem.num_steps + 1})
+    assert not is_described(problem, None)
 
 
 def test_references_name_no_machine() -> None:

@@ -8,6 +8,7 @@ user, the machine or where the file lies.
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from dyntheory.ground.files import replacing
+from dyntheory.ground.files import check_destination, write_whole
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.storage.decode import Arrays, class_named, rebuilt
 from dyntheory.ground.storage.encode import described
@@ -119,15 +120,25 @@ def save(result: Any, path: str | Path, *, force: bool = False) -> Path:
     Raises:
         FileExistsError: the file exists and `force` is False.
         FileNotFoundError: its directory does not exist.
+        OSError: the disk is full, or fails otherwise; what was there before is kept.
         TypeError: see `to_xarray`.
         ValueError: see `to_xarray`.
     """
-    path = Path(path)
-    with replacing(path, force=force) as beside:
-        dataset = to_xarray(result)
-        encoding = {name: ENCODING for name, value in dataset.variables.items() if value.size}
-        dataset.to_netcdf(beside, engine="h5netcdf", encoding=encoding)
-    return path
+    path = check_destination(path, force=force)
+    dataset = to_xarray(result)
+    encoding = {name: ENCODING for name, value in dataset.variables.items() if value.size}
+    return write_whole(path, _to_netcdf(dataset, encoding), force=force)
+
+
+def _to_netcdf(dataset: xarray.Dataset, encoding: dict[Any, Any]) -> memoryview:
+    """Return the bytes of the file. HDF5 does not survive a disk that fails under it, so it never sees one."""
+    from xarray.backends import H5NetCDFStore
+
+    buffer: Any = io.BytesIO()
+    store = H5NetCDFStore.open(buffer, mode="w")
+    dataset.dump_to_store(store, encoding=encoding)
+    store.close()
+    return buffer.getbuffer()
 
 
 def load(path: str | Path) -> Any:

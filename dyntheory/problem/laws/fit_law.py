@@ -14,6 +14,8 @@ import numpy as np
 
 from dyntheory.ground.arrays import ArrayLike, OptionalArray
 from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.identity.factory import requested
+from dyntheory.ground.identity.request import remember
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.ground.storage.marks import Axes
@@ -143,6 +145,8 @@ def fit_law(
         noise_std=float(np.sqrt(linear.noise - explained)),
         features=Spectrum(values, alignment),
     )
+    given = {"num_samples": num_samples, "noise": noise, "standardise": standardise}
+    remember(law, requested(fit_law, *(np.asarray(one, dtype=float) for one in (inputs, labels)), **given))
     powers = linear.signal, linear.noise - explained
     scale = units.inputs.scale if standardise else None
     return FittedLaw(law, *powers, coefficients, units.inputs.mean, units.label_mean, tuple(notes), scale)

@@ -19,7 +19,9 @@ from jax.scipy.special import ndtri
 
 from dyntheory.ground.arrays import Array, Number
 from dyntheory.ground.checks import check_count
+from dyntheory.ground.identity.factory import known_by_arguments
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.precision import double_precision
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.links import Link
 from dyntheory.problem.laws.priors import Prior
@@ -70,8 +72,10 @@ def gaussian_mixture(
 
 
 @functools.cache
+@known_by_arguments
 def _two_classes(balance: float) -> Link:
-    threshold = float(ndtri(balance))
+    with double_precision():
+        threshold = float(ndtri(balance))
 
     def label(z: Array, noise: Array, noise_std: Array) -> Array:
         del z, noise_std

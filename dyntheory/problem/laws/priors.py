@@ -19,6 +19,7 @@ from jax.scipy.special import ndtr
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key, Number
 from dyntheory.ground.checks import check_finite, check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.identity.factory import known_by_arguments
 from dyntheory.ground.kinds import check_arguments, check_fields
 from dyntheory.ground.pytrees import register_data
 from dyntheory.ground.storage.marks import Axes, storable
@@ -182,6 +183,7 @@ def discrete(values: ArrayLike, *, probabilities: ArrayLike) -> GaussianMixture:
     return GaussianMixture(np.asarray(probabilities, dtype=float), points, np.zeros_like(points))
 
 
+@known_by_arguments
 def laplace(scale: float = 1.0) -> GaussianMixture:
     """Return the density e^{−|w|/scale}/(2 scale), as a mixture over variances 2 scale² E with E exponential.
 

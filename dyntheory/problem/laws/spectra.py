@@ -28,6 +28,7 @@ from dyntheory.ground.checks import (
     is_concrete,
 )
 from dyntheory.ground.derivatives import DIFFERENCES, refusing
+from dyntheory.ground.identity.factory import known_by_arguments
 from dyntheory.ground.kinds import check_arguments, check_fields
 from dyntheory.ground.pytrees import register_data
 from dyntheory.ground.storage.marks import Axes
@@ -163,6 +164,7 @@ class Spectrum:
         return order[places], weights
 
 
+@known_by_arguments
 def two_level(share: Number, ratio: Number, *, alignment: tuple[Number, Number] | None = None) -> Spectrum:
     """Return two eigenvalues: a share of the features is `ratio` times as strong as the rest, E λ = 1.
 
@@ -193,6 +195,7 @@ def two_level(share: Number, ratio: Number, *, alignment: tuple[Number, Number] 
     return _normalised(values, powers, shares)
 
 
+@known_by_arguments
 def power_law(exponent: Number, *, num_modes: int, target_exponent: Number | None = None) -> Spectrum:
     """Return λ_j ∝ j^{−exponent} with λ_j a_j ∝ j^{−target_exponent}, j = 1, …, p; E λ = E[λ a] = 1.
 
@@ -228,6 +231,7 @@ def power_law(exponent: Number, *, num_modes: int, target_exponent: Number | Non
     return _normalised(place**-exponent, place ** (exponent - target), numbers.full(num_modes, 1.0 / num_modes))
 
 
+@known_by_arguments
 def spectrum_of(inputs: ArrayLike, *, center: bool = True) -> Spectrum:
     """Return the sample spectrum of a data matrix: eigenvalues of XᵀX/N, all of them, with a uniform teacher.
 

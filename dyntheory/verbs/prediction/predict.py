@@ -20,7 +20,7 @@ from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.linearity import feature_map_is_linear
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
-from dyntheory.problem.prepared import check_problem, prepare
+from dyntheory.problem.prepared import Given, check_problem, prepare
 from dyntheory.problem.shape import Shape
 from dyntheory.results.judgement import finish, relative_errors
 from dyntheory.results.trajectory import Trajectory
@@ -122,7 +122,8 @@ def predict(
         check_record(means, problem.law, problem.method, problem.heads[0], has_feature_rows=on_nodes)
         shape, drops = Shape.of(problem.law, problem.method, num_steps), drop_below > 0
         size = first_num_nodes(num_nodes, shape, drops=drops)
-        wanted = Wanted(problem, key, num_steps, size, on_nodes, drop_below, means, keep_preactivations)
+        given = Given(head, first_layer)
+        wanted = Wanted(problem, key, num_steps, size, on_nodes, drop_below, means, keep_preactivations, given)
         wanted.check()
         result = _within(Budget.of(max_nodes, resources.max_memory, groups, num_heads), wanted, rtol, resources, groups)
     result = finish(result, rtol)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from dyntheory.dynamics.observables import Record, num_recorded
 from dyntheory.gaussian.nodes import NUM_BLOCKS
+from dyntheory.gaussian.sobol import check_net
 from dyntheory.ground.arrays import Array, Key
-from dyntheory.ground.fingerprint import fingerprint
+from dyntheory.ground.identity.fingerprint import fingerprint
 from dyntheory.ground.status import Status
-from dyntheory.ground.version import __version__
 from dyntheory.problem.laws.prior_moments import missed_moment
-from dyntheory.problem.prepared import PreparedProblem
+from dyntheory.problem.prepared import Given, PreparedProblem, identity_of
 from dyntheory.problem.shape import Shape
 from dyntheory.results.judgement import heavy_teacher
 from dyntheory.results.trajectory import PREACTIVATION_BYTES
+from dyntheory.verbs.prediction.pieces import cut_of
 
 SUB_NET_DROPPING = 10.0
 
@@ -34,6 +34,7 @@ class Wanted(NamedTuple):
         drop_below: root mean square of a remainder below which a direction is dropped.
         means: observables, reported as means.
         keep_preactivations: keep them on the nodes; None while they are small.
+        given: what was said of the start.
     """
 
     problem: PreparedProblem
@@ -44,6 +45,7 @@ class Wanted(NamedTuple):
     drop_below: float = 0.0
     means: Record = ()
     keep_preactivations: bool | None = None
+    given: Given = Given()
 
     @property
     def shape(self) -> Shape:
@@ -75,11 +77,15 @@ class Wanted(NamedTuple):
         return heavy_teacher(*worst, size)
 
     def check(self) -> None:
-        """Refuse what cannot be kept.
+        """Refuse what cannot be solved or kept, before a folder is claimed for it.
 
         Raises:
-            ValueError: preactivations are to be kept for several heads.
+            ValueError: preactivations are to be kept for several heads, or more dimensions than Sobol points have.
         """
+        shape = Shape.of(self.problem.law, self.problem.method, cut_of(self.num_steps).num_steps)
+        check_net(self.num_nodes, shape.sample_dimensions)
+        if self.has_feature_nodes:
+            check_net(self.num_nodes, shape.feature_dimensions)
         if self.keep_preactivations and len(self.problem.heads) > 1:
             raise ValueError(
                 "`keep_preactivations` needs a single head: preactivations of several heads do not average."
@@ -103,18 +109,15 @@ class Wanted(NamedTuple):
         """Return what the computation is, for its checkpoint.
 
         Raises:
-            ValueError: a function without source.
+            ValueError: a function or an object that cannot be identified.
         """
         return {
-            "problem": fingerprint(tuple(self.problem)),
-            "key": fingerprint(self.key),
+            **identity_of(self.problem, self.given, self.key),
             "num_steps": self.num_steps,
             "num_nodes": self.num_nodes,
             "drop_below": self.drop_below,
             "sub_nets_drop": self.sub_nets_drop_below,
             "means": fingerprint(self.means),
             "keep_preactivations": self.keep_preactivations,
-            "dyntheory": __version__,
-            "jax": jax.__version__,
             "dtype": "float64",
         }

@@ -10,10 +10,10 @@ import jax
 import numpy as np
 
 from dyntheory.dynamics.observables import structure_of
-from dyntheory.ground.arrays import Progress
+from dyntheory.ground.arrays import Key, Progress
 from dyntheory.ground.checkpoint import CheckpointFolder
-from dyntheory.ground.fingerprint import fingerprint
-from dyntheory.ground.version import __version__
+from dyntheory.ground.identity.fingerprint import fingerprint
+from dyntheory.problem.prepared import Given, identity_of
 from dyntheory.results.judgement import relative_errors, unreached
 from dyntheory.results.trajectory import Trajectory
 from dyntheory.verbs.simulation.batch import CommonArrays, Program, run_batch
@@ -56,6 +56,8 @@ class Simulation(NamedTuple):
         target: how many runs are made.
         kept: what is kept of them.
         provenance: where the result comes from.
+        key: that was given, and
+        given: what was said of the start.
     """
 
     common: CommonArrays
@@ -63,6 +65,8 @@ class Simulation(NamedTuple):
     target: Target
     kept: Kept
     provenance: dict[str, Any]
+    key: Key
+    given: Given
 
     def ensemble(self) -> Ensemble:
         """Return an ensemble without runs."""
@@ -81,14 +85,12 @@ class Simulation(NamedTuple):
         """Return what the computation is, for its checkpoint; the devices count, since they decide the last bits.
 
         Raises:
-            ValueError: a function without source.
+            ValueError: a function or an object that cannot be identified.
         """
         common, program = self.common, self.program
         return {
-            "problem": fingerprint(tuple(common.problem)),
-            "key": fingerprint(common.key),
+            **identity_of(common.problem, self.given, self.key),
             "inputs": fingerprint(program.inputs if common.rows is None else common.rows),
-            "first_layer": fingerprint(common.given),
             **program.shape._asdict(),
             "sizes": list(program.shape.sizes),
             "matrix": program.matrix,
@@ -98,8 +100,6 @@ class Simulation(NamedTuple):
             **self.target._asdict(),
             "keep_runs": self.kept.runs,
             "means": fingerprint(program.means),
-            "dyntheory": __version__,
-            "jax": jax.__version__,
         }
 
 

@@ -28,7 +28,7 @@ from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.inputs import check_standardised, name_of_inputs, num_test_rows, resolve_inputs
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
-from dyntheory.problem.prepared import PreparedProblem, check_problem, prepare, provenance
+from dyntheory.problem.prepared import Given, PreparedProblem, check_problem, prepare, provenance
 from dyntheory.problem.shape import Shape, Sizes
 from dyntheory.results.judgement import with_record
 from dyntheory.results.trajectory import CURVES, PREACTIVATION_BYTES, Trajectory
@@ -132,7 +132,7 @@ def simulate(
         common = CommonArrays(problem, _key_of_runs(key, sizes), data, problem.draw, test_nodes)
         details = {"num_steps": num_steps, "num_heads": num_heads, "matrix": matrix, "inputs": name}
         origin = provenance(problem, key, "simulation", **details, **sizes._asdict()) | {"dtype": program.dtype}
-        simulation = Simulation(common, program, target, kept, origin)
+        simulation = Simulation(common, program, target, kept, origin, key, Given(head, first_layer))
         with _folder(resources, simulation.identity) as folder:
             result = with_record(run_ensemble(simulation, report=resources.report, folder=folder))
     if not result.status.ok:

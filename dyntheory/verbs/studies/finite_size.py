@@ -17,6 +17,7 @@ import numpy as np
 from dyntheory.ground.arrays import Key, Progress, PyTree
 from dyntheory.ground.checks import check_count
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.resources import check_checkpoint
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.ground.storage.marks import Axes, Coordinate
 from dyntheory.ground.storage.saved import Saved
@@ -152,11 +153,13 @@ def finite_size(
 
     Raises:
         TypeError: an argument of the wrong kind.
-        ValueError: fewer than three sizes, a given draw, one run a head, a size at which all runs diverged.
+        ValueError: fewer than three sizes, a given draw, one run a head, a size at which all runs diverged, nothing to
+            resume from.
 
     Reference: `han2025precise`, whose rates in n are upper bounds for what is fitted here.
     """
     check_arguments(finite_size, locals())
+    check_checkpoint(checkpoint, resume=resume, progress=progress)
     values = _check_sizes(sizes)
     names = check_question(metrics, level, allowance)
     if first_layer is not None and first_layer.draw is not None:

@@ -3,7 +3,11 @@
 import dataclasses
 import getpass
 import json
+import os
 import platform
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +21,7 @@ import xarray
 from dyntheory.ground.status import Assumptions, Status
 from dyntheory.ground.storage.netcdf import SCHEMA, SCHEMA_VERSION, from_xarray, load, save, to_xarray
 from dyntheory.results.trajectory import CURVES, POSITIVE, Trajectory
+from tests import ROOT
 from tests.ground.storage.same import assert_same
 
 STATES, RUNS, ROWS, UNITS = 6, 5, 7, 3
@@ -343,3 +348,27 @@ def test_notes_of_the_user_do_no_harm() -> None:
 def test_loaded_heads_are_pytrees_of_the_same_structure(tmp_path: Path) -> None:
     save(_full(), tmp_path / "a.nc")
     assert jax.tree.structure(load(tmp_path / "a.nc").head) == jax.tree.structure(_full().head)
+
+
+FULL_DISK = """
+import resource, sys
+import numpy as np
+from dyntheory.results.trajectory import Trajectory
+result = Trajectory(np.arange(3000), train_error=np.random.default_rng(0).normal(size=3000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)  # every write beyond that many bytes fails
+try:
+    result.save(sys.argv[1], force=True)
+except OSError as error:
+    sys.exit(f"refused: {error}")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of files are of POSIX")
+def test_a_full_disk_is_an_error_and_keeps_what_was_there(tmp_path: Path) -> None:
+    """HDF5 on a disk that fails under it ended the process by a signal, when its objects were torn down."""
+    target = tmp_path / "a.nc"
+    target.write_text("before")
+    command = [sys.executable, "-c", FULL_DISK, str(target), "9000"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and re.search(r"refused: .*File too large: 0\.0\d* MB could not.*a\.nc'", done.stderr)
+    assert target.read_text() == "before" and [path.name for path in tmp_path.iterdir()] == ["a.nc"]

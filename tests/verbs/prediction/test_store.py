@@ -1,10 +1,11 @@
 """A long prediction survives being killed, refuses what does not belong to it, and is the same to the last bit."""
 
-import dataclasses
+import pickle
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -13,10 +14,10 @@ import dyntheory as dt
 from dyntheory.ground import checkpoint as checkpoint_module
 from dyntheory.ground.checkpoint import checkpoint_folder
 from dyntheory.ground.claimed_folder import CheckpointError
-from dyntheory.ground.fingerprint import fingerprint
 from dyntheory.verbs.prediction import pieces
 from tests.verbs.killing import Killed, die_after
 
+SCALE = 1.0
 NETWORK = dt.MLP(hidden=(2,))
 SIZES: dict[str, Any] = {"num_steps": 6, "num_nodes": 2**11}
 
@@ -57,9 +58,9 @@ def test_another_computation_is_refused_by_name(law: dt.TeacherStudent, key: jax
     _predict(law, key, checkpoint=tmp_path)
     with pytest.raises(CheckpointError, match="pass resume=True"):
         _predict(law, key, checkpoint=tmp_path)
-    with pytest.raises(CheckpointError, match="problem changed"):
+    with pytest.raises(CheckpointError, match="method changed"):
         _predict(law, key, rate=0.31, checkpoint=tmp_path, resume=True)
-    with pytest.raises(CheckpointError, match="key, problem changed"):
+    with pytest.raises(CheckpointError, match="key changed"):
         _predict(law, jax.random.key(1), checkpoint=tmp_path, resume=True)
     again = _predict(law, key, checkpoint=tmp_path, resume=True)
     np.testing.assert_array_equal(again.train_error, _predict(law, key).train_error)
@@ -98,25 +99,50 @@ def test_a_full_disk_costs_the_checkpoint_not_the_run(
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".npz", ".tmp")]
 
 
-def test_fingerprints_tell_computations_apart() -> None:
-    def one(z: Any) -> Any:
-        return z
-
-    def other(z: Any) -> Any:
-        return 2 * z
-
-    law = dt.TeacherStudent(2.0, link=one)
-    assert fingerprint(law) == fingerprint(dt.TeacherStudent(2.0, link=one))
-    different = [law, dt.TeacherStudent(2.0, link=other), dataclasses.replace(law, noise_std=0.1), 1, 1.0, "1", (1,)]
-    assert len({fingerprint(value) for value in different}) == len(different)
-    methods = [
-        dt.gradient_descent(NETWORK, optimizer, learning_rate=0.1) for optimizer in (optax.sgd, optax.adam, optax.lion)
-    ]
-    assert len({fingerprint(method) for method in methods}) == 3
+DAMAGES: dict[str, Any] = {
+    "flipped": lambda content: content[:300] + bytes([content[300] ^ 4]) + content[301:],
+    "cut": lambda content: content[:-100],
+    "empty": lambda content: b"",
+    "pickle": lambda content: pickle.dumps([1.0]),
+}
 
 
-def test_functions_without_source_are_refused() -> None:
-    scope: dict[str, Any] = {}
-    exec("def typed(z): return z", scope)
-    with pytest.raises(ValueError, match="no source"):
-        fingerprint(scope["typed"])
+def test_a_damaged_checkpoint_is_refused_by_name_and_mended_by_removal(
+    law: dt.TeacherStudent, key: jax.Array, tmp_path: Path
+) -> None:
+    whole = _predict(law, key, checkpoint=tmp_path)
+    path = next(tmp_path.rglob("head_0_whole.finished.npz"))
+    content = path.read_bytes()
+    for damage in DAMAGES.values():
+        path.write_bytes(damage(content))
+        with pytest.raises(CheckpointError, match=r"head_0_whole\.finished\.npz' is damaged: remove it and resume"):
+            _predict(law, key, checkpoint=tmp_path, resume=True)
+    path.unlink()
+    again = _predict(law, key, checkpoint=tmp_path, resume=True)
+    np.testing.assert_array_equal(again.train_error, whole.train_error)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"progress": 5}, "`progress` must be a function"),
+        ({"num_steps": 20_000, "drop_below": 1e-3, "max_memory": 10**15}, "Sobol points have at most"),
+        ({"record": {"none": lambda shared, h, y: "text"}}, "none"),
+        ({"num_heads": 2, "keep_preactivations": True}, "single head"),
+    ],
+)
+def test_what_is_refused_claims_no_folder(
+    changes: dict[str, Any], told: str, law: dt.TeacherStudent, key: jax.Array, tmp_path: Path
+) -> None:
+    method = dt.gradient_descent(NETWORK, optax.sgd, learning_rate=0.3)
+    with pytest.raises((TypeError, ValueError), match=told):
+        dt.predict(law, method, key=key, checkpoint=tmp_path / "run", **{**SIZES, **changes})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_was_changed_in_place_is_another_one(key: jax.Array, tmp_path: Path) -> None:
+    """Two lambdas on one line, and one whose global changed, had one fingerprint: the old numbers came back."""
+    links = (lambda z: jnp.sin(z), lambda z: jnp.cos(SCALE * z))
+    _predict(dt.TeacherStudent(2.0, link=links[0]), key, checkpoint=tmp_path / "a")
+    with pytest.raises(CheckpointError, match="law changed"):
+        _predict(dt.TeacherStudent(2.0, link=links[1]), key, checkpoint=tmp_path / "a", resume=True)

@@ -148,6 +148,7 @@ def test_every_size_has_a_checkpoint_of_its_own(
     [
         ({"sizes": (10, 20)}, "at least 3 different"),
         ({"num_runs": 1}, "at least two for every head"),
+        ({"resume": True}, "`resume` needs `checkpoint`"),
         ({"first_layer": dt.FirstLayer.from_weights(np.ones((9, 1)), np.ones((9, 1)))}, "which has one size"),
         ({"metrics": ("test_eror",)}, "Did you mean 'test_error'"),
     ],
