@@ -10,21 +10,19 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial import KDTree
 
 from dyntheory.ground.arrays import ArrayLike
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.row_statistics import NORM_SPREAD, row_statistics
 from dyntheory.problem.laws.rows import checked_labels, standardised
+from dyntheory.verbs.estimation.near_repeats import REPEAT_SHARE, near_repeats
 
 FEW_ROWS = 50.0
 FEW_DIRECTIONS = 10.0
-TWIN_SHARE = 0.02
 SIGNIFICANT = 4.0
 MOST_PAIRS = 2000
 MOST_ROWS = 1000
-NUM_PROJECTIONS = 12
 
 
 class Finding(NamedTuple):
@@ -51,7 +49,7 @@ class AssumptionReport(Saved):
         findings: reasons for doubt.
         num_directions: (Σ λ)²/Σ λ² of the columns' covariance: how many directions the rows really have.
         norm_spread: variance of the squared norms of rows over that of Gaussian rows of the same covariance.
-        num_twins: rows that nearly repeat an earlier row.
+        num_twins: rows that nearly repeat an earlier row, more nearly than independent rows do.
         serial_correlation: mean product of neighbouring rows, in standard errors of pairs at random.
     """
 
@@ -99,7 +97,7 @@ def report_on(rows: Float[np.ndarray, "n d"], labels: np.ndarray | None) -> Assu
     n = len(rows)
     beside = rows if labels is None else np.hstack([rows, _scaled(labels)])
     directions, spread = row_statistics(rows, most_rows=MOST_ROWS)
-    twins, serial = _twins(rows), _serial(beside)
+    twins, serial = near_repeats(rows, directions), _serial(beside)
     found = (
         _few("few rows", float(n), FEW_ROWS, f"{n} rows are few: the estimate has a bias of order 1/n"),
         _few(
@@ -119,7 +117,7 @@ def report_on(rows: Float[np.ndarray, "n d"], labels: np.ndarray | None) -> Assu
         _many(
             "clustered rows",
             twins / n,
-            TWIN_SHARE,
+            REPEAT_SHARE,
             f"{twins} of {n} rows nearly repeat another row: each row's twin teaches what the estimate removes, so it "
             "is too low for fresh groups",
         ),
@@ -147,21 +145,6 @@ def _scaled(labels: np.ndarray) -> Float[np.ndarray, "n outputs"]:
     numbers = labels.reshape(len(labels), -1)
     spread = numbers.std(axis=0)
     return (numbers - numbers.mean(axis=0))[:, spread > 0] / spread[spread > 0]
-
-
-def _twins(rows: Float[np.ndarray, "n d"]) -> int:
-    """Return how many rows have an earlier row at less than a tenth of their norm.
-
-    Candidates are nearest neighbours in a few random directions, in which distances shrink alike.
-    """
-    directions = np.random.default_rng(0).standard_normal((rows.shape[1], NUM_PROJECTIONS)) / NUM_PROJECTIONS**0.5
-    seen = rows @ directions
-    nearest = np.asarray(KDTree(seen).query(seen, k=2)[1]).reshape(len(rows), 2)
-    nearest = np.where(nearest[:, 0] == np.arange(len(rows)), nearest[:, 1], nearest[:, 0])
-    distances, norms = np.sum(np.square(rows - rows[nearest]), axis=1), np.einsum("nd,nd->n", rows, rows)
-    close = distances < 0.01 * np.minimum(norms, norms[nearest])
-    groups = np.minimum(np.arange(len(rows)), nearest)[close]
-    return int(close.sum() - len(np.unique(groups)))
 
 
 def _serial(rows: Float[np.ndarray, "n d"]) -> float:
