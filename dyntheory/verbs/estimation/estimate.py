@@ -15,7 +15,7 @@ from dyntheory.ground.resources import Resources
 from dyntheory.ground.status import Assumptions, DyntheoryWarning
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.prepared import described, environment
-from dyntheory.results.judgement import diverged_where, has_diverged
+from dyntheory.results.judgement import cure_of, diverged_where, has_diverged
 from dyntheory.results.trajectory import PREACTIVATION_BYTES, Trajectory
 from dyntheory.verbs.estimation.assumption_report import AssumptionReport, report_on
 from dyntheory.verbs.estimation.covariance import ChosenSpectrum, Covariance, chosen_spectrum
@@ -159,7 +159,10 @@ def _trajectory(seen: ObservedRun, found: FreshRows, held_out: np.ndarray | None
         weight_overlap=np.einsum("tda,tdb->tab", weights, weights) / weights.shape[1],
         head=to_numpy(jax.vmap(seen.method.head_of)(run.shared)),
         standard_error=error,
-        status=diverged_where(has_diverged(np.asarray(run.train_loss)) | ~np.isfinite(errors.mean(axis=1))),
+        status=diverged_where(
+            has_diverged(np.asarray(run.train_loss)) | ~np.isfinite(errors.mean(axis=1)),
+            cure=cure_of({"method": described(seen.method)}),
+        ),
         recorded_preactivations=fresh,
         recorded_weights=weights if weights.nbytes <= PREACTIVATION_BYTES else None,
         labels=np.asarray(run.labels),

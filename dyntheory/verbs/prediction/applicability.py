@@ -22,6 +22,7 @@ from dyntheory.problem.assumptions import assess
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.prior_moments import finite_second_moment, is_heavy
 from dyntheory.problem.laws.row_statistics import NORM_SPREAD, row_statistics
+from dyntheory.problem.methods.label_kinds import check_labels_of
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.shape import Shape
 from dyntheory.verbs.prediction.cost import Cost, prediction_cost
@@ -105,7 +106,8 @@ def applicability(
         inputs: rows (N, d) of the data themselves.
 
     Raises:
-        ValueError: counts below one, inputs of another width, a teacher without a second moment.
+        ValueError: counts below one, inputs of another width, a teacher without a second moment, labels that
+            the loss is not about.
 
     Example:
         >>> import optax, dyntheory as dt
@@ -123,6 +125,7 @@ def applicability(
     checks = [_ratio(law, n / d), _size(law, n, d), _width(method.num_units, n, d), _steps(num_steps, n, d)]
     checks.append(_memory(cost))
     checks += _teacher(law)
+    check_labels_of(law, method)
     if inputs is not None:
         checks += _of_inputs(law, inputs, d)
     return Applicability(tuple(checks), cost, assess(law, method))

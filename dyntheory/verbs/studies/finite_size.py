@@ -21,7 +21,7 @@ from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.results.agreement import Agreement
 from dyntheory.results.compare import SECOND_ORDER_BIAS, compare
-from dyntheory.results.judgement import first_bad_step
+from dyntheory.results.judgement import cure_of, first_bad_step
 from dyntheory.results.trajectory import CURVES, Trajectory
 from dyntheory.verbs.prediction.predict import predict
 from dyntheory.verbs.simulation.simulate import simulate
@@ -201,7 +201,7 @@ def analyse_sizes(
             if error is None or not np.all(np.isfinite(error)):
                 raise ValueError(
                     f"The simulation at d = {run.provenance['num_features']} has no standard error at some step: "
-                    "all runs diverged there; lower the learning rate."
+                    f"all runs diverged there; {cure_of(run.provenance)}."
                 )
             means[name].append(getattr(run, name))
             errors[name].append(error)
