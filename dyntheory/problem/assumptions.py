@@ -6,11 +6,24 @@ fixed number of steps (`han2025precise`). Kinked activations are supported by si
 
 from __future__ import annotations
 
+import jax
+
+from dyntheory.ground.checks import is_concrete
 from dyntheory.ground.status import Assumptions
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.links import resolve_link
 from dyntheory.problem.laws.prior_moments import is_heavy
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+
+MOST_OVER_STABLE = 100.0
+
+
+def _rate_over_stable(law: TeacherStudent, method: GeneralFirstOrderMethod) -> float:
+    """Return the largest learning rate of plain descent over 2/(1 + 1/√α)², zero for other methods."""
+    if not method.is_in_theorem:
+        return 0.0
+    rates = [float(rate) for rate in jax.tree.leaves(method.hyperparameters) if is_concrete(rate)]
+    return max(rates, default=0.0) * (1.0 + float(law.samples_per_feature) ** -0.5) ** 2 / 2.0
 
 
 def assess(law: TeacherStudent, method: GeneralFirstOrderMethod) -> Assumptions:
@@ -40,6 +53,12 @@ def assess(law: TeacherStudent, method: GeneralFirstOrderMethod) -> Assumptions:
         return Assumptions(
             "simulation-verified",
             "the published theorem is about features of equal variance; correlated ones follow by rotation and scaling",
+        )
+    if (ratio := _rate_over_stable(law, method)) > MOST_OVER_STABLE:
+        return Assumptions(
+            "heuristic",
+            f"the learning rate is {ratio:.2g} times the largest at which a linear unit is stable; constants of the "
+            "published theorem grow with every step, and it says little of finite networks then",
         )
     if not method.is_in_theorem:
         return Assumptions(

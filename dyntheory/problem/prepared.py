@@ -21,6 +21,7 @@ from dyntheory.ground.version import __version__
 from dyntheory.problem.laws.first_layer import FirstLayer, joint_second_moment
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.contract import check_maps, check_method
+from dyntheory.problem.methods.label_kinds import check_labels_of
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 
 
@@ -72,7 +73,7 @@ def prepare(
     """Return the problem in double precision; call inside `double_precision`.
 
     Raises:
-        ValueError: heads or moments of the wrong shape, labels and predictions that do not fit.
+        ValueError: heads or moments of the wrong shape, labels that do not fit predictions or the loss.
     """
     if first_layer is None and method.starts_at_zero:
         first_layer = FirstLayer(second_moment=np.zeros((method.num_units, method.num_units)))
@@ -85,6 +86,7 @@ def prepare(
     joint = joint_second_moment(layer, law.teacher_moment, method.num_units)
     _check_shapes(law, method, heads[0])
     check_maps(law, method, heads[0])
+    check_labels_of(law, method)
     draw = None if layer is None else layer.draw
     return PreparedProblem(law, method, heads, joint, draw)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 import numpy as np
 
 from dyntheory.ground.arrays import PyTree
 from dyntheory.ground.status import Outcome, Status
+from dyntheory.results.support import supported
 from dyntheory.results.trajectory import CURVES, OVERLAPS, POSITIVE, Trajectory
 
 FLOOR = 1e-3
@@ -38,6 +40,16 @@ def first_bad_step(curves: dict[str, PyTree]) -> np.ndarray:
     return np.where(np.any(bad, axis=1), np.argmax(bad, axis=1), bad.shape[1])
 
 
+def cure_of(provenance: dict[str, Any]) -> str:
+    """Return which number to change where a run diverges, from the provenance of a result."""
+    method = provenance.get("method") or {}
+    numbers = method.get("hyperparameters") or {}
+    if method.get("name", "").startswith("gradient_descent") or not method or "learning_rate" in str(numbers):
+        return "lower the learning rate"
+    names = ", ".join(f"`{name}`" for name in numbers)
+    return f"change {names or 'the numbers of the method'}, or raise `samples_per_feature`"
+
+
 def diverged_where(
     bad: np.ndarray, *, cause: str = "the training loss blew up", cure: str = "lower the learning rate"
 ) -> Status:
@@ -48,7 +60,7 @@ def diverged_where(
     return Status(Outcome.DIVERGED, f"{cause} from step {step} on: {cure}", step)
 
 
-def diverged_runs(diverged_at: np.ndarray, num_states: int) -> Status:
+def diverged_runs(diverged_at: np.ndarray, num_states: int, *, cure: str = "lower the learning rate") -> Status:
     """Return whether some runs diverged; `diverged_at` (runs,) is from `first_bad_step`, `num_states` is T+1."""
     count = int((diverged_at < num_states).sum())
     if count == 0:
@@ -57,7 +69,7 @@ def diverged_runs(diverged_at: np.ndarray, num_states: int) -> Status:
     rest = "means are over the others" if count < len(diverged_at) else "means stop being finite there"
     return Status(
         Outcome.DIVERGED,
-        f"{count} of {len(diverged_at)} runs diverged, the first at step {first}; {rest}: lower the learning rate",
+        f"{count} of {len(diverged_at)} runs diverged, the first at step {first}; {rest}: {cure}",
         first,
     )
 
@@ -169,7 +181,9 @@ def finish(result: Trajectory, rtol: float | None) -> Trajectory:
     curves = np.stack([np.asarray(getattr(result, name)) for name in ("train_error", "test_error")])
     finite = np.all(np.isfinite(relative) & np.isfinite(curves), axis=0)
     status = _status(result, relative, finite, rtol)
-    return with_record(dataclasses.replace(_blank(result, np.maximum.accumulate(~finite)), status=status))
+    assumptions = supported(dataclasses.replace(result, status=status))
+    blank = _blank(result, np.maximum.accumulate(~finite))
+    return with_record(dataclasses.replace(blank, status=status, assumptions=assumptions))
 
 
 def with_record(result: Trajectory) -> Trajectory:
@@ -191,7 +205,7 @@ def _status(result: Trajectory, relative: np.ndarray, finite: np.ndarray, rtol: 
     bad = ~finite | blown | np.any(relative > RELATIVE_ERROR_DIVERGED, axis=0)
     if bad.any():
         cause = "the training loss blew up" if blown[np.argmax(bad)] else "the numerical error exceeds half the value"
-        return diverged_where(bad, cause=cause, cure="lower the learning rate or raise `num_nodes`")
+        return diverged_where(bad, cause=cause, cure=f"{cure_of(result.provenance)}, or raise `num_nodes`")
     drops = bool(result.provenance.get("drop_below"))
     cure = "raise `max_nodes`" + " or lower `drop_below`, whose error more nodes do not mend" * drops
     missed = unreached(result, rtol, within="within the budget", cure=cure)

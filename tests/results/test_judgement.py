@@ -15,7 +15,7 @@ from dyntheory.gaussian.nodes import NodeSet, draw_nodes
 from dyntheory.ground.status import Outcome, Status
 from dyntheory.matrix.dense import DenseMatrix
 from dyntheory.problem.shape import Shape
-from dyntheory.results.judgement import diverged_runs, diverged_where, heavy_tail, unreached
+from dyntheory.results.judgement import cure_of, diverged_runs, diverged_where, heavy_tail, heavy_teacher, unreached
 from dyntheory.results.trajectory import Trajectory
 
 STEPS = 2
@@ -116,3 +116,33 @@ def test_divergence_is_told_from_its_first_step() -> None:
     some, every = diverged_runs(np.array([5, 3]), 5), diverged_runs(np.array([4, 3]), 5)
     assert some.step == every.step == 3
     assert "1 of 2" in some.message and "over the others" in some.message and "stop being finite" in every.message
+
+
+def test_a_cure_names_numbers_that_are_there() -> None:
+    """Message passing has no learning rate to lower."""
+
+    def method(name: str, **numbers: object) -> dict[str, object]:
+        return {"method": {"name": name, "hyperparameters": numbers}}
+
+    assert cure_of({}) == cure_of(method("gradient_descent")) == "lower the learning rate"
+    assert cure_of(method("own, mini-batches", method={"learning_rate": 0.1})) == "lower the learning rate"
+    assert cure_of(method("LASSO-AMP", threshold=0.1)) == "change `threshold`, or raise `samples_per_feature`"
+    assert "learning rate" not in cure_of(method("own"))
+
+
+def test_diverging_message_passing_is_told_what_it_has(key: jax.Array) -> None:
+    law = dt.TeacherStudent(0.2, noise_std=0.3, teacher_prior=dt.priors.bernoulli_gauss(0.5))
+    for verb in (
+        lambda: dt.predict(law, dt.lasso_amp(0.05), num_steps=16, key=key, num_nodes=2**11),
+        lambda: dt.simulate(law, dt.lasso_amp(0.05), num_steps=16, num_features=60, num_runs=2, key=key),
+    ):
+        with pytest.warns(dt.DyntheoryWarning, match="change `threshold`") as told:
+            verb()
+        assert not any("learning rate" in str(one.message) for one in told)
+
+
+def test_a_teacher_on_few_features_is_told() -> None:
+    """What nodes miss falls slowly with their number where tails are heavy: then the sub-nets do not show it."""
+    assert heavy_teacher(0.005, 0.006, 2**14).ok
+    assert heavy_teacher(0.02, 0.16, 2**14).ok, "a sparse teacher: an eighth of the nodes misses eight times as much"
+    assert heavy_teacher(0.02, 0.04, 2**14).code == "heavy_tail"

@@ -152,8 +152,23 @@ class TeacherStudent:
 
     @property
     def label_shape(self) -> tuple[int, ...]:
-        """Shape of one label, () or (outputs,)."""
-        return jax.eval_shape(self.clean_label, abstract_array((self.num_teacher_units,))).shape
+        """Shape of one label, () or (outputs,).
+
+        Raises:
+            ValueError: a link that cannot take the teacher's preactivations.
+        """
+        r = self.num_teacher_units
+        try:
+            return jax.eval_shape(self.clean_label, abstract_array((r,))).shape
+        except jax.errors.ConcretizationTypeError:  # a link that asks whether z is positive, say: JAX tells best
+            raise
+        except (IndexError, TypeError, ValueError) as error:
+            given = "a number z" if r == 1 else f"z of shape ({r},)"
+            cure = "np.eye(2) for two directions, say" if r == 1 else f"({r}, {r}) now"
+            raise ValueError(
+                f"`link` cannot take {given}, of the law's {r} teacher direction{'s' * (r > 1)}: {error}. Their number "
+                f"is that of `teacher_second_moment` ({cure}) or of the priors in `teacher_prior`."
+            ) from error
 
     @property
     def num_outputs(self) -> int:

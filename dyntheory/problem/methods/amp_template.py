@@ -65,6 +65,7 @@ def message_passing(
         smooth=smooth,
         has_kink=has_kink,
         starts_at_zero=True,
+        label_kind=loss.label_kind,
         description=name,
     )
 

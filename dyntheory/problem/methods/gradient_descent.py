@@ -188,6 +188,7 @@ def _template(*parts: Any) -> GeneralFirstOrderMethod:
         smooth=_both(maps.network.smooth, maps.loss.smooth),
         has_kink=either(_network_kink(maps.network), maps.loss.is_kinked),
         is_in_theorem=maps.is_plain,
+        label_kind=maps.loss.label_kind,
         description=(
             f"{maps.network}, {shown(maps.optimizer)}, {maps.loss.name} loss, head {shown(maps.head_optimizer)}"
         ),

@@ -12,7 +12,7 @@ import optax
 
 from dyntheory.ground.arrays import PyTree
 from dyntheory.ground.checks import check_finite, check_name, is_concrete
-from dyntheory.problem.methods.row_wise import check_row_wise
+from dyntheory.problem.methods.row_wise import check_descends, check_row_wise
 
 HEAD_PREFIX = "head_"
 GENERIC_NUMBER = 0.37
@@ -100,6 +100,11 @@ def _is_number(name: str, value: Any, parameter: inspect.Parameter) -> bool:
             raise TypeError(f"`{name}` must be a number or a schedule, got {value!r}.")
         return False
     check_finite(name, value)
+    if name.endswith("learning_rate") and is_concrete(value) and np.asarray(value) < 0:
+        raise ValueError(
+            f"`{name}` must be zero or positive, got {value}: steps go against the gradient, and a negative one would "
+            "raise the loss."
+        )
     return True
 
 
@@ -122,7 +127,9 @@ def check_optimizer(
     """
     generic = {name: value if is_concrete(value) else GENERIC_NUMBER for name, value in data.items()}
     with jax.enable_x64(True), jax.ensure_compile_time_eval():
-        check_row_wise(_built(optimizer, static, generic), shown(optimizer), is_row_wise=is_row_wise)
+        built = _built(optimizer, static, generic)
+        check_row_wise(built, shown(optimizer), is_row_wise=is_row_wise)
+        check_descends(built, shown(optimizer))
 
 
 def _built(optimizer: Optimizer, static: StaticNumbers, data: PyTree) -> optax.GradientTransformation:

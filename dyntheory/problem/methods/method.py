@@ -103,6 +103,7 @@ class GeneralFirstOrderMethod:
         starts_at_zero: whether the first layer starts at zero where nothing else is said; independent standard normal
             entries otherwise.
         is_in_theorem: whether the published theorem is about this algorithm, given smooth maps.
+        label_kind: what labels must be, see `dyntheory.problem.networks.losses.Loss`; None is any numbers.
         description: one line for provenance and tables.
         hyperparameters: numbers of the algorithm; new values do not recompile and can be differentiated.
 
@@ -133,6 +134,7 @@ class GeneralFirstOrderMethod:
     has_kink: bool | None = None
     starts_at_zero: bool = False
     is_in_theorem: bool = False
+    label_kind: str | None = None
     description: str = ""
     hyperparameters: dict[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -99,6 +99,22 @@ def _not_runnable(description: str, error: Exception) -> ValueError:
     )
 
 
+def check_descends(optimizer: optax.GradientTransformation, description: str) -> None:
+    """Refuse an optimizer whose first step, from weights zero, goes along the gradient; compute in double precision.
+
+    Raises:
+        ValueError: it raises the loss, as with a negative learning rate.
+    """
+    weights = jnp.zeros((6, 3))
+    gradient = jnp.asarray(np.random.default_rng(1).standard_normal(weights.shape))
+    moved = update_row(optimizer, (optimizer.init(weights), weights), gradient)[1]
+    if float(jnp.sum(moved * gradient)) > 0.0:
+        raise ValueError(
+            f"The optimizer {description} goes along the gradient, not against it: it would raise the loss. Its "
+            "learning rate must be zero or positive; a bare transformation of gradients needs optax.scale(-η) after it."
+        )
+
+
 def _compare_rows(whole: Array, rows: Array, description: str) -> None:
     if not bool(jnp.all(jnp.isfinite(whole))):
         raise ValueError(

@@ -31,6 +31,8 @@ class Loss:
         smooth: whether the value is smooth in the prediction; None when nobody said.
         has_kink: whether the derivative of the value, or the error, jumps (misclassification does); None when nobody
             said.
+        label_kind: what labels must be: "signs" (±1), "classes" (indicator vectors), "either" of them, or None: any
+            numbers.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Loss:
     noise_coefficients: tuple[float, float] | None = None
     smooth: bool | None = None
     has_kink: bool | None = None
+    label_kind: str | None = None
 
     @property
     def is_kinked(self) -> bool | None:
@@ -91,10 +94,16 @@ def _wrong_label(prediction: Array, label: Array) -> Array:
 LOSSES = {
     "squared": Loss("squared", _half_squared_norm, _squared_norm, (0.5, 1.0), smooth=True),
     "huber": Loss("huber", _huber, _squared_norm, smooth=False, has_kink=False),
-    "logistic": Loss("logistic", _logistic, _wrong_sign, smooth=True, has_kink=True),
-    "squared_hinge": Loss("squared hinge", _squared_hinge, _wrong_sign, smooth=False, has_kink=True),
-    "squared_classification": Loss("squared", _half_squared_norm, _wrong_label, smooth=True, has_kink=True),
-    "cross_entropy": Loss("cross-entropy", _cross_entropy, _wrong_class, smooth=True, has_kink=True),
+    "logistic": Loss("logistic", _logistic, _wrong_sign, smooth=True, has_kink=True, label_kind="signs"),
+    "squared_hinge": Loss(
+        "squared hinge", _squared_hinge, _wrong_sign, smooth=False, has_kink=True, label_kind="signs"
+    ),
+    "squared_classification": Loss(
+        "squared", _half_squared_norm, _wrong_label, smooth=True, has_kink=True, label_kind="either"
+    ),
+    "cross_entropy": Loss(
+        "cross-entropy", _cross_entropy, _wrong_class, smooth=True, has_kink=True, label_kind="classes"
+    ),
 }
 
 

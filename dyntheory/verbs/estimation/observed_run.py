@@ -19,6 +19,7 @@ from dyntheory.ground.randomness import stream
 from dyntheory.ground.resources import Resources
 from dyntheory.problem.laws.rows import LabelledRows
 from dyntheory.problem.methods.contract import check_method
+from dyntheory.problem.methods.label_kinds import check_labels
 from dyntheory.problem.methods.linearity import feature_map_is_linear
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.prepared import check_head
@@ -80,6 +81,7 @@ def observed_run(
             little memory.
     """
     check_method(method)
+    check_labels(data.labels, method, name="`labels`", cure="of labels 0 and 1 pass 2 y - 1, or ")
     num_steps = check_count("num_steps", num_steps, minimum=0)
     check_key(key)
     if max_trainings is not None:

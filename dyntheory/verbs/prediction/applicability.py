@@ -23,6 +23,7 @@ from dyntheory.problem.assumptions import assess
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.prior_moments import finite_second_moment, is_heavy
 from dyntheory.problem.laws.row_statistics import NORM_SPREAD, row_statistics
+from dyntheory.problem.methods.label_kinds import check_labels_of
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.shape import Shape
 from dyntheory.results.finite_size_bias import SEPARATED, bias_of_separation, largest_magnification
@@ -114,8 +115,8 @@ def applicability(
 
     Raises:
         TypeError: a prediction of another kind.
-        ValueError: counts below one, inputs of another width, a teacher without a second moment, a result that is not a
-            prediction.
+        ValueError: counts below one, inputs of another width, a teacher without a second moment, labels that the loss
+            is not about, a result that is not a prediction.
 
     Example:
         >>> import optax, dyntheory as dt
@@ -134,6 +135,7 @@ def applicability(
     checks = [_ratio(law, n / d), _size(law, n, d), _width(method.num_units, n, d), _steps(num_steps, n, d)]
     checks.append(_memory(cost))
     checks += _teacher(law)
+    check_labels_of(law, method)
     if inputs is not None:
         checks += _of_inputs(law, inputs, d)
     if prediction is not None:

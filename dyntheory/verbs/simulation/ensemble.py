@@ -14,7 +14,7 @@ import numpy as np
 from dyntheory.dynamics.curves import Curves, has_estimation_error
 from dyntheory.ground.arrays import PyTree
 from dyntheory.ground.status import Status
-from dyntheory.results.judgement import diverged_runs, first_bad_step
+from dyntheory.results.judgement import cure_of, diverged_runs, first_bad_step
 from dyntheory.results.trajectory import CURVES, OVERLAPS, Trajectory
 from dyntheory.verbs.simulation.running_moments import Moments, merged, moments_of
 
@@ -138,7 +138,7 @@ class Ensemble:
             steps=self.steps,
             **means,
             standard_error=Trajectory(steps=self.steps, **errors) if counts.min() > 1 else None,
-            status=_with_errors(diverged_runs(diverged_at, len(self.steps)), counts),
+            status=_with_errors(diverged_runs(diverged_at, len(self.steps), cure=cure_of(provenance)), counts),
             provenance=provenance,
             covariance=_covariance(groups) if self.kept.covariance and groups is self.survived else None,
             per_run=None if runs is None else Trajectory(steps=self.steps, **runs, provenance=provenance),

@@ -26,7 +26,7 @@ from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.results.agreement import Agreement
 from dyntheory.results.compare import check_question, compare
-from dyntheory.results.judgement import first_bad_step
+from dyntheory.results.judgement import cure_of, first_bad_step
 from dyntheory.results.trajectory import CURVES, Trajectory
 from dyntheory.verbs.prediction.predict import predict
 from dyntheory.verbs.simulation.simulate import checked_request, simulate
@@ -211,9 +211,8 @@ def analyse_sizes(
         for name in metrics:
             error = None if run.standard_error is None else getattr(run.standard_error, name)
             if error is None or not np.all(np.isfinite(error)):
-                why = (
-                    "it needs two runs or more" if error is None else "all runs diverged there: lower the learning rate"
-                )
+                diverged = f"all runs diverged there; {cure_of(run.provenance)}"
+                why = "it needs two runs or more" if error is None else diverged
                 raise ValueError(
                     f"The simulation at d = {run.provenance['num_features']} has no standard error at some step: {why}."
                 )

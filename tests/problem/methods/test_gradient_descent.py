@@ -92,6 +92,12 @@ def test_same_problem_shares_its_functions() -> None:
         ({"optimizer": optax.sgd, "learning_rate": [0.5]}, "must be a number or a schedule"),
         ({"optimizer": optax.sgd, "learning_rate": 0.1, "nesterov": 1}, "`nesterov` must be True or False"),
         ({"optimizer": optax.sgd, "learning_rate": 1e400}, "`learning_rate` must be finite"),
+        ({"learning_rate": -0.1}, "`learning_rate` must be zero or positive, got -0.1"),
+        ({"learning_rate": 0.1, "head_learning_rate": -2}, "`learning_rate` must be zero or positive, got -2"),
+        ({"learning_rate": optax.constant_schedule(-0.1)}, "goes along the gradient"),
+        ({"optimizer": optax.sgd(-0.1)}, "goes along the gradient"),
+        ({"optimizer": optax.scale_by_adam()}, r"needs optax.scale\(-η\) after it"),
+        ({"learning_rate": 0.1, "head_optimizer": optax.adam(-0.1)}, "goes along the gradient"),
         ({"learning_rate": 0.1, "head_optimizer": optax.adam}, "pass head_learning_rate=…"),
         (
             {"learning_rate": 0.1, "head_optimizer": optax.adam, "head_learning_rte": 0.1},
