@@ -49,7 +49,8 @@ def empirical_ntk(
 
     Args:
         apply: (params, x) -> outputs (n,) or (n, o), for instance the `apply` of a flax module.
-        params: a pytree; integer leaves are held fixed.
+        params: a pytree. Held fixed are integer leaves, of flax variables {"params": …, "batch_stats": …} every
+            collection but "params", and of nnx variables those that are not `nnx.Param`.
         x1: inputs, n1 rows, of any further shape.
         x2: inputs, n2 rows; default x1.
         trace: mean over outputs of Θ_oo, shape (n1, n2); the default unless `diagonal`. False gives the full kernel

@@ -8,7 +8,8 @@ Reference: `novak2022fast`, for kernels from such products.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -16,20 +17,29 @@ import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array, ArrayLike, PyTree
 
+PARAMETERS = "params"
+
 
 def split_parameters(params: PyTree) -> tuple[list[Array], Callable[[list[Array]], PyTree]]:
-    """Return the real floating leaves and a function that puts them back among the others.
+    """Return the real floating leaves that are parameters, and a function that puts them back among the others.
+
+    Of flax variables, {"params": …, "batch_stats": …}, only the collection "params" is parameters; of nnx variables
+    only those of type `nnx.Param`. Of any other tree all floating leaves are.
 
     Raises:
-        TypeError: a leaf is complex, or none is real and floating.
+        TypeError: a leaf is complex, or none that is a parameter is real and floating.
     """
     leaves, structure = jax.tree.flatten(params)
     arrays = [jnp.asarray(leaf) if isinstance(leaf, int | float | complex) else leaf for leaf in leaves]
     if any(jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in arrays):
         raise TypeError("`params` must be real: split complex parameters into real and imaginary parts.")
-    moving = [index for index, leaf in enumerate(arrays) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    chosen = zip(arrays, _are_parameters(params), strict=True)
+    moving = [index for index, (leaf, moves) in enumerate(chosen) if moves and jnp.issubdtype(leaf.dtype, jnp.floating)]
     if not moving:
-        raise TypeError("`params` must hold floating-point arrays, it holds none.")
+        raise TypeError(
+            "`params` must hold floating-point arrays, it holds none (of flax variables, in the collection "
+            f"{PARAMETERS!r}, which alone is differentiated)."
+        )
 
     def rebuild(values: list[Array]) -> PyTree:
         new = list(arrays)
@@ -38,6 +48,19 @@ def split_parameters(params: PyTree) -> tuple[list[Array], Callable[[list[Array]
         return jax.tree.unflatten(structure, new)
 
     return [arrays[index] for index in moving], rebuild
+
+
+def _are_parameters(params: PyTree) -> list[bool]:
+    """Return for every leaf whether it is a parameter, and not state beside the parameters."""
+    nnx = sys.modules.get("flax.nnx")
+    if nnx is not None:
+        nodes = jax.tree.leaves(params, is_leaf=lambda node: isinstance(node, nnx.Variable))
+        if any(isinstance(node, nnx.Param) for node in nodes):
+            return [isinstance(node, nnx.Param) for node in nodes for _ in jax.tree.leaves(node)]
+    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
+    if isinstance(params, Mapping) and PARAMETERS in params:
+        return [getattr(path[0], "key", None) == PARAMETERS for path in paths]
+    return [True] * len(paths)
 
 
 def ntk_product(
@@ -53,7 +76,7 @@ def ntk_product(
 
     Args:
         apply: (params, x) -> outputs (n,) or (n, o).
-        params: a pytree; integer leaves are held fixed.
+        params: a pytree, as for `empirical_ntk`.
         x1: inputs, n1 rows.
         vector: v, of the shape of the outputs on x2.
         x2: inputs, n2 rows; default x1.

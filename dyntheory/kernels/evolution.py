@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array, ArrayLike, Progress, PyTree
 from dyntheory.kernels.empirical import Apply, empirical_ntk
+from dyntheory.kernels.empirical_products import split_parameters
 
 
 class KernelEvolution(NamedTuple):
@@ -98,12 +98,8 @@ def _alignment(kernel: Array, targets: Array | None) -> tuple[Array, ...]:
 
 
 def _moved(params: PyTree, start: PyTree) -> Array:
-    """Return ‖θ_t − θ_0‖/‖θ_0‖ over the floating leaves; the bare distance from a start at zero."""
-    pairs = [
-        (jnp.asarray(one), jnp.asarray(two))
-        for one, two in zip(jax.tree.leaves(params), jax.tree.leaves(start), strict=True)
-        if jnp.issubdtype(jnp.asarray(two).dtype, jnp.floating)
-    ]
-    change = sum((jnp.sum((one - two) ** 2) for one, two in pairs), jnp.zeros(()))
-    size = sum((jnp.sum(two**2) for _, two in pairs), jnp.zeros(()))
+    """Return ‖θ_t − θ_0‖/‖θ_0‖ over the parameters that the kernel is of; the bare distance from a start at zero."""
+    now, then = (split_parameters(tree)[0] for tree in (params, start))
+    change = sum((jnp.sum((jnp.asarray(one) - two) ** 2) for one, two in zip(now, then, strict=True)), jnp.zeros(()))
+    size = sum((jnp.sum(jnp.asarray(two) ** 2) for two in then), jnp.zeros(()))
     return jnp.sqrt(change / jnp.where(size > 0, size, 1.0))
