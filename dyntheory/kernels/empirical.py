@@ -20,9 +20,10 @@ import numpy as np
 from dyntheory.ground.arrays import Array, ArrayLike, PyTree
 from dyntheory.ground.checks import check_count, check_name, is_concrete
 from dyntheory.kernels.empirical_dense import contract, layers_of
-from dyntheory.kernels.empirical_products import kernel_by_products, split_parameters
+from dyntheory.kernels.empirical_products import check_rows, kernel_by_products, split_parameters
 from dyntheory.kernels.jaxpr_rows import Plan, find_plan
 from dyntheory.kernels.jaxpr_run import inlined
+from dyntheory.kernels.precision import in_precision_of
 
 METHODS = ("auto", "dense", "jacobian", "products")
 JACOBIAN_BYTES = 2**28
@@ -61,11 +62,12 @@ def empirical_ntk(
         block_size: rows whose Jacobians "jacobian" holds at a time; default what 256 MiB hold.
 
     Returns:
-        The kernel, in the precision of the outputs.
+        The kernel, in the precision of the outputs. Parameters that are float64 are computed with in float64, whatever
+        JAX's flag says, and give NumPy arrays; float32 ones, as flax draws them, in JAX's precision.
 
     Raises:
         TypeError: complex parameters, or none that are floating.
-        ValueError: outputs of another shape, or a method that does not fit the function.
+        ValueError: outputs of another shape, a method that does not fit the function, or NaN or infinity in inputs.
 
     Example:
         >>> import jax.numpy as jnp
@@ -76,6 +78,23 @@ def empirical_ntk(
     """
     check_name("method", method, METHODS)
     form = _form(trace, diagonal)
+    if block_size is not None:
+        check_count("block_size", block_size)
+    for name, inputs in (("x1", x1), ("x2", x2)):
+        check_rows(name, inputs)
+    return in_precision_of(params, lambda: _kernel(apply, params, x1, x2, form, method, block_size), by=(apply, x1, x2))
+
+
+def _kernel(
+    apply: Apply,
+    params: PyTree,
+    x1: ArrayLike,
+    x2: ArrayLike | None,
+    form: str,
+    method: str,
+    block_size: int | None,
+) -> Array:
+    """Return the kernel by the chosen method, in the precision in force."""
     leaves, rebuild = split_parameters(params)
     first = jnp.asarray(x1)
     second = None if x2 is None else jnp.asarray(x2)
@@ -87,8 +106,6 @@ def empirical_ntk(
         return _dense(_static(apply), params, first, second, form)
     if chosen == "products":
         return _products(_static(apply), params, first, second, form)
-    if block_size is not None:
-        check_count("block_size", block_size)
     return _by_jacobians(apply, params, leaves, first, second, form, block_size)
 
 

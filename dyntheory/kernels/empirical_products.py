@@ -14,8 +14,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, PyTree
+from dyntheory.kernels.precision import in_precision_of, is_traced, require_finite
 
 PARAMETERS = "params"
 
@@ -86,13 +88,28 @@ def ntk_product(
 
     Raises:
         TypeError: complex parameters, or none that are floating.
-        ValueError: the vector does not have the shape of the outputs.
+        ValueError: the vector does not have the shape of the outputs, or NaN or infinity.
 
     Example:
         >>> import jax.numpy as jnp
         >>> ntk_product(lambda w, x: x @ w, jnp.ones(2), jnp.eye(2), jnp.array([1.0, 2.0])).tolist()
         [1.0, 2.0]
     """
+    for name, inputs in (("x1", x1), ("x2", x2), ("vector", vector)):
+        check_rows(name, inputs)
+    inputs = apply, x1, vector, x2
+    return in_precision_of(params, lambda: _product(apply, params, x1, vector, x2), by=inputs)
+
+
+def check_rows(name: str, value: ArrayLike | None) -> None:
+    """Require numbers without NaN and infinity where they can be looked at."""
+    if value is not None and not is_traced(value):
+        require_finite(name, value if isinstance(value, jax.Array) else np.asarray(value))
+
+
+def _product(
+    apply: Callable[..., Any], params: PyTree, x1: ArrayLike, vector: ArrayLike, x2: ArrayLike | None
+) -> Array:
     leaves, rebuild = split_parameters(params)
     first = jnp.asarray(x1)
     second = first if x2 is None else jnp.asarray(x2)

@@ -95,7 +95,8 @@ def test_of_a_plain_tree_everything_moves() -> None:
 
 @pytest.mark.usefixtures("broadcasting")
 def test_of_an_nnx_state_only_params_move() -> None:
-    definition, state = nnx.split(NormalisedNnx())
+    parts: Any = nnx.split(NormalisedNnx())
+    definition, state = parts
     for path, value in (
         ("first.kernel", WEIGHTS),
         ("last.kernel", READOUT),
