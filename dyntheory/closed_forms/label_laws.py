@@ -16,6 +16,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array
 from dyntheory.ground.checks import check_name
+from dyntheory.ground.elementwise import check_elementwise
 
 SHORT = np.arange(-21, 22) * 0.4  # standard normal coordinates
 LONG = np.arange(-56, 57) * 0.6  # where the slope of the logistic function is above rounding
@@ -92,12 +93,14 @@ def resolve_label_law(teacher: str | Callable[[Array], Array] | LabelLaw) -> Lab
     """Return the law of that name, or of a smooth function z -> P(y = 1 | z).
 
     Raises:
-        ValueError: the name is not known.
+        TypeError: a function that is not written in JAX.
+        ValueError: the name is not known, or the function couples the entries of an array.
     """
     if isinstance(teacher, LabelLaw):
         return teacher
     if not callable(teacher):
         return LABEL_LAWS[check_name("teacher", teacher, LABEL_LAWS)]
+    check_elementwise("teacher", teacher)
     return _law_of(teacher)
 
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from dyntheory.closed_forms.panel_rules import GEOMETRIC, around
 from dyntheory.ground.arrays import Array
 from dyntheory.ground.checks import check_name
+from dyntheory.ground.elementwise import check_elementwise
 from dyntheory.ground.kinds import check_arguments, check_fields
 
 NUM_NEWTON = 16
@@ -59,7 +60,8 @@ def margin_loss(
         name: for messages.
 
     Raises:
-        TypeError: something that cannot be called.
+        TypeError: something that cannot be called, or is not written in JAX.
+        ValueError: a function that couples the entries of an array.
 
     Example:
         >>> import jax.numpy as jnp
@@ -71,6 +73,8 @@ def margin_loss(
     for argument, role in ((value, "value"), (prox, "prox"), (corners, "corners")):
         if not callable(argument):
             raise TypeError(f"`{role}` must be a function written in JAX, got {argument!r}.")
+    check_elementwise("value", value)
+    check_elementwise("prox", lambda omega: prox(omega, jnp.ones((), omega.dtype)))
     return MarginLoss(name, value, lambda omega, step: (prox(omega, step) - omega) / step, corners)
 
 

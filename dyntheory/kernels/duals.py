@@ -81,7 +81,7 @@ def _determinant(block: Block) -> Array:
     return below * above
 
 
-def _angle(block: Block) -> tuple[Array, Array]:
+def angle(block: Block) -> tuple[Array, Array]:
     """Return the angle θ between u and v, and s₁s₂ sin θ; zero beside a signal that is zero.
 
     Opposite units, c = −s₁s₂, are told from the rounding of their moments: closer to π than that θ is π.
@@ -106,7 +106,7 @@ def rectifier(negative: Scalar, positive: Scalar, name: str = "rectifier") -> Du
     spread = (positive - negative) ** 2 / (2 * math.pi)
 
     def image(block: Block) -> Image:
-        theta, sine = _angle(block)
+        theta, sine = angle(block)
         bend = spread * (sine - theta * block.cov)
         excess = jnp.maximum(mean * block.excess - bend, 0.0)
         return Image(mean * block.cov + bend, mean - spread * theta, excess)
@@ -124,7 +124,7 @@ def sign() -> Dual:
     """
 
     def image(block: Block) -> Image:
-        excess = (2 / math.pi) * _angle(block)[0]
+        excess = (2 / math.pi) * angle(block)[0]
         cov = second_moment(block.left) * second_moment(block.right) - excess
         return Image(cov, jnp.zeros_like(cov), excess)
 

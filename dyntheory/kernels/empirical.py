@@ -21,9 +21,10 @@ from dyntheory.ground.arrays import Array, ArrayLike, PyTree
 from dyntheory.ground.checks import check_count, check_name, is_concrete
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.empirical_dense import contract, layers_of
-from dyntheory.kernels.empirical_products import kernel_by_products, split_parameters
+from dyntheory.kernels.empirical_products import check_rows, kernel_by_products, split_parameters
 from dyntheory.kernels.jaxpr_rows import Plan, find_plan
 from dyntheory.kernels.jaxpr_run import inlined
+from dyntheory.kernels.precision import in_precision_of
 
 METHODS = ("auto", "dense", "jacobian", "products")
 JACOBIAN_BYTES = 2**28
@@ -50,7 +51,8 @@ def empirical_ntk(
 
     Args:
         apply: (params, x) -> outputs (n,) or (n, o), for instance the `apply` of a flax module.
-        params: a pytree; integer leaves are held fixed.
+        params: a pytree. Held fixed are integer leaves, of flax variables {"params": …, "batch_stats": …} every
+            collection but "params", and of nnx variables those that are not `nnx.Param`.
         x1: inputs, n1 rows, of any further shape.
         x2: inputs, n2 rows; default x1.
         trace: mean over outputs of Θ_oo, shape (n1, n2); the default unless `diagonal`. False gives the full kernel
@@ -61,11 +63,12 @@ def empirical_ntk(
         block_size: rows whose Jacobians "jacobian" holds at a time; default what 256 MiB hold.
 
     Returns:
-        The kernel, in the precision of the outputs.
+        The kernel, in the precision of the outputs. Parameters that are float64 are computed with in float64, whatever
+        JAX's flag says, and give NumPy arrays; float32 ones, as flax draws them, in JAX's precision.
 
     Raises:
         TypeError: complex parameters, or none that are floating.
-        ValueError: outputs of another shape, or a method that does not fit the function.
+        ValueError: outputs of another shape, a method that does not fit the function, or NaN or infinity in inputs.
 
     Example:
         >>> import jax.numpy as jnp
@@ -78,6 +81,23 @@ def empirical_ntk(
     check_name("method", method, METHODS)
     block_size = None if block_size is None else check_count("block_size", block_size)
     form = _form(trace, diagonal)
+    if block_size is not None:
+        check_count("block_size", block_size)
+    for name, inputs in (("x1", x1), ("x2", x2)):
+        check_rows(name, inputs)
+    return in_precision_of(params, lambda: _kernel(apply, params, x1, x2, form, method, block_size), by=(apply, x1, x2))
+
+
+def _kernel(
+    apply: Apply,
+    params: PyTree,
+    x1: ArrayLike,
+    x2: ArrayLike | None,
+    form: str,
+    method: str,
+    block_size: int | None,
+) -> Array:
+    """Return the kernel by the chosen method, in the precision in force."""
     leaves, rebuild = split_parameters(params)
     first = jnp.asarray(x1)
     second = None if x2 is None else jnp.asarray(x2)

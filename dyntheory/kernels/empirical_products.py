@@ -8,29 +8,41 @@ Reference: `novak2022fast`, for kernels from such products.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, PyTree
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.kernels.precision import in_precision_of, is_traced, require_finite
+
+PARAMETERS = "params"
 
 
 def split_parameters(params: PyTree) -> tuple[list[Array], Callable[[list[Array]], PyTree]]:
-    """Return the real floating leaves and a function that puts them back among the others.
+    """Return the real floating leaves that are parameters, and a function that puts them back among the others.
+
+    Of flax variables, {"params": …, "batch_stats": …}, only the collection "params" is parameters; of nnx variables
+    only those of type `nnx.Param`. Of any other tree all floating leaves are.
 
     Raises:
-        TypeError: a leaf is complex, or none is real and floating.
+        TypeError: a leaf is complex, or none that is a parameter is real and floating.
     """
     leaves, structure = jax.tree.flatten(params)
     arrays = [jnp.asarray(leaf) if isinstance(leaf, int | float | complex) else leaf for leaf in leaves]
     if any(jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in arrays):
         raise TypeError("`params` must be real: split complex parameters into real and imaginary parts.")
-    moving = [index for index, leaf in enumerate(arrays) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    chosen = zip(arrays, _are_parameters(params), strict=True)
+    moving = [index for index, (leaf, moves) in enumerate(chosen) if moves and jnp.issubdtype(leaf.dtype, jnp.floating)]
     if not moving:
-        raise TypeError("`params` must hold floating-point arrays, it holds none.")
+        raise TypeError(
+            "`params` must hold floating-point arrays, it holds none (of flax variables, in the collection "
+            f"{PARAMETERS!r}, which alone is differentiated)."
+        )
 
     def rebuild(values: list[Array]) -> PyTree:
         new = list(arrays)
@@ -39,6 +51,19 @@ def split_parameters(params: PyTree) -> tuple[list[Array], Callable[[list[Array]
         return jax.tree.unflatten(structure, new)
 
     return [arrays[index] for index in moving], rebuild
+
+
+def _are_parameters(params: PyTree) -> list[bool]:
+    """Return for every leaf whether it is a parameter, and not state beside the parameters."""
+    nnx = sys.modules.get("flax.nnx")
+    if nnx is not None:
+        nodes = jax.tree.leaves(params, is_leaf=lambda node: isinstance(node, nnx.Variable))
+        if any(isinstance(node, nnx.Param) for node in nodes):
+            return [isinstance(node, nnx.Param) for node in nodes for _ in jax.tree.leaves(node)]
+    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
+    if isinstance(params, Mapping) and PARAMETERS in params:
+        return [getattr(path[0], "key", None) == PARAMETERS for path in paths]
+    return [True] * len(paths)
 
 
 def ntk_product(
@@ -54,7 +79,7 @@ def ntk_product(
 
     Args:
         apply: (params, x) -> outputs (n,) or (n, o).
-        params: a pytree; integer leaves are held fixed.
+        params: a pytree, as for `empirical_ntk`.
         x1: inputs, n1 rows.
         vector: v, of the shape of the outputs on x2.
         x2: inputs, n2 rows; default x1.
@@ -64,7 +89,7 @@ def ntk_product(
 
     Raises:
         TypeError: complex parameters, or none that are floating.
-        ValueError: the vector does not have the shape of the outputs.
+        ValueError: the vector does not have the shape of the outputs, or NaN or infinity.
 
     Example:
         >>> import jax.numpy as jnp
@@ -72,6 +97,21 @@ def ntk_product(
         [1.0, 2.0]
     """
     check_arguments(ntk_product, locals())
+    for name, inputs in (("x1", x1), ("x2", x2), ("vector", vector)):
+        check_rows(name, inputs)
+    inputs = apply, x1, vector, x2
+    return in_precision_of(params, lambda: _product(apply, params, x1, vector, x2), by=inputs)
+
+
+def check_rows(name: str, value: ArrayLike | None) -> None:
+    """Require numbers without NaN and infinity where they can be looked at."""
+    if value is not None and not is_traced(value):
+        require_finite(name, value if isinstance(value, jax.Array) else np.asarray(value))
+
+
+def _product(
+    apply: Callable[..., Any], params: PyTree, x1: ArrayLike, vector: ArrayLike, x2: ArrayLike | None
+) -> Array:
     leaves, rebuild = split_parameters(params)
     first = jnp.asarray(x1)
     second = first if x2 is None else jnp.asarray(x2)

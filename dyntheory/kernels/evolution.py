@@ -9,29 +9,32 @@ Reference: `fort2020deep` for the kernel distance; `chizat2019lazy` for lazy tra
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, Progress, PyTree
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.kernels.empirical import Apply, empirical_ntk
+from dyntheory.kernels.empirical_products import check_rows, split_parameters
+from dyntheory.kernels.precision import in_precision_of, is_traced, real_array
 
 
 class KernelEvolution(NamedTuple):
     """One entry per checkpoint, shape (T,), the first of them the start; `alignment` is None without labels."""
 
-    relative_change: Array
-    distance: Array
+    relative_change: Any
+    distance: Any
     alignment: Any
-    parameter_change: Array
+    parameter_change: Any
 
     @property
-    def laziness(self) -> Array:
+    def laziness(self) -> Any:
         """Largest relative change of the kernel: 0 is lazy, of order one is feature learning."""
-        return jnp.max(self.relative_change)
+        return self.relative_change.max()
 
 
 def kernel_evolution(
@@ -57,7 +60,7 @@ def kernel_evolution(
         Changes of the traced kernel at every checkpoint.
 
     Raises:
-        ValueError: no checkpoints, or labels of another length.
+        ValueError: no checkpoints, labels of another length, or NaN or infinity in inputs or labels.
 
     Example:
         >>> import jax.numpy as jnp
@@ -66,29 +69,35 @@ def kernel_evolution(
         [0.0, 3.0]
     """
     check_arguments(kernel_evolution, locals())
-    inputs = jnp.asarray(x)
-    if inputs.ndim == 0 or len(inputs) == 0:
-        raise ValueError(f"`x` must have one row per sample, got shape {inputs.shape}.")
-    targets = None if labels is None else jnp.asarray(labels)
-    if targets is not None and (targets.ndim not in (1, 2) or len(targets) != len(inputs)):
-        raise ValueError(f"`labels` must have shape (n,) or (n, o) with n = {len(inputs)}, got {targets.shape}.")
+    if labels is not None:
+        check_rows("labels", labels)
+        shape, num_rows = np.shape(labels), np.shape(x)[0]
+        if len(shape) not in (1, 2) or shape[0] != num_rows:
+            raise ValueError(f"`labels` must have shape (n,) or (n, o) with n = {num_rows}, got {shape}.")
     rows: list[tuple[Array, ...]] = []
     start: Any = None
     for number, params in enumerate(checkpoints):
         if progress is not None:
             progress(0.0, f"checkpoint {number}")
         try:
-            kernel = empirical_ntk(apply, params, inputs, method=method)
+            now = empirical_ntk(apply, params, x, method=method), params
         except (TypeError, ValueError) as error:
-            told = f"`x` of shape {inputs.shape} with checkpoint {number} of `checkpoints`"
+            told = f"`x` of shape {np.shape(x)} with checkpoint {number} of `checkpoints`"
             raise type(error)(f"{told}: {error}") from error
-        start = (kernel, params) if start is None else start
-        rows.append((*_compare(kernel, start[0]), *_alignment(kernel, targets), _moved(params, start[1])))
+        start = now if start is None else start
+        rows.append(in_precision_of((0.0, now, start, labels), functools.partial(_changes, now, start, labels)))
     if not rows:
         raise ValueError("`checkpoints` must hold the parameters at the start and later ones, it is empty.")
-    columns = [jnp.stack(column) for column in zip(*rows, strict=True)]
-    alignment = None if targets is None else columns[2]
-    return KernelEvolution(columns[0], columns[1], alignment, columns[-1])
+    stack: Any = jnp.stack if is_traced(rows) else np.stack
+    columns = [stack(column) for column in zip(*rows, strict=True)]
+    return KernelEvolution(columns[0], columns[1], None if labels is None else columns[2], columns[-1])
+
+
+def _changes(now: tuple[Any, PyTree], start: tuple[Any, PyTree], labels: ArrayLike | None) -> tuple[Array, ...]:
+    """Return what one checkpoint, its kernel and its parameters, differs in from the start."""
+    kernel, first = (jnp.asarray(one, jnp.result_type(float)) for one in (now[0], start[0]))
+    alignment = () if labels is None else (_alignment(kernel, real_array("labels", labels)),)
+    return (*_compare(kernel, first), *alignment, _moved(now[1], start[1]))
 
 
 def _compare(kernel: Array, start: Array) -> tuple[Array, Array]:
@@ -98,20 +107,16 @@ def _compare(kernel: Array, start: Array) -> tuple[Array, Array]:
     return jnp.linalg.norm(kernel - start) / sizes[1], apart**2 / 2
 
 
-def _alignment(kernel: Array, targets: Array | None) -> tuple[Array, ...]:
-    if targets is None:
-        return ()
+def _alignment(kernel: Array, targets: Array) -> Array:
     columns = targets.reshape(len(kernel), -1)
-    return (jnp.sum(columns * (kernel @ columns)) / (jnp.linalg.norm(kernel) * jnp.sum(columns**2)),)
+    return jnp.sum(columns * (kernel @ columns)) / (jnp.linalg.norm(kernel) * jnp.sum(columns**2))
 
 
 def _moved(params: PyTree, start: PyTree) -> Array:
-    """Return ‖θ_t − θ_0‖/‖θ_0‖ over the floating leaves; the bare distance from a start at zero."""
-    pairs = [
-        (jnp.asarray(one), jnp.asarray(two))
-        for one, two in zip(jax.tree.leaves(params), jax.tree.leaves(start), strict=True)
-        if jnp.issubdtype(jnp.asarray(two).dtype, jnp.floating)
-    ]
-    change = sum((jnp.sum((one - two) ** 2) for one, two in pairs), jnp.zeros(()))
-    size = sum((jnp.sum(two**2) for _, two in pairs), jnp.zeros(()))
+    """Return ‖θ_t − θ_0‖/‖θ_0‖ over the parameters that the kernel is of; the bare distance from a start at zero."""
+    now, then = (
+        [jnp.asarray(leaf, jnp.result_type(float)) for leaf in split_parameters(tree)[0]] for tree in (params, start)
+    )
+    change = sum((jnp.sum((one - two) ** 2) for one, two in zip(now, then, strict=True)), jnp.zeros(()))
+    size = sum((jnp.sum(two**2) for two in then), jnp.zeros(()))
     return jnp.sqrt(change / jnp.where(size > 0, size, 1.0))

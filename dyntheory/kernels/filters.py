@@ -50,4 +50,7 @@ class GradientFlow:
     def filter(self, values: Float[Array, "n"], time: Array, ridge: Number, num_samples: int) -> Filter:
         """Return q_t and p_t at every eigenvalue."""
         rate = jnp.where(values > 0, values / num_samples + ridge, 1.0)
-        return from_decay(values, jnp.exp(-rate * time), -jnp.expm1(-rate * time), ridge, num_samples)
+        forever = jnp.isinf(time)
+        exponent = -rate * jnp.where(forever, 0.0, time)
+        decay, growth = jnp.where(forever, 0.0, jnp.exp(exponent)), jnp.where(forever, 1.0, -jnp.expm1(exponent))
+        return from_decay(values, decay, growth, ridge, num_samples)

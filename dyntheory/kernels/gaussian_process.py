@@ -8,16 +8,17 @@ Reference: `lee2018deep`, eqs. 8-9; `rasmussen2006gaussian`, eqs. 2.23-2.24.
 from __future__ import annotations
 
 import jax.numpy as jnp
-import numpy as np
 
-from dyntheory.ground.arrays import Array, ArrayLike
-from dyntheory.ground.checks import check_nonnegative, is_concrete
+from dyntheory.ground.arrays import ArrayLike
+from dyntheory.ground.checks import check_nonnegative
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.kernels.eigensystem import check_kernel, eigensystem, inverse, lost_share, warn_lost
 from dyntheory.kernels.kernel_pair import Kernels
-from dyntheory.kernels.solvers import check_kernel, eigensystem
-from dyntheory.kernels.trained import Prediction
+from dyntheory.kernels.precision import in_double, real_array, rounding_of
+from dyntheory.kernels.trained import Prediction, check_variances
 
 
+@in_double
 def posterior(
     train_train: Kernels | ArrayLike,
     labels: ArrayLike,
@@ -28,7 +29,8 @@ def posterior(
 ) -> Prediction:
     """Return the posterior mean and covariance of f on the test inputs.
 
-    A kernel that is singular, with σ = 0, is inverted on its range: labels off the range cannot be fitted.
+    A kernel that is singular, with σ = 0, is inverted on its range: labels off the range cannot be fitted. Computed in
+    float64, whatever JAX's flag says; a warning says which part of the labels a nearly singular kernel loses.
 
     Args:
         train_train: kernels of the training inputs, (n, n); of `Kernels` the NNGP kernel.
@@ -41,7 +43,8 @@ def posterior(
         Mean (m,) or (m, o) and covariance (m, m) or (m,), of the function: add σ² for a fresh noisy label.
 
     Raises:
-        ValueError: shapes or numbers that do not fit.
+        TypeError: not real numbers.
+        ValueError: shapes or numbers that do not fit, NaN or infinity.
 
     Example:
         >>> import jax.numpy as jnp
@@ -53,34 +56,29 @@ def posterior(
     check_arguments(posterior, locals())
     check_nonnegative("noise_std", noise_std)
     matrix = check_kernel("train_train", _nngp(train_train))
-    targets, cross = jnp.asarray(labels, matrix.dtype), jnp.asarray(_nngp(test_train), matrix.dtype)
+    targets, cross = real_array("labels", labels), real_array("test_train", _nngp(test_train))
     if targets.ndim not in (1, 2) or targets.shape[0] != len(matrix):
         raise ValueError(f"`labels` must have shape (n,) or (n, o) with n = {len(matrix)}, got {targets.shape}.")
     if cross.ndim != 2 or cross.shape[1] != len(matrix):
         raise ValueError(f"`test_train` must have shape (m, n) with n = {len(matrix)}, got {cross.shape}.")
-    noise = jnp.asarray(noise_std, matrix.dtype)
+    noise = real_array("noise_std", noise_std) ** 2
     if noise.shape not in ((), (len(matrix),)):
         raise ValueError(f"`noise_std` must be a number or have shape ({len(matrix)},), got {noise.shape}.")
-    weights = cross @ _inverse(matrix, noise)
+    shifted = matrix + jnp.diag(jnp.broadcast_to(noise, matrix.shape[:1]))
+    system = eigensystem(shifted, rounding_of(_nngp(train_train)), jnp.min(noise))
+    warn_lost(lost_share(system, targets.reshape(len(matrix), -1)), system)
+    weights, along = inverse(system), cross @ system.vectors
+    mean = along @ ((weights * (system.vectors.T @ targets).T).T)
     if test_test is None:
-        return Prediction(weights @ targets, None)
-    prior = jnp.asarray(_nngp(test_test), matrix.dtype)
+        return Prediction(mean, None)
+    prior = real_array("test_test", _nngp(test_test))
     if prior.shape not in ((len(cross),), (len(cross),) * 2):
         raise ValueError(f"`test_test` must have shape (m, m) or (m,), m = {len(cross)}, got {prior.shape}.")
-    explained = jnp.sum(weights * cross, axis=1) if prior.ndim == 1 else weights @ cross.T
-    return Prediction(weights @ targets, prior - explained)
+    halves = along * jnp.sqrt(weights)[None]  # its square is what was explained, whatever the rounding
+    explained = jnp.sum(halves**2, axis=1) if prior.ndim == 1 else halves @ halves.T
+    check_variances(prior - explained, prior, rounding_of(_nngp(train_train), _nngp(test_train), _nngp(test_test)))
+    return Prediction(mean, prior - explained)
 
 
 def _nngp(kernels: Kernels | ArrayLike) -> ArrayLike:
     return kernels.nngp if isinstance(kernels, Kernels) else kernels
-
-
-def _inverse(matrix: Array, noise: Array) -> Array:
-    """Return (K + σ²)⁻¹, on the range of K + σ² when that is singular."""
-    if is_concrete(noise) and not np.any(np.asarray(noise)):
-        shifted = matrix
-    else:
-        shifted = matrix + jnp.diag(jnp.broadcast_to(noise**2, matrix.shape[:1]))
-    values, vectors, *_ = eigensystem(shifted)
-    inverse = jnp.where(values > 0, 1.0 / jnp.where(values > 0, values, 1.0), 0.0)
-    return (vectors * inverse[None]) @ vectors.T

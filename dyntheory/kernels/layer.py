@@ -20,6 +20,7 @@ from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.kernels.blocks import in_blocks
 from dyntheory.kernels.kernel_pair import Kernels
 from dyntheory.kernels.moments import State, input_state
+from dyntheory.kernels.precision import common_precision, in_precision_of, is_traced, require_finite
 
 TOLERANCE = 1e-9
 
@@ -73,6 +74,10 @@ class Layer(abc.ABC):
         activation takes over; without a kink nothing is lost. `from_differences` takes the angle from differences
         instead, exact there and slower: O(n1 n2 d) operations outside of a matrix product.
 
+        The precision is that of the inputs: of float32 ones the kernel is float32, of all others it is computed in
+        float64, whatever JAX's flag says, and consists of NumPy arrays where the flag is off. Inside of jit, vmap and
+        grad the flag decides.
+
         Args:
             x1: (n1, d) or (n1, *S, d).
             x2: (n2, d) or (n2, *S, d); default `x1` itself.
@@ -83,17 +88,26 @@ class Layer(abc.ABC):
             also compares all pairs of them.
 
         Raises:
-            ValueError: wrong shapes, or an architecture that has no such kernel.
+            TypeError: inputs that are not real numbers.
+            ValueError: wrong shapes, NaN or infinity, or an architecture that has no such kernel.
         """
         check_arguments(Layer.kernel, locals())
-        first = as_inputs("x1", x1)
-        second = first if x2 is None else as_inputs("x2", x2)
-        if first.shape[1:] != second.shape[1:]:
-            raise ValueError(f"`x1` and `x2` must hold inputs of one shape, got {first.shape[1:]}, {second.shape[1:]}.")
+        check_inputs("x1", x1)
+        check_inputs("x2", x1 if x2 is None else x2)
         symmetric = x2 is None or x2 is x1
-        found, left_out = self._compiled(first, second, symmetric, from_differences)
-        warn_left_out(left_out)
-        return found
+
+        def kernels() -> Kernels:
+            kind = common_precision(x1, x2)
+            first = as_inputs(x1, kind)
+            second = first if symmetric else as_inputs(x2, kind)
+            if first.shape[1:] != second.shape[1:]:
+                shapes = f"{first.shape[1:]}, {second.shape[1:]}"
+                raise ValueError(f"`x1` and `x2` must hold inputs of one shape, got {shapes}.")
+            found, left_out = self._compiled(first, second, symmetric, from_differences)
+            warn_left_out(left_out)
+            return found
+
+        return in_precision_of((x1, x2), kernels, by=self)
 
     @functools.cached_property
     def _compiled(self) -> Callable[..., tuple[Kernels, Array]]:
@@ -123,21 +137,27 @@ class Layer(abc.ABC):
         return Finite()
 
 
-def as_inputs(name: str, value: ArrayLike) -> Array:
-    """Return rows of inputs as an array of floating-point numbers.
+def check_inputs(name: str, value: ArrayLike) -> None:
+    """Require rows of finite real numbers.
 
     Raises:
-        TypeError: not numbers.
-        ValueError: no rows, no features, or a single input without the axis of rows.
+        TypeError: not real numbers.
+        ValueError: no rows, no features, a single input without the axis of rows, NaN or infinity.
     """
     if not isinstance(value, jax.Array | np.ndarray | list | tuple):
         raise TypeError(f"`{name}` must be an array of inputs, got {type(value).__name__}.")
-    array = jnp.asarray(value)
+    array = jnp.asarray(value) if isinstance(value, jax.Array) or is_traced(value) else np.asarray(value)
     if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):
         raise TypeError(f"`{name}` must hold real numbers, got dtype {array.dtype}.")
     if array.ndim < 2 or 0 in array.shape:
         raise ValueError(f"`{name}` must have shape (rows, d) or (rows, *positions, d), all > 0, got {array.shape}.")
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
+    require_finite(name, array)
+
+
+def as_inputs(value: Any, kind: Any) -> Array:
+    """Return rows of inputs in that precision, rounded before they enter a program."""
+    is_in_program = isinstance(value, jax.Array) or is_traced(value)
+    return jnp.asarray(value if is_in_program else np.asarray(value).astype(kind), kind)
 
 
 def labelled_kernel(
@@ -188,8 +208,9 @@ def warn_left_out(left_out: Array) -> None:
     if is_concrete(left_out) and float(left_out) > max(TOLERANCE, 100 * float(jnp.finfo(left_out.dtype).eps)):
         warnings.warn(
             f"The Hermite series of an `elementwise` function leaves out up to {float(left_out):.1e} of its second "
-            "moment (at correlations near ±1): raise its `degree`, or use a closed form (`kernels.relu()`, …) where "
-            "the function has a kink or a jump.",
+            "moment or of its derivative's, which the tangent kernel needs (at correlations near ±1): raise its "
+            "`degree` and `num_nodes`, or use a closed form (`kernels.relu()`, …). Kinks and jumps are taken apart at "
+            "zero only.",
             DyntheoryWarning,
             stacklevel=3,
         )

@@ -16,7 +16,7 @@ Reference: `simon2023eigenlearning`, section 4 (their δ is our n λ); `canatar2
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ from dyntheory.closed_forms.effective_ridge import effective_ridge
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import check_nonnegative, check_positive, check_scalar
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.kernels.precision import in_double
 from dyntheory.kernels.spectra import KernelSpectrum, check_spectrum
 
 
@@ -36,14 +37,15 @@ class LearningCurve(NamedTuple):
     `effective_ridge` is κ, `learnability` is L_i.
     """
 
-    num_samples: Array
-    test_error: Array
-    train_error: Array
-    overfitting: Array
-    effective_ridge: Array
-    learnability: Array
+    num_samples: Any
+    test_error: Any
+    train_error: Any
+    overfitting: Any
+    effective_ridge: Any
+    learnability: Any
 
 
+@in_double
 def learning_curve(
     spectrum: KernelSpectrum,
     num_samples: ArrayLike,

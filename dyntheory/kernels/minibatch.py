@@ -24,7 +24,8 @@ from jaxtyping import Float
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, check_scalar
 from dyntheory.ground.kinds import check_arguments
-from dyntheory.kernels.solvers import check_kernel
+from dyntheory.kernels.eigensystem import check_kernel
+from dyntheory.kernels.precision import in_double, real_array
 
 
 class MinibatchMoments(NamedTuple):
@@ -34,9 +35,9 @@ class MinibatchMoments(NamedTuple):
     `test_variance` (None without test kernels); `train_loss` (T+1,) is E (1/2n) Σ ‖f(x_i) − y_i‖².
     """
 
-    mean: Array
-    variance: Array
-    train_loss: Array
+    mean: Any
+    variance: Any
+    train_loss: Any
     test_mean: Any
     test_variance: Any
 
@@ -52,6 +53,7 @@ class _Run(NamedTuple):
     noise_scale: Number
 
 
+@in_double
 def sgd_moments(
     kernel: ArrayLike,
     labels: ArrayLike,
@@ -87,20 +89,20 @@ def sgd_moments(
         test_initial: f_0 on the test inputs; default zero.
 
     Returns:
-        Moments over the choice of batches.
+        Moments over the choice of batches, computed in float64 whatever JAX's flag says.
 
     Raises:
         TypeError: an argument of the wrong kind.
         ValueError: shapes or numbers that do not fit.
     """
     check_arguments(sgd_moments, locals())
-    matrix, targets = check_kernel("kernel", kernel), jnp.asarray(labels)
+    matrix, targets = check_kernel("kernel", kernel), real_array("labels", labels)
     num_steps, batch_size = check_count("num_steps", num_steps, minimum=0), check_count("batch_size", batch_size)
     _check(matrix, targets, batch_size, learning_rate, momentum, ridge, replacement)
-    start = jnp.zeros_like(matrix, shape=targets.shape) if initial is None else jnp.asarray(initial, matrix.dtype)
+    start = jnp.zeros_like(matrix, shape=targets.shape) if initial is None else real_array("initial", initial)
     if start.shape != targets.shape:
         raise ValueError(f"`initial` must have the shape of the labels, {targets.shape}, got {start.shape}.")
-    cross = None if test_train is None else jnp.asarray(test_train, matrix.dtype)
+    cross = None if test_train is None else real_array("test_train", test_train)
     if cross is not None and (cross.ndim != 2 or cross.shape[1] != len(matrix)):
         raise ValueError(f"`test_train` must have shape (m, n) with n = {len(matrix)}, got {cross.shape}.")
     wanted = None if cross is None else (len(cross), *targets.shape[1:])
@@ -109,7 +111,7 @@ def sgd_moments(
         raise ValueError(f"`test_initial` must have the shape of the test outputs, {wanted}, got {given}.")
     num_samples = len(matrix)
     kept = 1.0 if replacement else (num_samples - batch_size) / max(num_samples - 1, 1)
-    rows = jnp.asarray(targets, matrix.dtype).reshape(num_samples, -1)
+    rows = targets.reshape(num_samples, -1)
     transition = _transition(matrix, learning_rate, momentum, ridge)
 
     offset = start.reshape(num_samples, -1) - rows
@@ -117,11 +119,11 @@ def sgd_moments(
     residual, variance, test_mean, test_variance = _all_moments(run, cross, num_steps)
     shape = (num_steps + 1, *targets.shape)
     loss = jnp.sum(residual**2 + variance, axis=(1, 2)) / (2 * num_samples)
-    mean = residual.reshape(shape) + jnp.asarray(targets, matrix.dtype)[None]
+    mean = residual.reshape(shape) + targets[None]
     if cross is None:
         return MinibatchMoments(mean, variance.reshape(shape), loss, None, None)
     test_shape = (num_steps + 1, len(cross), *targets.shape[1:])
-    start = jnp.zeros(test_shape[1:]) if test_initial is None else jnp.asarray(test_initial, matrix.dtype)
+    start = jnp.zeros(test_shape[1:]) if test_initial is None else real_array("test_initial", test_initial)
     test_mean = test_mean.reshape(test_shape) + start[None]
     return MinibatchMoments(mean, variance.reshape(shape), loss, test_mean, test_variance.reshape(test_shape))
 

@@ -1,14 +1,15 @@
 """Solve (Θ + n λ) c = r for a kernel Θ: Cholesky, eigendecomposition, or preconditioned conjugate gradients.
 
 Cholesky is the fastest while the matrix is regular. The eigendecomposition gives the least-norm solution when it is
-not: eigenvalues that rounding cannot tell from zero count as zero. Conjugate gradients need only products Θ v, so that
-the kernel need not be stored; a pivoted Cholesky factor of low rank preconditions them.
+not: without a ridge, eigenvalues that rounding cannot tell from zero count as zero. Conjugate gradients need only
+products Θ v, so that the kernel need not be stored; a pivoted Cholesky factor of low rank preconditions them.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,69 +26,25 @@ from dyntheory.ground.checks import (
     is_concrete,
 )
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.status import DyntheoryWarning
+from dyntheory.kernels.eigensystem import check_kernel, eigensystem, inverse, lost_share, warn_lost
+from dyntheory.kernels.precision import in_double, real_array, rounding_of
 
 SOLVERS = ("auto", "cholesky", "eigh", "cg")
-SYMMETRY_ROUNDING = 1e3
 PRECONDITIONER_RANK = 100
 
 Operator = Callable[[Array], Array]
 
 
-class Eigensystem(NamedTuple):
-    """Θ = V diag(s) Vᵀ with the eigenvalues that are zero up to rounding set to zero.
-
-    `values` (n,) ascending, `vectors` (n, n), `rank` the number of eigenvalues kept, `removed` the largest magnitude
-    that was set to zero.
-    """
-
-    values: Array
-    vectors: Array
-    rank: Array
-    removed: Array
-
-
 class Solution(NamedTuple):
     """Coefficients c (n,) or (n, o), the relative residual ‖r − (Θ + nλ) c‖/‖r‖ of every column, and iterations."""
 
-    coefficients: Array
-    residual: Array
-    num_iterations: Array
+    coefficients: Any
+    residual: Any
+    num_iterations: Any
 
 
-@jax.jit
-def eigensystem(matrix: Float[Array, "n n"]) -> Eigensystem:
-    """Return the eigendecomposition of a positive semidefinite matrix of any rank.
-
-    An eigenvalue below n·eps times the largest is what rounding makes of zero; it becomes zero.
-    """
-    values, vectors = jnp.linalg.eigh(matrix)
-    kept = values > matrix.shape[0] * jnp.finfo(matrix.dtype).eps * jnp.max(jnp.abs(values))
-    removed = jnp.max(jnp.where(kept, 0.0, jnp.abs(values)))
-    return Eigensystem(jnp.where(kept, values, 0.0), vectors, jnp.sum(kept), removed)
-
-
-def check_kernel(name: str, kernel: ArrayLike) -> Array:
-    """Require a square symmetric matrix of finite numbers and return it in JAX's floating type.
-
-    Raises:
-        ValueError: it is none of these, or clearly not positive semidefinite (a negative entry on the diagonal).
-    """
-    array = jnp.asarray(kernel)
-    if array.ndim != 2 or array.shape[0] != array.shape[1] or array.shape[0] == 0:
-        raise ValueError(f"`{name}` must be a square matrix (n, n), got shape {array.shape}: give kernel(x) itself.")
-    array = array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
-    if is_concrete(array):
-        values = np.asarray(array)
-        if not np.isfinite(values).all():
-            raise ValueError(f"`{name}` must be finite; it holds NaN or infinity.")
-        scale, rounding = np.abs(values).max(), SYMMETRY_ROUNDING * float(jnp.finfo(array.dtype).eps)
-        if np.abs(values - values.T).max() > rounding * scale:
-            raise ValueError(f"`{name}` must be symmetric: it is the kernel of one set of inputs with itself.")
-        if np.diagonal(values).min() < -rounding * scale:
-            raise ValueError(f"`{name}` must be positive semidefinite; it has a negative entry on the diagonal.")
-    return array
-
-
+@in_double
 def solve(
     kernel: ArrayLike | Operator,
     targets: ArrayLike,
@@ -100,15 +57,17 @@ def solve(
 ) -> Solution:
     """Return the coefficients c of kernel regression, (Θ + n λ) c = targets; f(x) = Θ(x, X) c.
 
-    They minimise (1/2n) Σ (f(x_i) − y_i)² + (λ/2) ‖f‖², the limit t → ∞ of gradient flow from zero.
+    They minimise (1/2n) Σ (f(x_i) − y_i)² + (λ/2) ‖f‖², the limit t → ∞ of gradient flow from zero. Computed in
+    float64, whatever JAX's flag says; a warning says which part of the targets a nearly singular kernel loses.
 
     Args:
         kernel: Θ, shape (n, n); or a function v (n, o) -> Θ v, for which only conjugate gradients work.
         targets: shape (n,) or (n, o).
         ridge: λ, zero or positive; scikit-learn's `alpha` is n λ.
-        method: "cholesky"; "eigh", least-norm when singular; "cg"; "auto" is Cholesky when λ > 0, "eigh" when
-            λ = 0, "cg" for a function.
-        tolerance: relative residual at which conjugate gradients stop; default 1e-10 in float64, 1e-5 in float32.
+        method: "cholesky"; "eigh", least-norm when singular; "cg"; "auto" is Cholesky when n λ is above the rounding
+            of the kernel, "eigh" when it is not, "cg" for a function.
+        tolerance: relative residual at which conjugate gradients stop; default 1e-10, and 1e-5 for a function that
+            returns float32.
         max_iterations: of conjugate gradients.
         rank: of the preconditioner, 0 for none; not used for a function.
 
@@ -116,7 +75,9 @@ def solve(
         Coefficients with the residual that was reached; look at it when conjugate gradients were used.
 
     Raises:
-        ValueError: shapes, numbers or names that do not fit.
+        TypeError: not real numbers.
+        ValueError: shapes, numbers or names that do not fit, NaN or infinity, or a kernel that is singular and
+            method="cholesky".
 
     Example:
         >>> import jax.numpy as jnp
@@ -126,31 +87,29 @@ def solve(
     check_arguments(solve, locals())
     check_nonnegative("ridge", ridge)
     check_scalar("ridge", ridge)
-    check_name("method", method, SOLVERS)
+    check_name("solver", method, SOLVERS)
     max_iterations, rank = check_count("max_iterations", max_iterations), check_count("rank", rank, minimum=0)
     if tolerance is not None:
         check_positive("tolerance", tolerance)
-    right = jnp.asarray(targets)
+    right = real_array("targets", targets)
     if right.ndim not in (1, 2):
         raise ValueError(f"`targets` must have shape (n,) or (n, o), got {right.shape}.")
-    right = right if jnp.issubdtype(right.dtype, jnp.floating) else right.astype(float)
     columns = right[:, None] if right.ndim == 1 else right
     shift = ridge * right.shape[0]
     if callable(kernel):
         if method not in ("auto", "cg"):
             raise ValueError(f"A function v -> Θ v can only be solved by method='cg', got {method!r}.")
-        operator, precondition, method = _shifted(kernel, shift), None, "cg"
+        operator, precondition, kind = _shifted(kernel, shift), None, jax.eval_shape(kernel, columns).dtype
     else:
         matrix = check_kernel("kernel", kernel)
         if matrix.shape[0] != right.shape[0]:
             raise ValueError(f"`kernel` has {matrix.shape[0]} rows and `targets` {right.shape[0]}: they must agree.")
-        method = _automatic(method, ridge)
-        operator = _shifted(lambda block: matrix @ block, shift)
+        operator, kind = _shifted(lambda block: matrix @ block, shift), matrix.dtype
         if method != "cg":
-            found = _direct(method, matrix, columns, shift)
+            found = _direct(method, matrix, columns, shift, rounding_of(kernel))
             return _solution(operator, found, columns, jnp.zeros((), int), right.ndim)
         precondition = low_rank_preconditioner(matrix, shift, min(rank, len(matrix))) if rank > 0 else None
-    tolerance = (1e-10 if columns.dtype == jnp.float64 else 1e-5) if tolerance is None else tolerance
+    tolerance = (1e-10 if kind == jnp.float64 else 1e-5) if tolerance is None else tolerance
     found, steps = conjugate_gradients(operator, columns, precondition, tolerance, max_iterations)
     return _solution(operator, found, columns, steps, right.ndim)
 
@@ -160,28 +119,45 @@ def _solution(operator: Operator, found: Array, columns: Array, steps: Array, nd
     return Solution(found[:, 0], residual[0], steps) if ndim == 1 else Solution(found, residual, steps)
 
 
-def _automatic(method: str, ridge: Number) -> str:
-    if method != "auto":
-        return method
-    return "cholesky" if is_concrete(ridge) and float(np.asarray(ridge)) > 0 else "eigh"
-
-
 def _norm(columns: Array) -> Array:
     return jnp.sqrt(jnp.sum(columns**2, axis=0))
 
 
 def _shifted(apply: Operator, shift: Number) -> Operator:
-    return lambda block: apply(block) + shift * block
+    return lambda block: jnp.asarray(apply(block), block.dtype) + shift * block
 
 
-def _direct(method: str, matrix: Array, columns: Array, shift: Number) -> Array:
-    if method == "cholesky":
+def _direct(method: str, matrix: Array, columns: Array, shift: Number, rounding: float) -> Array:
+    if method == "cholesky" or (method == "auto" and _is_regular(matrix, shift, rounding)):
         factor = jnp.linalg.cholesky(matrix + shift * jnp.eye(len(matrix), dtype=matrix.dtype))
+        _check_factor(factor, rounding)
         return jax.scipy.linalg.cho_solve((factor, True), columns)
-    values, vectors, *_ = eigensystem(matrix)
-    valid = values + shift > 0
-    inverse = jnp.where(valid, 1.0 / jnp.where(valid, values + shift, 1.0), 0.0)
-    return vectors @ (inverse[:, None] * (vectors.T @ columns))
+    system = eigensystem(matrix, rounding, shift)
+    warn_lost(lost_share(system, columns), system)
+    return system.vectors @ (inverse(system, shift)[:, None] * (system.vectors.T @ columns))
+
+
+def _is_regular(matrix: Array, shift: Number, rounding: float) -> bool:
+    """Return whether the shift is above all that rounding does to the eigenvalues; they are below the trace."""
+    if not (is_concrete(shift) and is_concrete(matrix)):
+        return is_concrete(shift) and float(np.asarray(shift)) > 0
+    return float(np.asarray(shift)) > len(matrix) * rounding * float(np.trace(np.asarray(matrix)))
+
+
+def _check_factor(factor: Array, rounding: float) -> None:
+    """Refuse a factor that is not finite, and warn of one whose smallest pivot is rounding."""
+    if not is_concrete(factor):
+        return
+    pivots = np.square(np.diagonal(np.asarray(factor)))
+    if not np.isfinite(pivots).all():
+        raise ValueError("The kernel, ridge added, is singular to rounding: take method='eigh' or a larger `ridge`.")
+    if pivots.min() < len(pivots) * rounding * pivots.max():
+        warnings.warn(
+            f"The kernel, ridge added, is nearly singular: pivots of Cholesky from {pivots.max():.1e} to "
+            f"{pivots.min():.1e}. Take method='eigh', or a larger `ridge`.",
+            DyntheoryWarning,
+            stacklevel=4,
+        )
 
 
 def conjugate_gradients(

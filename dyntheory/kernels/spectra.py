@@ -15,7 +15,8 @@ from dyntheory.closed_forms.spectra import DataSpectrum, data_spectrum
 from dyntheory.ground.arrays import ArrayLike
 from dyntheory.ground.checks import check_count, check_finite, check_nonnegative, check_positive, is_concrete
 from dyntheory.ground.kinds import check_arguments
-from dyntheory.kernels.solvers import check_kernel
+from dyntheory.kernels.eigensystem import check_kernel
+from dyntheory.kernels.precision import in_double, real_array, rounding_of
 from dyntheory.problem.laws.spectra import Spectrum
 
 
@@ -32,6 +33,7 @@ class KernelSpectrum(NamedTuple):
     unlearnable: Any = 0.0
 
 
+@in_double
 def kernel_spectrum(spectrum: Spectrum | DataSpectrum) -> KernelSpectrum:
     """Return what the features of a law, or a data set, are to the linear kernel ⟨x, x′⟩: s_i and v_i² = s_i b_i².
 
@@ -60,6 +62,7 @@ def kernel_spectrum(spectrum: Spectrum | DataSpectrum) -> KernelSpectrum:
     return KernelSpectrum(eigenvalues, eigenvalues * jnp.asarray(data.target_coefficients, float) ** 2)
 
 
+@in_double
 def power_law(capacity: float, source: float, num_modes: int) -> KernelSpectrum:
     """Return s_i = i^{−α} and v_i² = i^{−(1 + 2αr)} with what lies beyond p modes: capacity α > 1, source r > 0.
 
@@ -84,23 +87,25 @@ def power_law(capacity: float, source: float, num_modes: int) -> KernelSpectrum:
     return KernelSpectrum(jnp.asarray(index**-capacity), jnp.asarray(index ** -(1 + decay)), tail, left)
 
 
+@in_double
 def spectrum_of(kernel: ArrayLike, targets: ArrayLike) -> KernelSpectrum:
     """Estimate the spectrum from the kernel of many inputs, N far above the n of the curve, and noiseless targets.
 
     Eigenvalues of K/N; coefficients vᵀ y/√N. Of several outputs the powers are summed. Directions of eigenvalue zero
-    cannot be learned: what the target has there is `unlearnable`.
+    cannot be learned: what the target has there is `unlearnable`. Zero is what is below N ε times the largest, ε the
+    precision in which the kernel is given.
 
     Raises:
         ValueError: shapes that do not fit.
     """
     check_arguments(spectrum_of, locals())
-    matrix, labels = check_kernel("kernel", kernel), jnp.asarray(targets)
+    matrix, labels = check_kernel("kernel", kernel), real_array("targets", targets)
     if labels.ndim not in (1, 2) or len(labels) != len(matrix):
         raise ValueError(f"`targets` must have shape (N,) or (N, o) with N = {len(matrix)}, got {labels.shape}.")
     values, vectors = jnp.linalg.eigh(matrix)
     values = jnp.maximum(values, 0.0) / len(matrix)
     power = jnp.sum((vectors.T @ labels.reshape(len(matrix), -1)) ** 2, axis=1) / len(matrix)
-    kept = values > len(matrix) * jnp.finfo(matrix.dtype).eps * jnp.max(values)
+    kept = values > len(matrix) * rounding_of(kernel) * jnp.max(values)
     return KernelSpectrum(
         jnp.where(kept, values, 0.0), jnp.where(kept, power, 0.0), 0.0, jnp.sum(jnp.where(kept, 0.0, power))
     )

@@ -25,9 +25,10 @@ from dyntheory.ground.checks import check_positive
 from dyntheory.ground.identity.fingerprint import fingerprint
 from dyntheory.ground.identity.versions import versions
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.precision import double_precision
 from dyntheory.ground.resources import check_progress, silent
 from dyntheory.kernels.kernel_pair import Kernels
-from dyntheory.kernels.layer import Layer, labelled_kernel, warn_left_out
+from dyntheory.kernels.layer import Layer, check_inputs, labelled_kernel, warn_left_out
 from dyntheory.kernels.stream import Stream, kernel_stream
 
 LIVE_ARRAYS = 8
@@ -113,7 +114,7 @@ def tiled_kernel(
 
     With `path` every tile is saved before the next is begun. A run that is killed loses no more than the tile at hand;
     the same call with `resume=True` goes on from there, to the same bits. Nothing larger than a tile is then held in
-    memory. The arrays are not compressed.
+    memory. The arrays are not compressed. They have the precision of the rows: float32 stays, all others are float64.
 
     Args:
         network: an architecture whose kernel is a matrix (it ends without positions).
@@ -133,8 +134,8 @@ def tiled_kernel(
         `Kernels` of NumPy arrays (n1, n2); with `path` the Zarr group.
 
     Raises:
-        TypeError: a `progress` that cannot be called.
-        ValueError: bad shapes, a network that keeps positions, or `resume` without `path`.
+        TypeError: rows that are not real numbers, a `progress` that cannot be called.
+        ValueError: bad shapes, NaN or infinity, a network that keeps positions, or `resume` without `path`.
         CheckpointError: `path` holds something already and `resume` is False, holds another computation, is damaged,
             or another process writes into it.
         ImportError: Zarr is not installed.
@@ -150,6 +151,22 @@ def tiled_kernel(
     check_arguments(tiled_kernel, locals())
     check_progress(None if isinstance(progress, bool) else progress)
     first, second = _sets(network, x1, x2)
+    with double_precision() if first.dtype == np.float64 else nullcontext():
+        return _tiled(network, first, second, memory, mesh, path, resume, from_differences, progress)
+
+
+def _tiled(
+    network: Layer,
+    first: np.ndarray,
+    second: np.ndarray,
+    memory: float,
+    mesh: Mesh | None,
+    path: str | Path | None,
+    resume: bool,
+    from_differences: bool,
+    progress: bool | Progress,
+) -> Any:
+    """Return the kernels of rows that were checked, in memory or as the Zarr group."""
     symmetric = second is first
     devices = 1 if mesh is None else mesh.devices.size
     sizes = {"symmetric": symmetric, "memory": memory, "itemsize": first.dtype.itemsize, "multiple": devices}
@@ -183,6 +200,8 @@ def _sets(network: Layer, x1: ArrayLike, x2: ArrayLike | None) -> tuple[np.ndarr
     """Check the rows and return them on the host, the second set as the same object when it is the first."""
     first = _on_host("x1", x1)
     second = first if x2 is None or x2 is x1 else _on_host("x2", x2)
+    if second.dtype != first.dtype:
+        first, second = first.astype(np.float64), second.astype(np.float64)
     if first.shape[1:] != second.shape[1:]:
         raise ValueError(f"`x1` and `x2` must hold inputs of one shape, got {first.shape[1:]}, {second.shape[1:]}.")
     if len(network.output_shape(first.shape[1:])) != 1:
@@ -207,12 +226,9 @@ class Arrays:
 
 
 def _on_host(name: str, value: ArrayLike) -> np.ndarray:
+    check_inputs(name, value)
     array = np.asarray(value)
-    if array.ndim < 2 or 0 in array.shape or array.dtype.kind not in "fiu":
-        raise ValueError(
-            f"`{name}` must be numbers (rows, d) or (rows, *positions, d), got {array.dtype} {array.shape}."
-        )
-    return array.astype(jax.dtypes.canonicalize_dtype(array.dtype if array.dtype.kind == "f" else float), copy=False)
+    return array.astype(array.dtype if array.dtype in (np.float16, np.float32) else np.float64, copy=False)
 
 
 def _compiled(network: Layer, mesh: Mesh | None, symmetric: bool, from_differences: bool) -> Callable[..., Any]:

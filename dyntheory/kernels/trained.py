@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import Any, NamedTuple
 
 import jax
@@ -12,10 +13,14 @@ import numpy as np
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import is_concrete
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.status import DyntheoryWarning
+from dyntheory.kernels.eigensystem import Eigensystem, warn_lost
 from dyntheory.kernels.filters import Filter, GradientFlow
 from dyntheory.kernels.kernel_pair import Kernels
+from dyntheory.kernels.precision import in_double, real_array, rounding_of
 from dyntheory.kernels.step_filters import GradientDescent
 
+MOVED = 1e-3
 BLOCKS = "(n1, n2), or (n1, n2, o, o) where outputs are coupled"
 
 
@@ -26,7 +31,7 @@ class Prediction(NamedTuple):
     noise; add σ² on the diagonal for a fresh noisy label. None where no NNGP kernel and no noise was given.
     """
 
-    mean: Array
+    mean: Any
     covariance: Any
 
 
@@ -36,21 +41,41 @@ class TrainedKernel:
     """A training run in closed form; `predict` evaluates it at any time.
 
     `rank` counts the eigenvalues of the training kernel that are not zero up to rounding, `removed` is the largest
-    magnitude that was set to zero.
+    magnitude that was set to zero. `lost` is the part of the labels' norm along eigenvalues that rounding decides: a
+    nearly singular kernel does not say how it is fitted, and a warning does where that matters.
     """
 
     algorithm: GradientFlow | GradientDescent
-    values: Array
-    vectors: Array
-    rank: Array
-    removed: Array
+    system: Eigensystem
+    lost: Array
     labels: Array
     residual: Array
     nngp: Any
     noise_variance: Any
     ridge: Number
     label_shape: tuple[int, ...] = dataclasses.field(metadata={"static": True})
+    rounding: float = dataclasses.field(metadata={"static": True})
     readout: bool = dataclasses.field(metadata={"static": True})
+
+    @property
+    def values(self) -> Array:
+        """Eigenvalues of the training kernel, ascending."""
+        return self.system.values
+
+    @property
+    def vectors(self) -> Array:
+        """Eigenvectors, in columns."""
+        return self.system.vectors
+
+    @property
+    def rank(self) -> Array:
+        """Number of eigenvalues that are not zero up to rounding."""
+        return self.system.rank
+
+    @property
+    def removed(self) -> Array:
+        """Largest magnitude of an eigenvalue that was set to zero."""
+        return self.system.removed
 
     @property
     def num_samples(self) -> int:
@@ -58,11 +83,13 @@ class TrainedKernel:
         return self.label_shape[0]
 
     @property
-    def max_learning_rate(self) -> Array:
+    def max_learning_rate(self) -> Any:
         """Learning rate of descent below which every mode converges."""
         limit = self.algorithm.largest_stable if isinstance(self.algorithm, GradientDescent) else 2.0
-        return jnp.divide(limit, self.values[-1] / self.num_samples + self.ridge)
+        with np.errstate(divide="ignore"):  # NumPy's numbers are float64, JAX's might not be
+            return limit / (self.values[-1] / self.num_samples + self.ridge)
 
+    @in_double
     def predict(
         self,
         test_train: Kernels | ArrayLike | None = None,
@@ -91,9 +118,17 @@ class TrainedKernel:
         if test_test is not None and test_train is None:
             raise ValueError("`test_test` belongs to test inputs: give `test_train` with it.")
         test = None if test_train is None else self._test_kernels(test_train, test_test)
-        start = None if initial is None else jnp.asarray(initial, self.values.dtype)
+        start = None if initial is None else real_array("initial", initial)
         self._check_initial(test, start)
-        return _evaluate(self, when, test, start)
+        self._warn_lost(when)
+        found = _evaluate(self, when, test, start)
+        if test is not None and test[2] is not None:
+            check_variances(
+                found.covariance,
+                test[2],
+                max(self.rounding, rounding_of(*jax.tree.leaves((test_train, test_test)))),
+            )
+        return found
 
     def at(self, when: Array, test: tuple[Array, Any, Any] | None, start: Array | None) -> Prediction:
         """Return the prediction at one time; `predict` without its checks, safe to trace."""
@@ -144,7 +179,18 @@ class TrainedKernel:
             if not is_flow and (np.isfinite(numbers) & (numbers != np.floor(numbers))).any():
                 raise ValueError(f"`step` must be whole numbers, got {given!r}.")
             self._check_convergence(numbers)
-        return jnp.asarray(given, self.values.dtype)
+        return jnp.asarray(given, jnp.result_type(float))
+
+    def _warn_lost(self, when: Array) -> None:
+        """Warn of what rounding decides, once training is so long that it moves along it."""
+        scale = 1.0
+        if isinstance(self.algorithm, GradientDescent):
+            scale = self.algorithm.learning_rate / (1 - self.algorithm.momentum)
+        if not all(is_concrete(number) for number in (when, scale, self.lost, self.system.resolution)):
+            return
+        longest = float(np.max(np.asarray(when), initial=0.0) * scale)
+        if longest * float(self.system.resolution) > MOVED * self.num_samples:
+            warn_lost(self.lost, self.system)
 
     def _check_convergence(self, numbers: np.ndarray) -> None:
         if not np.isinf(numbers).any() or not isinstance(self.algorithm, GradientDescent):
@@ -157,18 +203,18 @@ class TrainedKernel:
 
     def _test_kernels(self, test_train: Any, test_test: Any) -> tuple[Array, Any, Any]:
         ntk, nngp = pair(test_train, self.readout)
-        size, dtype = self.values.shape[0], self.values.dtype
-        flat = flatten("test_train", jnp.asarray(ntk, dtype))
+        size = self.values.shape[0]
+        flat = flatten("test_train", real_array("test_train", ntk))
         if flat.shape[1] != size:
             raise ValueError(f"`test_train` must have shape (m, n) with n = {self.num_samples}, got {np.shape(ntk)}.")
         if self.nngp is None or test_test is None:
             return flat, None, None
         if nngp is None:
             raise ValueError("A covariance needs `test_train` as Kernels(nngp, ntk): give kernel(x_test, x_train).")
-        prior = jnp.asarray(test_test.nngp if isinstance(test_test, Kernels) else test_test, dtype)
+        prior = real_array("test_test", test_test.nngp if isinstance(test_test, Kernels) else test_test)
         if prior.shape not in ((flat.shape[0],), (flat.shape[0],) * 2):
             raise ValueError(f"`test_test` must have shape (m, m) or (m,), m = {flat.shape[0]}, got {prior.shape}.")
-        return flat, jnp.asarray(nngp, dtype), prior
+        return flat, real_array("test_train.nngp", nngp), prior
 
     def _check_initial(self, test: Any, start: Array | None) -> None:
         if start is None:
@@ -194,6 +240,29 @@ def pair(kernels: Any, readout: bool) -> tuple[Any, Any]:
     if readout:
         raise ValueError("trained='readout' needs Kernels(nngp, ntk), got one array.")
     return kernels, None
+
+
+def check_variances(covariance: Array, prior: Array, rounding: float) -> None:
+    """Warn of variances that are negative beyond rounding; under a trace nobody can look.
+
+    Args:
+        covariance: (…, m, m), or the variances alone, (…, m).
+        prior: (m, m) or (m,): variances before anything was learned.
+        rounding: relative, of the kernels that were given.
+    """
+    if not (is_concrete(covariance) and is_concrete(prior)):
+        return
+    is_diagonal = prior.ndim == 1
+    variances = np.asarray(covariance if is_diagonal else jnp.diagonal(covariance, axis1=-2, axis2=-1))
+    largest = float(np.max(prior if is_diagonal else jnp.diagonal(prior)))
+    lowest = float(variances.min())
+    if lowest < -(rounding**0.5) * largest:
+        warnings.warn(
+            f"A variance is {lowest:.1e}, negative beyond the rounding of the kernels: do `test_train` and `test_test` "
+            "belong to the kernel of training? Of a nearly singular kernel, compute all three from float64 inputs.",
+            DyntheoryWarning,
+            stacklevel=4,
+        )
 
 
 def flatten(name: str, kernel: Array) -> Array:

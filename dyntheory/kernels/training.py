@@ -18,7 +18,6 @@ Reference: `lee2019wide`, corollary 1, for the ensemble; `matthews2017sample`, `
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -26,15 +25,17 @@ import numpy as np
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import check_name, check_nonnegative, check_positive, check_scalar, is_concrete
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.kernels.eigensystem import check_kernel, eigensystem, lost_share
 from dyntheory.kernels.filters import GradientFlow
 from dyntheory.kernels.kernel_pair import Kernels
-from dyntheory.kernels.solvers import check_kernel, eigensystem
+from dyntheory.kernels.precision import in_double, real_array, rounding_of
 from dyntheory.kernels.step_filters import GradientDescent
 from dyntheory.kernels.trained import TrainedKernel, flatten, pair
 
 TRAINED = ("all", "readout")
 
 
+@in_double
 def train(
     kernels: Kernels | ArrayLike,
     labels: ArrayLike,
@@ -48,6 +49,8 @@ def train(
     trained: str = "all",
 ) -> TrainedKernel:
     """Solve training on squared loss: gradient flow, or discrete steps with a learning rate.
+
+    Computed in float64, whatever JAX's flag says; eigenvalues of a kernel given in float32 are known to that only.
 
     Scaling:
         See the module: the loss is a mean over samples of half the squared error.
@@ -72,7 +75,7 @@ def train(
 
     Raises:
         TypeError: an argument of the wrong kind.
-        ValueError: shapes or numbers that do not fit.
+        ValueError: shapes or numbers that do not fit, NaN or infinity.
 
     Example:
         >>> import jax.numpy as jnp
@@ -91,23 +94,25 @@ def train(
     algorithm = _algorithm(learning_rate, momentum, nesterov)
     ntk, nngp = pair(kernels, trained == "readout")
     matrix = check_kernel("kernels", flatten("kernels", jnp.asarray(ntk)))
-    targets = _labels(labels, np.shape(ntk), matrix.dtype)
+    targets, rounding = _labels(labels, np.shape(ntk)), rounding_of(ntk)
     coupled = np.ndim(ntk) == 4
     if coupled and nngp is not None:
         raise ValueError("`Kernels` must be (n, n) each, per output unit; give a full NTK (n, n, o, o) alone.")
     residual = targets
     if initial is not None:
-        start, nngp = jnp.asarray(initial, matrix.dtype), None
+        start, nngp = real_array("initial", initial), None
         if start.shape != np.shape(labels):
             raise ValueError(f"`initial` must have the shape of the labels, {np.shape(labels)}, got {start.shape}.")
         residual = targets - start.reshape(targets.shape)
-    system = eigensystem(matrix)
+    system = eigensystem(matrix, rounding, jnp.multiply(ridge, np.shape(ntk)[0]))
     return TrainedKernel(
         algorithm,
-        *system,
+        system=system,
+        lost=lost_share(system, residual),
+        rounding=rounding,
         labels=targets,
         residual=residual,
-        nngp=None if nngp is None else check_kernel("kernels.nngp", nngp).astype(matrix.dtype),
+        nngp=None if nngp is None else check_kernel("kernels.nngp", nngp),
         noise_variance=_noise(noise_std, matrix),
         ridge=ridge,
         label_shape=np.shape(labels),
@@ -128,21 +133,19 @@ def _algorithm(learning_rate: Number | None, momentum: Number, nesterov: bool) -
     return GradientDescent(learning_rate, momentum, nesterov, plain=not has_momentum)
 
 
-def _labels(labels: ArrayLike, kernel_shape: tuple[int, ...], dtype: Any) -> Array:
+def _labels(labels: ArrayLike, kernel_shape: tuple[int, ...]) -> Array:
     """Return labels as (n, o), or as (n o, 1) where outputs are coupled."""
-    array = jnp.asarray(labels, dtype)
+    array = real_array("labels", labels)
     fits = array.ndim in (1, 2) and array.shape[0] == kernel_shape[0]
     if not fits or (len(kernel_shape) == 4 and math.prod(array.shape[1:]) != kernel_shape[2]):
         raise ValueError(f"`labels` of shape {array.shape} do not fit kernels of shape {kernel_shape}.")
-    if is_concrete(array) and not np.isfinite(np.asarray(array)).all():
-        raise ValueError("`labels` must be finite.")
     return array.reshape(-1, 1) if array.ndim == 1 or len(kernel_shape) == 4 else array
 
 
 def _noise(noise_std: ArrayLike, matrix: Array) -> Array | None:
     if is_concrete(noise_std) and not np.any(np.asarray(noise_std)):
         return None
-    noise = jnp.asarray(noise_std, matrix.dtype)
+    noise = real_array("noise_std", noise_std)
     if noise.ndim > 1 or (noise.ndim == 1 and noise.shape[0] != matrix.shape[0]):
         raise ValueError(f"`noise_std` must be a number or have shape ({matrix.shape[0]},), got {noise.shape}.")
     return jnp.broadcast_to(noise**2, matrix.shape[:1])

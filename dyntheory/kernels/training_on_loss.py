@@ -23,7 +23,8 @@ from jaxtyping import Float
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, check_scalar, is_concrete
 from dyntheory.ground.kinds import check_arguments
-from dyntheory.kernels.solvers import check_kernel
+from dyntheory.kernels.eigensystem import check_kernel
+from dyntheory.kernels.precision import in_double, real_array
 from dyntheory.problem.networks.losses import Loss, resolve_loss
 
 INSTALL = "Other losses in continuous time need diffrax: `pip install dyntheory[kernels]`."
@@ -32,10 +33,10 @@ INSTALL = "Other losses in continuous time need diffrax: `pip install dyntheory[
 class LossPath(NamedTuple):
     """Outputs on the training inputs (T, n) or (T, n, o), test outputs or None, loss (T,), c (T, n, o)."""
 
-    train: Array
+    train: Any
     test: Any
-    train_loss: Array
-    coefficients: Array
+    train_loss: Any
+    coefficients: Any
 
 
 class _Model(NamedTuple):
@@ -47,6 +48,7 @@ class _Model(NamedTuple):
     ridge: Number
 
 
+@in_double
 def train_on_loss(
     kernel: ArrayLike,
     labels: ArrayLike,
@@ -79,17 +81,17 @@ def train_on_loss(
         initial: f_0(X), as the labels; default zero.
         test_train: kernel between test and training inputs, (m, n).
         test_initial: f_0 on the test inputs; default zero.
-        tolerance: relative, of the solver; default 1e-9 in float64, 1e-5 in float32.
+        tolerance: relative, of the solver; default 1e-9.
 
     Returns:
-        The path of outputs and loss.
+        The path of outputs and loss, computed in float64 whatever JAX's flag says.
 
     Raises:
         ImportError: flow without diffrax.
         ValueError: shapes or numbers that do not fit, or both or neither of `times` and `num_steps`.
     """
     check_arguments(train_on_loss, locals())
-    matrix, targets = check_kernel("kernel", kernel), jnp.asarray(labels)
+    matrix, targets = check_kernel("kernel", kernel), real_array("labels", labels)
     if targets.ndim not in (1, 2) or len(targets) != len(matrix):
         raise ValueError(f"`labels` must have shape (n,) or (n, o) with n = {len(matrix)}, got {targets.shape}.")
     check_scalar("ridge", ridge)
@@ -101,12 +103,12 @@ def train_on_loss(
     if tolerance is not None:
         check_positive("tolerance", tolerance)
     columns = targets.reshape(len(matrix), -1)
-    start = jnp.zeros(targets.shape, matrix.dtype) if initial is None else jnp.asarray(initial, matrix.dtype)
+    start = jnp.zeros(targets.shape, matrix.dtype) if initial is None else real_array("initial", initial)
     if start.shape != targets.shape:
         raise ValueError(f"`initial` must have the shape of the labels, {targets.shape}, got {start.shape}.")
     if (times is None) == (num_steps is None):
         raise ValueError("Give `times` for gradient flow, or `num_steps` with a learning rate, and not both.")
-    cross = _cross(test_train, targets.shape[0], matrix.dtype)
+    cross = _cross(test_train, targets.shape[0])
     wanted = None if cross is None else (len(cross), *targets.shape[1:])
     given = None if test_initial is None else jnp.asarray(test_initial).shape
     if given is not None and given != wanted:
@@ -114,7 +116,7 @@ def train_on_loss(
     value = _by_shape(resolve_loss(loss).value, targets.ndim == 1)
     model = _Model(matrix, start.reshape(columns.shape), columns, ridge)
     if times is not None:
-        path = _flow(model, value, _times(times, matrix.dtype), tolerance)
+        path = _flow(model, value, _times(times), tolerance)
     else:
         path = _steps(model, value, num_steps, learning_rate, momentum)
     outputs = model.initial[None] + jnp.einsum("ij,tjo->tio", matrix, path)
@@ -128,13 +130,13 @@ def _by_shape(value: Callable[[Array, Array], Array], is_scalar: bool) -> Callab
     return (lambda output, label: value(output[0], label[0])) if is_scalar else value
 
 
-def _times(times: ArrayLike, dtype: Any) -> Array:
+def _times(times: ArrayLike) -> Array:
     if is_concrete(times):
         numbers = np.asarray(times, dtype=float)
         ordered = numbers.ndim == 1 and len(numbers) > 0 and np.isfinite(numbers).all() and (numbers >= 0).all()
         if not ordered or (np.diff(numbers) <= 0).any():
             raise ValueError(f"`times` must be finite, increasing and not negative, got {times!r}.")
-    return jnp.asarray(times, dtype)
+    return jnp.asarray(times, jnp.result_type(float))
 
 
 def _push(model: _Model, value: Callable[[Array, Array], Array], c: Float[Array, "n o"]) -> Float[Array, "n o"]:
@@ -196,10 +198,10 @@ def _scan(model: _Model, value: Callable[..., Array], count: int, learning_rate:
     return jnp.concatenate([zero[None], rest])
 
 
-def _cross(test_train: ArrayLike | None, num_samples: int, dtype: Any) -> Array | None:
+def _cross(test_train: ArrayLike | None, num_samples: int) -> Array | None:
     if test_train is None:
         return None
-    cross = jnp.asarray(test_train, dtype)
+    cross = real_array("test_train", test_train)
     if cross.ndim != 2 or cross.shape[1] != num_samples:
         raise ValueError(f"`test_train` must have shape (m, n) with n = {num_samples}, got {cross.shape}.")
     return cross
@@ -207,4 +209,4 @@ def _cross(test_train: ArrayLike | None, num_samples: int, dtype: Any) -> Array 
 
 def _test_outputs(path: Array, cross: Array, initial: ArrayLike | None, shape: tuple[int, ...]) -> Array:
     outputs = jnp.einsum("ij,tjo->tio", cross, path).reshape(len(path), len(cross), *shape[1:])
-    return outputs if initial is None else outputs + jnp.asarray(initial, path.dtype)[None]
+    return outputs if initial is None else outputs + real_array("test_initial", initial)[None]

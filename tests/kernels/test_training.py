@@ -169,11 +169,11 @@ def _slope(run: TrainedKernel) -> float:
     return float((predict(time=1.0 + 1e-5).mean - predict(time=1.0 - 1e-5).mean)[0, 0]) / 2e-5
 
 
-def test_single_precision_keeps_five_digits(regular: Problem) -> None:
+def test_a_kernel_in_single_precision_keeps_five_digits(regular: Problem) -> None:
     with jax.enable_x64(False):
         run = train(regular.kernel.astype(np.float32), regular.labels.astype(np.float32))
-        found = np.asarray(run.predict(time=2.0).mean)
-    assert found.dtype == np.float32
+        found = run.predict(time=2.0).mean
+    assert found.dtype == np.float64
     np.testing.assert_allclose(found, train(regular.kernel, regular.labels).predict(time=2.0).mean, atol=1e-5)
 
 

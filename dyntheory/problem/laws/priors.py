@@ -19,6 +19,7 @@ from jax.scipy.special import ndtr
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key, Number
 from dyntheory.ground.checks import check_finite, check_nonnegative, check_positive, is_concrete
+from dyntheory.ground.elementwise import check_elementwise
 from dyntheory.ground.identity.factory import known_by_arguments
 from dyntheory.ground.kinds import check_arguments, check_fields
 from dyntheory.ground.pytrees import register_data
@@ -216,6 +217,10 @@ class QuantilePrior:
     Args:
         function: JAX function u -> value, applied entry by entry, non-decreasing, finite for u inside (0, 1).
 
+    Raises:
+        TypeError: a function that is not written in JAX.
+        ValueError: its value at an entry depends on other entries.
+
     Example:
         >>> round(float(QuantilePrior(lambda u: (2 * u) ** 0.5).second_moment), 6)
         1.0
@@ -225,6 +230,7 @@ class QuantilePrior:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_elementwise("function", self.function, between=(0.0, 1.0))
 
     def _support(self) -> Array:
         return self.function(standard_uniforms(jnp.asarray(GRID)))

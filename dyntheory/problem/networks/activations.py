@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array
 from dyntheory.ground.checks import check_name
+from dyntheory.ground.elementwise import check_elementwise
 from dyntheory.ground.smoothness import known_kink
 
 
@@ -76,10 +77,14 @@ def resolve_activation(activation: str | Callable[[Array], Array] | Activation) 
     """Return the activation of that name, or wrap a callable.
 
     Raises:
-        ValueError: the name is not known.
+        TypeError: a function that is not written in JAX.
+        ValueError: the name is not known, or the function's value at an entry depends on other entries (softmax).
     """
     if isinstance(activation, Activation):
+        if ACTIVATIONS.get(activation.name) is not activation:
+            check_elementwise("activation", activation.function)
         return activation
     if callable(activation):
+        check_elementwise("activation", activation)
         return Activation(getattr(activation, "__name__", "custom"), activation)
     return ACTIVATIONS[check_name("activation", activation, ACTIVATIONS)]

@@ -76,7 +76,8 @@ class MLP:
             "xavier" √(2/(fan_in + fan_out)), "mean_field" 1/fan_in in the output layer and lecun elsewhere.
 
     Raises:
-        ValueError: a width below one, or an unknown activation or initialisation.
+        TypeError: an activation that is not written in JAX.
+        ValueError: a width below one, an unknown activation or initialisation, or an activation that couples units.
 
     Example:
         >>> network = MLP(hidden=(3, 3), activation="tanh")
