@@ -41,7 +41,11 @@ def fingerprint(value: Any) -> str:
     Raises:
         ValueError: something in it cannot be seen: an open file, a lock, a function that calls `globals`.
     """
-    return Walk(_describe).digest(value).hex()
+    walk = Walk(_describe)
+    try:
+        return walk.digest(value).hex()
+    except RecursionError:
+        walk.refuse("is nested too deeply")
 
 
 def _describe(value: Any, walk: Walk) -> list[Part]:

@@ -141,7 +141,8 @@ def describe_module(module: types.ModuleType, walk: Walk) -> list[Part]:
 
 def describe_class(cls: type, walk: Walk) -> list[Part]:
     """Return what tells a class of the user from any other: bases, methods, attributes."""
-    slots = tuple(cls.__dict__.get("__slots__", ()))
+    named = cls.__dict__.get("__slots__", ())
+    slots = (named,) if isinstance(named, str) else tuple(named)
     members = sorted((n, m) for n, m in vars(cls).items() if n not in MADE_BY_PYTHON and n not in slots)
     bases = walk.digests(cls.__bases__, f"a base of {cls.__name__}")
     return ["class", cls.__qualname__, repr(slots), *bases, *walk.named(members, f"{cls.__name__}'s")]

@@ -240,6 +240,11 @@ def test_different_values_have_different_fingerprints() -> None:
 def test_sharing_and_circles_do_not_count() -> None:
     inner = [1.0, 2.0]
     assert fingerprint([inner, inner]) == fingerprint([[1.0, 2.0], [1.0, 2.0]])
+    deep: Any = []
+    for _ in range(10_000):
+        deep = [deep]
+    with pytest.raises(ValueError, match="nested too deeply"):
+        fingerprint(deep)
     around: list[Any] = [1]
     around.append(around)
     twice: list[Any] = [1]

@@ -28,3 +28,9 @@ def test_a_simulation_resumes_from_its_checkpoint(
     assert main(arguments) == 2 and "--resume" in capsys.readouterr().err
     assert main([*arguments, "--resume"]) == 0
     assert capsys.readouterr().out == first
+    for damaged in ("ensemble.npz", "computation.json"):
+        path = next((tmp_path / "kept").rglob(damaged))
+        path.write_bytes(path.read_bytes()[:-70])
+        assert main([*arguments, "--resume"]) == 2
+        told = capsys.readouterr().err.strip().splitlines()[-1]
+        assert told.startswith("dyntheory: ") and f"{damaged}' is damaged: remove " in told
