@@ -178,9 +178,10 @@ def _first_layer(entries: Mapping[str, Any], law: TeacherStudent, num_units: int
     check_entries("first_layer", entries, FIRST_LAYER)
     if not entries:
         return {}
+    for name, numbers in entries.items():
+        check_finite(name, numbers)
     moment = entries.get("second_moment")
     if moment is not None:
-        check_finite("second_moment", moment)
         moment = np.asarray(moment, dtype=float)
         moment = moment * np.eye(num_units) if moment.ndim == 0 else moment
     overlap = entries.get("teacher_overlap")

@@ -156,6 +156,7 @@ LARGE = {
     "method.learning_rate": (f"-{'9' * 400}", "`learning_rate` must be finite, got -inf"),
     "method.momentum": ("1e400", "must be"),
     "first_layer.second_moment": ("9" * 400, "must be finite"),
+    "first_layer.teacher_overlap": (f"[[{'9' * 400}], [0], [0]]", "must be finite"),
     "network.hidden": (f"[{'9' * 30}]", "`network.hidden` must be a list of integers"),
 }
 
