@@ -1,5 +1,7 @@
 """Where an estimate ends: before its correction is more than first order, or all noise."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,15 +11,16 @@ from dyntheory.verbs.estimation.reliable_steps import reliability, without_unrel
 from dyntheory.verbs.estimation.response_noise import ResponseNoise
 
 STATES, ROWS = 6, 50
-NOTHING = np.zeros(STATES)
+NOTHING: Any = np.zeros(STATES)
 
 
-def found_with(*, correction=NOTHING, change=NOTHING, scale=1.0):
+def found_with(*, correction: Any = NOTHING, change: Any = NOTHING, scale: float = 1.0) -> FreshRows:
     """Return fresh rows with squared residuals of mean `scale`, and what their head's part is."""
-    rows = np.square(np.random.default_rng(0).standard_normal((1, ROWS))).repeat(STATES, axis=0)
+    rows: Any = np.square(np.random.default_rng(0).standard_normal((1, ROWS))).repeat(STATES, axis=0)
     rows = scale * rows / rows.mean()
     influence = HeadInfluence(correction, correction, change, change)
-    return FreshRows(np.zeros((STATES, ROWS, 1)), rows, rows, influence, ResponseNoise(NOTHING, NOTHING))
+    none: Any = np.zeros((STATES, ROWS, 1))
+    return FreshRows(none, rows, rows, influence, ResponseNoise(NOTHING, NOTHING))
 
 
 def at(step, value):

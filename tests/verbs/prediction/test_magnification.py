@@ -73,7 +73,9 @@ def test_at_the_start_it_is_what_the_gram_matrix_says() -> None:
 def test_the_second_order_sees_what_a_slope_cannot() -> None:
     """cosh has no slope at its minimum: M² = b there, m² + b beside it, and infinite where a value is lost."""
     places = np.array([[0.0, 1.0, 1.0], [0.0, 1.0, np.nan]])
-    curves = [tuple(dict.fromkeys(MAGNIFIED, np.cosh(row + move)) for move in (0.0, STRAY, -STRAY)) for row in places]
+    curves: Any = [
+        tuple(dict.fromkeys(MAGNIFIED, np.cosh(row + move)) for move in (0.0, STRAY, -STRAY)) for row in places
+    ]
     found = magnification(curves)["train_error"]
     np.testing.assert_allclose(found, [np.sqrt(0.5), np.sqrt(np.tanh(1.0) ** 2 + 0.5), np.inf], rtol=1e-4)
 
