@@ -13,6 +13,7 @@ import pytest
 import dyntheory as dt
 from dyntheory.dynamics.impulses import ImpulseResponse, impulse_response
 from dyntheory.dynamics.response_form import ResponseForm, response_form
+from dyntheory.dynamics.two_time import ResidualDerivatives, two_time_responses
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.precision import double_precision
 from dyntheory.problem.shape import Shape
