@@ -167,7 +167,7 @@ def test_probabilities(row: Row, named: set[str]) -> None:
 
 def _rows() -> list[Row]:
     """Return every method, law, network, loss and perturbation, the rest smooth; laws on a frame and on nodes."""
-    usual = {"law": "sin", "start": "default", "network": "two layers", "perturbation": "none", "loss": "squared"}
+    usual = {"law": "sin", "start": "default", "network": "one unit", "perturbation": "none", "loss": "squared"}
     tables: dict[str, Any] = {"network": NETWORKS, "perturbation": PERTURBATIONS, "loss": LOSSES}
     rows = [Row(method, **usual) for method in OPTIMIZERS]
     rows += [Row("sgd", **{**usual, table: name}) for table, names in tables.items() for name in names]

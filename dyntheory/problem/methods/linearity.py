@@ -19,6 +19,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import PyTree
 from dyntheory.ground.checks import is_concrete
+from dyntheory.ground.precision import as_double, double_precision
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 
 
@@ -64,6 +65,11 @@ def feature_map_is_linear(method: GeneralFirstOrderMethod, head: PyTree) -> bool
     """
     if method.feature_noise:
         return False
+    with double_precision():
+        return _is_linear(method, as_double(head))
+
+
+def _is_linear(method: GeneralFirstOrderMethod, head: PyTree) -> bool:
     row = jax.ShapeDtypeStruct((method.num_units,), jnp.zeros(()).dtype)
     alpha = jax.ShapeDtypeStruct((), row.dtype)
     shared = jax.eval_shape(lambda *given: method.init_shared(*given), head, alpha, method.hyperparameters)

@@ -15,6 +15,12 @@ from dyntheory.problem.methods.linearity import feature_map_is_linear
 from tests.own_methods import estimated_noise, thresholded, wakes_up, wakes_up_on_data, warming
 
 NETWORK = dt.MLP((3, 2), "gelu")
+
+
+def _after(count: int) -> Any:
+    return lambda step, **_: step > count
+
+
 MIX = np.asarray([[0.5, 0.2], [0.0, 0.9]])
 
 
@@ -30,12 +36,12 @@ MIX = np.asarray([[0.5, 0.2], [0.0, 0.9]])
         (optax.chain(optax.sgd(0.1), optax.apply_every(3)), {}, True),
         (optax.apply_if_finite(optax.sgd(0.1, momentum=0.9), 3), {}, True),
         (optax.chain(optax.zero_nans(), optax.sgd(0.1)), {}, True),
-        (optax.conditionally_transform(optax.scale(0.5), lambda step: step > 3), {}, True),
+        (optax.conditionally_transform(optax.scale(0.5), _after(3)), {}, True),
         (optax.adam, {"learning_rate": 0.1}, False),
         (optax.sign_sgd, {"learning_rate": 0.1}, False),
         (optax.chain(optax.clip(0.5), optax.sgd(0.1)), {}, False),
         (optax.chain(optax.clip(1e9), optax.sgd(0.1)), {}, False),
-        (optax.conditionally_transform(optax.clip(0.1), lambda step: step > 1000), {}, False),
+        (optax.conditionally_transform(optax.clip(0.1), _after(1000)), {}, False),
         (optax.adam, {"learning_rate": lambda count: jnp.where(count < 15, 0.0, 0.1)}, False),
         (optax.adam, {"learning_rate": 1e-6}, False),
         (dt.ista, {"learning_rate": 0.3, "penalty": 0.0}, False),
