@@ -85,9 +85,9 @@ class Layer(abc.ABC):
         Raises:
             ValueError: wrong shapes, or an architecture that has no such kernel.
         """
-        check_arguments(Layer.kernel, locals())
         first = as_inputs("x1", x1)
         second = first if x2 is None else as_inputs("x2", x2)
+        check_arguments(Layer.kernel, locals())
         if first.shape[1:] != second.shape[1:]:
             raise ValueError(f"`x1` and `x2` must hold inputs of one shape, got {first.shape[1:]}, {second.shape[1:]}.")
         symmetric = x2 is None or x2 is x1
