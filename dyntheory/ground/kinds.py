@@ -101,9 +101,10 @@ SAID = {
     "Trajectory": "a Trajectory, what predict and simulate return",
     "Network": "a network such as MLP(hidden=(3,))",
     "Prior": "one of `dyntheory.priors`, such as rademacher()",
-    "GaussianMixture": "one of `dyntheory.priors`, such as rademacher()",
+    "GaussianMixture": "a mixture of Gaussians of `dyntheory.priors`, such as rademacher()",
+    "MarginLoss": "a MarginLoss, which `margin_loss` makes",
     "Loss": "a Loss(...)",
-    "Spectrum": "a spectrum, such as Spectrum(eigenvalues) or spectrum_of(X) for a data matrix",
+    "Spectrum": "a spectrum of dyntheory.spectra, such as Spectrum(eigenvalues) or spectrum_of(X) for a data matrix",
     "Layer": "a layer such as dense(10) or relu(), with its brackets",
 }
 

@@ -91,9 +91,9 @@ class Layer(abc.ABC):
             TypeError: inputs that are not real numbers.
             ValueError: wrong shapes, NaN or infinity, or an architecture that has no such kernel.
         """
-        check_arguments(Layer.kernel, locals())
         check_inputs("x1", x1)
         check_inputs("x2", x1 if x2 is None else x2)
+        check_arguments(Layer.kernel, locals())
         symmetric = x2 is None or x2 is x1
 
         def kernels() -> Kernels:

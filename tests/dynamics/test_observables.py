@@ -91,7 +91,7 @@ def test_heads_are_averaged_and_checkpoints_know_what_is_recorded(
 @pytest.mark.parametrize(
     ("record", "error", "told"),
     [
-        ([_fourth], TypeError, "must map names to functions"),
+        ([_fourth], TypeError, "`record` must be a dictionary, name: a function"),
         ({"preactivations": _fourth}, ValueError, "cannot use the names preactivations"),
         (
             {"wrong": lambda shared, h: h},

@@ -37,7 +37,7 @@ def test_every_picture_is_drawn_and_says_what_it_shows(
         path = dt.plot.save_figure(gallery.draw(data), tmp_path / f"{type(data).__name__}.png")
         assert path.stat().st_size > 20_000
         assert "%" in gallery.summary(data)
-    with pytest.raises(TypeError, match="draws"):
+    with pytest.raises(TypeError, match="`data` must be a DoubleDescent"):
         gallery.draw(3)  # pyright: ignore[reportArgumentType]
 
 

@@ -356,9 +356,9 @@ def test_bad_input(arguments: Any, options: Any, message: str) -> None:
 
 
 def test_wrong_kinds() -> None:
-    with pytest.raises(TypeError, match="must be Trajectories, got dict"):
+    with pytest.raises(TypeError, match="`runs` must be a sequence, each of which must be a Trajectory"):
         compare(_theory(), {})  # pyright: ignore[reportArgumentType]
-    with pytest.raises(TypeError, match="sequence of names, got a string"):
+    with pytest.raises(TypeError, match="`metrics` must be a sequence, each of which must be a string"):
         compare(_theory(), _simulation(), metrics="train_error")
 
 

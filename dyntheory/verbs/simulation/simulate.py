@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -177,6 +178,20 @@ def checked_request(given: Mapping[str, Any]) -> Request:
     used = ("max_memory", "mesh", "checkpoint", "resume", "progress")
     resources = Resources.checked(**{name: given[name] for name in used})
     return Request(num_steps, num_heads, num_test_nodes, sizes, target, rows, resources)
+
+
+def check_simulation(*arguments: Any, **given: Any) -> None:
+    """Refuse what `simulate` would refuse, and draw nothing; what it would warn of it will say itself.
+
+    Raises:
+        TypeError: an argument that `simulate` does not have, or one of the wrong kind.
+        ValueError: see `checked_request`.
+    """
+    bound = inspect.signature(simulate).bind(*arguments, **given)
+    bound.apply_defaults()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DyntheoryWarning)
+        checked_request(bound.arguments)
 
 
 def _folder(

@@ -6,8 +6,6 @@ A mean over runs is limit + c/d + O(1/d²), the spread of single runs is O(1/√
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +16,6 @@ from dyntheory.ground.arrays import Key, Progress, PyTree
 from dyntheory.ground.checks import check_count
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.resources import check_checkpoint
-from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.ground.storage.marks import Axes, Coordinate
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.problem.laws.first_layer import FirstLayer
@@ -29,7 +26,7 @@ from dyntheory.results.compare import check_question, compare
 from dyntheory.results.judgement import cure_of, first_bad_step
 from dyntheory.results.trajectory import CURVES, Trajectory
 from dyntheory.verbs.prediction.predict import predict
-from dyntheory.verbs.simulation.simulate import checked_request, simulate
+from dyntheory.verbs.simulation.simulate import check_simulation, simulate
 from dyntheory.verbs.studies.size_fits import LimitFit, PowerFit, fit_limit, fit_power
 
 LEAST_SIZES = 3
@@ -170,7 +167,7 @@ def finite_size(
     shared: dict[str, Any] = {"head": head, "first_layer": first_layer, "num_heads": num_heads, "key": key}
     given = {"num_steps": num_steps, "num_runs": num_runs, "matrix": matrix, **options, **shared, "resume": resume}
     for size in values:
-        _check_simulation(law, method, num_features=int(size), checkpoint=checkpoint, progress=progress, **given)
+        check_simulation(law, method, num_features=int(size), checkpoint=checkpoint, progress=progress, **given)
     predicted = theory or predict(law, method, num_steps=num_steps, keep_preactivations=False, **shared)
     ensembles = []
     for index, size in enumerate(values):
@@ -242,15 +239,6 @@ def analyse_sizes(
             metrics=metrics,
         ),
     )
-
-
-def _check_simulation(*arguments: Any, **given: Any) -> None:
-    """Refuse what `simulate` would refuse, before the prediction is made; what it warns of it will say itself."""
-    bound = inspect.signature(simulate).bind(*arguments, **given)
-    bound.apply_defaults()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DyntheoryWarning)
-        checked_request(bound.arguments)
 
 
 def _check_sizes(sizes: Sequence[int]) -> np.ndarray:

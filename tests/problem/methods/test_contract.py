@@ -48,7 +48,7 @@ CASES: list[tuple[dict[str, Any], type[Exception], str]] = [
             r"`sample_map` of .* sample_map\(state, h, label",
         ),
         ({"after_features": lambda shared: shared}, TypeError, r"after_features\(shared, mean_stats\): too many"),
-        ({"loss": 0.5}, TypeError, "`loss` of .* must be a function"),
+        ({"loss": 0.5}, TypeError, "`loss` must be a function"),
         ({"num_units": 0}, ValueError, "`num_units` must be"),
         ({"sample_noise": -1}, ValueError, "`sample_noise` must be"),
     ],

@@ -139,7 +139,7 @@ def test_the_error_grows_with_the_step() -> None:
     ("problem", "options", "error", "message"),
     [
         (_linear, {"step_size": 0.0}, ValueError, "`step_size` must be positive"),
-        (_linear, {"step_size": "wide"}, TypeError, "`step_size` must be a number"),
+        (_linear, {"step_size": "wide"}, TypeError, "`step_size` must be a single number"),
         (_linear, {"num_nodes": 3000}, ValueError, "`num_nodes` must be a power of two, got 3000"),
         (_linear, {"num_steps": -1}, ValueError, "`num_steps` must be at least 0"),
         (lambda x: (LAW, x), {}, TypeError, "must return a mapping with law and method"),
