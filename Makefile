@@ -5,6 +5,7 @@ PYTHON ?= python3
 UV ?= uv
 
 VENV := .venv
+LOWEST := .venv-lowest
 # Recipes call the environment's Python by a relative path, so the folder may have any name.
 RUN := $(VENV)/bin/python
 LOCKED := $(VENV)/.locked
@@ -18,10 +19,10 @@ PIP_INSTALL := $(PIP) install --quiet --no-warn-script-location
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-full lint format types check-lock lock clean env
+.PHONY: help demo test test-full lower-bounds lint format types check-lock lock clean env
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 demo: $(READY) ## predict and simulate a three-layer network, draw both on one figure
 	$(VENV)/bin/dyntheory compare $(EXAMPLE) --plot $(FIGURE) --force
@@ -34,6 +35,25 @@ test: $(READY) ## run the default tests
 
 test-full: $(READY) ## run every test, the whole grid included
 	$(RUN) -m pytest -n 2 --dist loadfile -m ""
+
+# Every dependency has a test here that uses it. Old packages use what newer ones beneath them deprecate: that is not ours.
+SMOKE := tests/dynamics/test_state_evolution.py tests/gaussian/test_sobol.py tests/ground/storage/test_netcdf.py \
+  tests/ground/test_progress.py tests/kernels/test_empirical.py tests/kernels/test_stream.py \
+  tests/kernels/test_training_on_loss.py tests/laws_of_the_house/test_fast_compiling.py tests/plot/test_trajectories.py \
+  tests/problem/methods/test_flax_dictionary.py tests/problem/methods/test_row_wise.py tests/shell/test_main.py \
+  tests/shell/tables/test_data_table.py tests/verbs/estimation/test_estimators.py tests/verbs/prediction/test_store.py
+lower-bounds: $(LOWEST)/.ready ## run a smoke suite on the lowest versions that pyproject.toml allows
+	XLA_FLAGS="$$XLA_FLAGS $$($(LOWEST)/bin/python -m tests.fast_compiling)" $(LOWEST)/bin/python -m pytest -n 2 \
+	  --dist loadfile -W error -W ignore::DeprecationWarning $(SMOKE)
+
+# The bounds are those of the oldest Python: newer ones have no wheels of such old packages. Needs uv.
+$(LOWEST)/.ready: pyproject.toml
+	@command -v $(UV) >/dev/null || { echo "make lower-bounds needs uv (pip install uv), or UV=/path/to/uv"; exit 1; }
+	@rm -rf $(LOWEST)
+	@$(UV) venv --quiet --python 3.11 $(LOWEST)
+	@$(UV) pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
+	  --editable '.[data,dev,kernels,notebooks]'
+	@touch $@
 
 lint: $(READY) ## check style and formatting
 	$(RUN) -m ruff check .
@@ -86,5 +106,5 @@ lock: ## write requirements.lock anew from pyproject.toml
 	@mv requirements.lock.new requirements.lock
 
 clean: ## remove the environment, the caches and the demo's figure
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist $(FIGURE)
+	rm -rf $(VENV) $(LOWEST) .pytest_cache .ruff_cache .hypothesis build dist $(FIGURE)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
