@@ -151,8 +151,9 @@ def _trajectory(seen: ObservedRun, found: FreshRows, held_out: np.ndarray | None
     run, steps = seen.training, np.arange(len(found.losses))
     fresh, weights = map(np.asarray, (found.preactivations, run.weights))
     n, status = fresh.shape[1], reliability(found, np.asarray(run.train_loss), seen.plan.num_signs)
-    loss, loss_error = _mean_and_error(found.losses, found.influence.loss, found.influence.loss_change, seen)
-    error, error_error = _mean_and_error(found.errors, found.influence.error, found.influence.error_change, seen)
+    losses, errors, *influence = map(np.asarray, (found.losses, found.errors, *found.influence))
+    loss, loss_error = _mean_and_error(losses, influence[0], influence[2], seen)
+    error, error_error = _mean_and_error(errors, influence[1], influence[3], seen)
     bars = np.hypot(loss_error, found.noise.loss), np.hypot(error_error, found.noise.error)
     curves = (without_unreliable(curve, status) for curve in (loss, error, *bars))
     test_loss, test_error, loss_bar, error_bar = curves

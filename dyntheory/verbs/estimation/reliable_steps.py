@@ -67,9 +67,10 @@ def without_unreliable(curve: np.ndarray, status: Status) -> np.ndarray:
 
 def _is_doubtful(found: FreshRows, num_signs: int) -> np.ndarray:
     """Return at which steps what is added for the head is beyond its first order, or not seen for its noise."""
-    loss, error, loss_change, error_change = found.influence
-    bad = np.zeros(len(found.losses), bool)
-    for rows, correction, change in ((found.losses, loss, loss_change), (found.errors, error, error_change)):
+    losses, errors, *influence = map(np.asarray, (found.losses, found.errors, *found.influence))
+    loss, error, loss_change, error_change = influence
+    bad = np.zeros(len(losses), bool)
+    for rows, correction, change in ((losses, loss, loss_change), (errors, error, error_change)):
         with np.errstate(all="ignore"):
             half, of_mean = FIRST_ORDER * np.abs(rows).mean(axis=1), rows.std(axis=1, ddof=1) / np.sqrt(rows.shape[1])
             is_small = (np.abs(correction) <= half) & (change <= half)

@@ -1,7 +1,6 @@
 """Where an estimate ends: before its correction is more than first order, or all noise."""
 
-from typing import Any
-
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,16 +10,16 @@ from dyntheory.verbs.estimation.reliable_steps import reliability, without_unrel
 from dyntheory.verbs.estimation.response_noise import ResponseNoise
 
 STATES, ROWS = 6, 50
-NOTHING: Any = np.zeros(STATES)
+NOTHING = np.zeros(STATES)
 
 
-def found_with(*, correction: Any = NOTHING, change: Any = NOTHING, scale: float = 1.0) -> FreshRows:
+def found_with(*, correction=NOTHING, change=NOTHING, scale=1.0):
     """Return fresh rows with squared residuals of mean `scale`, and what their head's part is."""
-    rows: Any = np.square(np.random.default_rng(0).standard_normal((1, ROWS))).repeat(STATES, axis=0)
+    rows = np.square(np.random.default_rng(0).standard_normal((1, ROWS))).repeat(STATES, axis=0)
     rows = scale * rows / rows.mean()
+    rows, correction, change, nothing = map(jnp.asarray, (rows, correction, change, NOTHING))
     influence = HeadInfluence(correction, correction, change, change)
-    none: Any = np.zeros((STATES, ROWS, 1))
-    return FreshRows(none, rows, rows, influence, ResponseNoise(NOTHING, NOTHING))
+    return FreshRows(jnp.zeros((STATES, ROWS, 1)), rows, rows, influence, ResponseNoise(nothing, nothing))
 
 
 def at(step, value):
@@ -51,8 +50,8 @@ def test_a_divergence_is_named_and_ends_the_estimate_no_later():
     status = reliability(found_with(correction=at(2, 1e9)), loss, 4)
     assert (status.code, status.step) == ("diverged", 2) and "from step 4 on" in status.message
     assert reliability(found_with(), loss, 0).step == 4
-    broken = found_with()
-    broken.errors[3] = np.inf
+    calm = found_with()
+    broken = calm._replace(errors=calm.errors.at[3].set(np.inf))
     assert reliability(broken, np.ones(STATES), 4).step == 3
 
 
