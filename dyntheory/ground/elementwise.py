@@ -16,6 +16,7 @@ import numpy as np
 from jax.core import Tracer
 
 from dyntheory.ground.precision import double_precision
+from dyntheory.ground.tracing import is_traced
 
 POINTS = np.random.default_rng(20260).permutation((np.arange(12) + 0.37) / 12)
 ROWS, SHORT = (3, 4), 5
@@ -41,7 +42,7 @@ def check_elementwise(name: str, function: Callable[..., Any], *, between: tuple
     """
     if not callable(function):
         raise TypeError(f"`{name}` must be a function of arrays such as jnp.tanh, got {function!r}.")
-    if _is_known(function):
+    if _is_known(function) or is_traced(function):
         return
     points = between[0] + (between[1] - between[0]) * POINTS
     shown = getattr(function, "__name__", repr(function))

@@ -18,7 +18,8 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, PyTree
 from dyntheory.ground.kinds import check_arguments
-from dyntheory.kernels.precision import in_precision_of, is_traced, require_finite
+from dyntheory.ground.tracing import is_traced
+from dyntheory.kernels.precision import in_precision_of, require_finite
 
 PARAMETERS = "params"
 

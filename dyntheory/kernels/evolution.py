@@ -18,9 +18,10 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, Progress, PyTree
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.tracing import is_traced
 from dyntheory.kernels.empirical import Apply, empirical_ntk
 from dyntheory.kernels.empirical_products import check_rows, split_parameters
-from dyntheory.kernels.precision import in_precision_of, is_traced, real_array
+from dyntheory.kernels.precision import in_precision_of, real_array
 
 
 class KernelEvolution(NamedTuple):

@@ -26,6 +26,7 @@ import numpy as np
 from dyntheory.ground.arrays import Array
 from dyntheory.ground.checks import is_concrete
 from dyntheory.ground.precision import double_precision
+from dyntheory.ground.tracing import is_traced
 from dyntheory.kernels.duals import angle
 from dyntheory.kernels.moments import Block, Scalar, deviations, root
 
@@ -85,6 +86,8 @@ def kink_at_zero(function: Callable[[Array], Array]) -> Kink | None:
     Both sides of zero are compared at two distances: a smooth function's difference falls with the distance, that of a
     root or a pole grows, that of a jump stays. Of a function that holds traced values the jumps are traced, too.
     """
+    if is_traced(function):
+        return _differences(function)
     with jax.ensure_compile_time_eval(), double_precision():
         found = _differences(function)
     if not all(map(is_concrete, found)):

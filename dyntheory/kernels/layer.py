@@ -17,10 +17,11 @@ from dyntheory.ground.arrays import Array, ArrayLike, Key, PyTree
 from dyntheory.ground.checks import check_key, is_concrete
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.status import DyntheoryWarning
+from dyntheory.ground.tracing import is_traced
 from dyntheory.kernels.blocks import in_blocks
 from dyntheory.kernels.kernel_pair import Kernels
 from dyntheory.kernels.moments import State, input_state
-from dyntheory.kernels.precision import common_precision, in_precision_of, is_traced, require_finite
+from dyntheory.kernels.precision import common_precision, in_precision_of, require_finite
 
 TOLERANCE = 1e-9
 

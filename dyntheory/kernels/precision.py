@@ -11,7 +11,6 @@ anything else is float64.
 from __future__ import annotations
 
 import functools
-import types
 import warnings
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -25,6 +24,7 @@ from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.ground.checks import is_concrete
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.status import DyntheoryWarning
+from dyntheory.ground.tracing import is_traced
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -51,37 +51,6 @@ def in_double(verb: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
         return verb(*args, **kwargs)
 
     return inside
-
-
-def is_traced(value: Any) -> bool:
-    """Return whether a number is being traced: in a tree, or in what its objects and functions hold."""
-    return _holds_tracer(value, set())
-
-
-def _holds_tracer(value: Any, seen: set[int]) -> bool:
-    for leaf in jax.tree.leaves(value):
-        if isinstance(leaf, Tracer):
-            return True
-        if id(leaf) in seen or isinstance(leaf, jax.Array | np.ndarray | np.generic | int | float | str):
-            continue
-        seen.add(id(leaf))
-        if any(_holds_tracer(part, seen) for part in _parts(leaf)):
-            return True
-    return False
-
-
-def _parts(value: Any) -> list[Any]:
-    """Return what an object holds, or a function closes over."""
-    if isinstance(value, functools.partial):
-        return [value.func, value.args, value.keywords]
-    if isinstance(value, types.MethodType):
-        return [value.__func__, value.__self__]
-    if isinstance(value, types.FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or () if cell != types.CellType()]
-        return [*cells, value.__defaults__, value.__kwdefaults__, getattr(value, "__wrapped__", None)]
-    if isinstance(value, type | types.ModuleType):
-        return []
-    return list(getattr(value, "__dict__", {}).values())
 
 
 def in_precision_of(given: PyTree, compute: Callable[[], Result], *, by: Any = None) -> Result:
