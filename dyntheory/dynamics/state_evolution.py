@@ -28,7 +28,7 @@ from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.ground.checks import check_count, check_second_moment
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.status import DyntheoryWarning
-from dyntheory.matrix.limit import check_nodes, limit_matrix, split_noise
+from dyntheory.matrix.limit import LimitStart, check_nodes, limit_matrix, split_noise
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.shape import Shape
@@ -101,15 +101,7 @@ def state_evolution(
         law,
         noting(method) if on_nodes else method,
         given.matrix,
-        Start(
-            teacher_weights=given.teacher_weights,
-            weights=given.weights,
-            label_noise=given.label_noise,
-            head=head,
-            samples_per_feature=jnp.asarray(law.samples_per_feature, float),
-            sample_uniforms=sides.sample_uniforms,
-            feature_uniforms=sides.feature_uniforms,
-        ),
+        _start(law, head, given, sides),
         num_steps=num_steps,
         record=noted_too(wanted) if on_nodes else wanted,
         rematerialize=rematerialize,
@@ -120,11 +112,23 @@ def state_evolution(
     return curves if noted is None else refusing_jumps(curves, method, noted)
 
 
-def _check_start(law: TeacherStudent, method: GeneralFirstOrderMethod, joint: Array, draw: Any) -> None:
+def _check_start(law: TeacherStudent, method: GeneralFirstOrderMethod, joint: Any, draw: Any) -> None:
     shapes = [jnp.shape(rows) for rows in (() if draw is None else draw)]
     if any(len(shape) != 2 for shape in shapes):
         raise ValueError(f"`draw` must be (W*, W⁰), (d, r) and (d, k), got shapes {shapes}.")
     check_second_moment("joint_second_moment", joint, law.num_teacher_units + method.num_units)
+
+
+def _start(law: TeacherStudent, head: PyTree, given: LimitStart, sides: _Sides) -> Start:
+    return Start(
+        teacher_weights=given.teacher_weights,
+        weights=given.weights,
+        label_noise=given.label_noise,
+        head=head,
+        samples_per_feature=jnp.asarray(law.samples_per_feature, float),
+        sample_uniforms=sides.sample_uniforms,
+        feature_uniforms=sides.feature_uniforms,
+    )
 
 
 def _warn_of_single_precision() -> None:

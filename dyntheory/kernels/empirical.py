@@ -81,8 +81,6 @@ def empirical_ntk(
     check_name("method", method, METHODS)
     block_size = None if block_size is None else check_count("block_size", block_size)
     form = _form(trace, diagonal)
-    if block_size is not None:
-        check_count("block_size", block_size)
     for name, inputs in (("x1", x1), ("x2", x2)):
         check_rows(name, inputs)
     return in_precision_of(params, lambda: _kernel(apply, params, x1, x2, form, method, block_size), by=(apply, x1, x2))

@@ -172,8 +172,8 @@ def hermite_series(function: Callable[[Array], Array], *, degree: int = DEGREE, 
         TypeError: not a function, or not written in JAX.
         ValueError: it couples the entries of an array, or a number that does not fit.
     """
-    check_count("degree", degree)
-    check_count("num_nodes", num_nodes, minimum=2 * ROUGHNESS_ORDER)
+    degree = check_count("degree", degree)
+    num_nodes = check_count("num_nodes", num_nodes, minimum=2 * ROUGHNESS_ORDER)
     check_elementwise("function", function)
     return Series(function, kink_at_zero(function), degree, num_nodes)
 
@@ -189,6 +189,5 @@ def numerical(
         num_nodes: of the trapezoid rule.
         name: of the function.
     """
-    degree, num_nodes = check_count("degree", degree), check_count("num_nodes", num_nodes, minimum=3)
     series = hermite_series(function, degree=degree, num_nodes=num_nodes)
     return Dual(name, function, series.second_moment, series.image)

@@ -87,7 +87,7 @@ def solve(
     check_arguments(solve, locals())
     check_nonnegative("ridge", ridge)
     check_scalar("ridge", ridge)
-    check_name("solver", method, SOLVERS)
+    check_name("method", method, SOLVERS)
     max_iterations, rank = check_count("max_iterations", max_iterations), check_count("rank", rank, minimum=0)
     if tolerance is not None:
         check_positive("tolerance", tolerance)

@@ -150,7 +150,7 @@ def _sizes(runs: tuple[Trajectory, ...]) -> list[int]:
     """Return the numbers of features behind what is compared, none where they are unknown."""
     found = [run.provenance.get("extrapolated_from") or [run.provenance.get("num_features")] for run in runs]
     sizes = [size for some in found for size in some]
-    return [] if None in sizes else sizes
+    return [] if None in sizes else [int(size) for size in sizes if size is not None]
 
 
 def _allowance(allowance: float | None, runs: tuple[Trajectory, ...], sizes: list[int]) -> float:

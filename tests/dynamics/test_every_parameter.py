@@ -177,7 +177,8 @@ def _rows() -> list[Row]:
     rows += [Row(method, law, start) for method in HEADLESS for law in LAWS for start in ("informed", "default")]
     found: dict[tuple[str, ...], Row] = {}
     for row in filter(can_exist, rows):
-        kind = (row.method, row.law) if row.network is None or row.start == "correlated" else dataclasses.astuple(row)
+        on_law = row.network is None or row.start == "correlated"
+        kind = (row.method, row.law, row.loss) if on_law else dataclasses.astuple(row)
         found.setdefault(tuple(map(str, kind)), row)
     return list(found.values())
 

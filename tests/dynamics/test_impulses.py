@@ -50,8 +50,8 @@ def test_both_forms_of_the_limit_follow_rates_in_the_shared_value() -> None:
     method = warming(RATES, momentum=MOMENTUM)
     with double_precision():
         dimensions = Shape.of(LAW, method, STEPS)
-        nodes = draw_nodes(2**7, dimensions.sample_dimensions, num_heavy=1, seed=0)
-        test_nodes = draw_nodes(2**7, dimensions.test_dimensions, num_heavy=1, seed=1)
+        nodes = draw_nodes(2**10, dimensions.sample_dimensions, num_heavy=1, seed=0)
+        test_nodes = draw_nodes(2**12, dimensions.test_dimensions, num_heavy=1, seed=1)
         problem = (LAW, method, {}, jnp.eye(2), nodes, test_nodes)
         one = jax.jit(functools.partial(dt.state_evolution, num_steps=STEPS))(*problem)
         other = jax.jit(functools.partial(response_form, num_steps=STEPS))(*problem).curves

@@ -182,7 +182,7 @@ def test_the_module_is_an_attribute_of_the_package() -> None:
         (
             lambda: k.serial(k.dense(3), k.relu),  # pyright: ignore[reportArgumentType]
             TypeError,
-            "with their brackets",
+            "with its brackets",
         ),
         (lambda: k.serial(k.relu()).kernel(np.ones((2, 3))), ValueError, "put `dense`"),
         (lambda: k.dense(3).kernel(np.ones(3)), ValueError, "shape"),

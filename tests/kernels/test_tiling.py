@@ -103,5 +103,5 @@ def test_bad_arguments() -> None:
         k.tiled_kernel(k.conv(2, 3), np.ones((2, 5, 1)))
     with pytest.raises(ValueError, match="one shape"):
         k.tiled_kernel(NETWORK, X, X[:, :2])
-    with pytest.raises(ValueError, match="numbers"):
+    with pytest.raises(TypeError, match="numbers"):
         k.tiled_kernel(NETWORK, X.astype(complex))

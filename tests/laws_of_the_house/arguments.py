@@ -89,12 +89,12 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
     "number": "frequency amplitude phase slope mean value rate",
     "probability": "balance level share fraction density",
     "flag": """replacement accelerated resume use_bias starts_at_zero is_in_theorem drops diagonal nesterov center
-        from_differences force rematerialize""",
+        standardise from_differences force rematerialize""",
     "flag?": "keep_runs keep_preactivations smooth has_kink has_feature_nodes trace logy",
     "name": """matrix dtype metric metrics noise initialization padding scaling normalization parameterization combine
         trained""",
     "text": "name description",
-    "text?": "title",
+    "text?": "title label_kind",
     "path": "path",
     "path?": "checkpoint",
     "function": """fn link loss activation apply problem function prox pull corners teacher init_shared
@@ -106,7 +106,7 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
         num_classes num_test_nodes""",
     "thing?": """first_layer mesh record ax feature_nodes draw test_data weights teacher_weights initial test_initial x2
         head_optimizer estimate alignment shares second_moment teacher_overlap teacher_second_moment teacher_prior
-        features test_test covariance noise_coefficients""",
+        features test_test covariance noise_coefficients prediction""",
     "anything": "head params checkpoints module hyperparameters",
     "name?": "early_stopping",
     "count or zero?": "random_state",
@@ -349,13 +349,17 @@ def _is_record(value: Any) -> bool:
     return is_tuple or issubclass(value, Saved | Exception) or value in RECORDS
 
 
+def _is_warning(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, Warning)
+
+
 def public_callables() -> dict[str, Callable[..., Any]]:
     """Return every public function and class by name, but for records."""
     found: dict[str, Any] = {}
     for door, module in _doors().items():
         for name in module.__all__:
             value = getattr(module, name)
-            if callable(value) and not _is_record(value):
+            if callable(value) and not _is_record(value) and not _is_warning(value):
                 found[f"{door}.{name}".removeprefix(".")] = value
     for door, module in {"closed_forms.marchenko_pastur": marchenko_pastur, "kernels.bridge": bridge}.items():
         own = {name: one for name, one in vars(module).items() if getattr(one, "__module__", "") == module.__name__}
@@ -431,6 +435,7 @@ def cases() -> list[Case]:
         names = [one for one in parameters if parameters[one].kind is not is_keyword]
         kinds = {one: OTHERWISE.get(f"{name}.{one}") or OF_KIND[one] for one in names}
         # Without the hook of the tests, which refuses some values before the library is asked.
-        called = _fitted(function) if name.startswith("estimators.") else inspect.unwrap(function)
+        plain = function if inspect.ismethod(function) else inspect.unwrap(function)
+        called = _fitted(function) if name.startswith("estimators.") else plain
         found.append(Case(name, called, needed | CALLS.get(name, {}), kinds))
     return [case for case in found if case.kinds]

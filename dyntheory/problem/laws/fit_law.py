@@ -117,10 +117,11 @@ def fit_law(
 
     Reference: `dicker2014variance` for moments; `ledoit2004well` for drawing eigenvalues together.
     """
-    check_arguments(fit_law, locals())
     if not isinstance(standardise, bool | np.bool_):
         raise TypeError(f"`standardise` must be True or False, got {standardise!r}.")
     rows, targets, units = _centred(inputs, labels, standardise=bool(standardise))
+    given = {"num_samples": num_samples, "noise": noise, "standardise": standardise}
+    check_arguments(fit_law, {"inputs": inputs, "labels": labels, **given})
     n, p = rows.shape
     check_name("noise", noise, NOISE)
     by_least_squares = noise == "least_squares" or (noise == "auto" and n >= FREE_ROWS * p)
@@ -145,7 +146,6 @@ def fit_law(
         noise_std=float(np.sqrt(linear.noise - explained)),
         features=Spectrum(values, alignment),
     )
-    given = {"num_samples": num_samples, "noise": noise, "standardise": standardise}
     remember(law, requested(fit_law, *(np.asarray(one, dtype=float) for one in (inputs, labels)), **given))
     powers = linear.signal, linear.noise - explained
     scale = units.inputs.scale if standardise else None

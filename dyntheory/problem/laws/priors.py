@@ -84,7 +84,7 @@ class GaussianMixture:
         check_nonnegative("probabilities", self.probabilities)
         check_finite("means", self.means)
         check_nonnegative("stds", self.stds)
-        if len({np.shape(field) for field in fields}) > 1 or np.ndim(self.means) != 1:
+        if len({np.shape(field) for field in fields}) > 1 or np.ndim(self.means) == 0:
             raise ValueError(
                 "`probabilities`, `means` and `stds` must be three arrays of one shape (K,), got "
                 f"{[np.shape(f) for f in fields]}."

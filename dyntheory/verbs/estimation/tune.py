@@ -20,6 +20,7 @@ from dyntheory.ground.checks import check_count
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.storage.saved import Saved
+from dyntheory.problem.laws.rows import labelled_rows
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.results.trajectory import Trajectory
 from dyntheory.verbs.estimation.covariance import Covariance

@@ -1,5 +1,7 @@
 """What rows look like beside Gaussian ones: exact in the mean, and the same for every report that asks."""
 
+from typing import Any
+
 import numpy as np
 import optax
 import pytest
@@ -50,7 +52,7 @@ def test_two_reports_do_not_contradict_each_other(name: str) -> None:
     rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
     report = dt.assumption_report(rows)
     method = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.1)
-    sizes = {"num_steps": 2, "num_samples": 400, "num_features": 200}
+    sizes: dict[str, Any] = {"num_steps": 2, "num_samples": 400, "num_features": 200}
     checks = dt.applicability(dt.TeacherStudent(2.0), method, inputs=rows, **sizes).checks
     (dependence,) = [check for check in checks if check.name == "dependence"]
     is_wide = report.norm_spread > NORM_SPREAD[0]
