@@ -65,7 +65,7 @@ def kernel_evolution(
     Example:
         >>> import jax.numpy as jnp
         >>> path = [jnp.ones(2), 2 * jnp.ones(2)]
-        >>> kernel_evolution(lambda w, x: x @ w**2 / 2, path, jnp.eye(2)).relative_change.tolist()
+        >>> kernel_evolution(lambda w, x: x @ w**2 / 2, path, jnp.eye(2)).relative_change.round(9).tolist()
         [0.0, 3.0]
     """
     if labels is not None:

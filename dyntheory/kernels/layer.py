@@ -202,7 +202,7 @@ def labelled_kernel(
     )
 
 
-def warn_left_out(left_out: Array) -> None:
+def warn_left_out(left_out: Array | np.ndarray) -> None:
     """Warn when a Hermite series was cut too early; under a trace nobody can look."""
     if is_concrete(left_out) and float(left_out) > max(TOLERANCE, 100 * float(jnp.finfo(left_out.dtype).eps)):
         warnings.warn(

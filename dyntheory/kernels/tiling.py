@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -143,22 +142,6 @@ def tiled_kernel(
         (5, 5)
     """
     first, second = _sets(network, x1, x2)
-    with double_precision() if first.dtype == np.float64 else nullcontext():
-        return _tiled(network, first, second, memory, mesh, path, resume, from_differences, progress)
-
-
-def _tiled(
-    network: Layer,
-    first: np.ndarray,
-    second: np.ndarray,
-    memory: float,
-    mesh: Mesh | None,
-    path: str | Path | None,
-    resume: bool,
-    from_differences: bool,
-    progress: bool | Progress,
-) -> Any:
-    """Return the kernels of rows that were checked, in memory or as the Zarr group."""
     symmetric = second is first
     devices = 1 if mesh is None else mesh.devices.size
     sizes = {"symmetric": symmetric, "memory": memory, "itemsize": first.dtype.itemsize, "multiple": devices}
@@ -284,7 +267,9 @@ def _fill(
         for first, second in itertools.islice(tiles, target.done, None):
             on_diagonal = tiles.symmetric and first == second
             left = _rows(sets[0], first, tiles.size)
-            found, left_out = compute(left, left if on_diagonal else _rows(sets[1], second, tiles.size))
+            right = left if on_diagonal else _rows(sets[1], second, tiles.size)
+            with double_precision() if sets[0].dtype == np.float64 else nullcontext():
+                found, left_out = compute(left, right)
             for name, tile in zip(Kernels._fields, found, strict=True):
                 values = np.asarray(tile)[: first.stop - first.start, : second.stop - second.start]
                 target.write(name, first, second, values)
@@ -292,7 +277,7 @@ def _fill(
                     target.write(name, second, first, values.T)
             target.count(max(target.left_out, float(left_out)))
             report(target.done / len(tiles), f"tile {target.done} of {len(tiles)}")
-    warn_left_out(jnp.asarray(target.left_out, sets[0].dtype))
+    warn_left_out(np.asarray(target.left_out, sets[0].dtype))
 
 
 def _reporter(progress: bool | Progress) -> AbstractContextManager[Progress]:

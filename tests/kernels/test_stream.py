@@ -144,7 +144,7 @@ def test_a_process_that_is_killed_leaves_no_broken_file(tmp_path: Path) -> None:
     ("changes", "told"),
     [
         ({"x1": X + np.float32(1e-6)}, "x1"),
-        ({"x1": X.astype(int), "x2": X.astype(int)}, "x1, x2"),
+        ({"x1": X.astype(int), "x2": X.astype(int)}, "dtype, rows_per_tile, x1, x2"),  # integers are float64
         ({"x2": X[:9]}, "x2"),
         ({"network": k.serial(k.dense(1, weight_std=1.5, bias_std=0.2), k.relu(), k.dense(1))}, "network"),
         ({"network": k.serial(k.dense(1, weight_std=1.4, bias_std=0.2), k.erf(), k.dense(1))}, "network"),
