@@ -28,7 +28,7 @@ def escaped(theory: Measured, run: Trajectory, *, level: float) -> str | None:
         level: of the verdict.
     """
     heads = int(run.provenance.get("num_heads") or 1)
-    allowed = np.log(SHARE_OF_LEVEL * level)
+    allowed = float(np.log(SHARE_OF_LEVEL * level))
     return _by_curves(theory, run, heads, allowed) or _by_number(theory, run, heads, allowed)
 
 
@@ -49,7 +49,7 @@ def _by_curves(theory: Measured, run: Trajectory, heads: int, allowed: float) ->
         at = np.unravel_index(int(chance.argmin()), chance.shape)
         looks = np.log(chance.size * len(predicted.values))
         found.append(
-            (float(chance[at] + looks), int(counts[at]), len(single), MULTIPLES[at[0]], name, int(steps[at[1]]))
+            (float(chance[at] + looks), int(counts[at]), len(single), float(MULTIPLES[at[0]]), name, int(steps[at[1]]))
         )
     if not found or min(found)[0] > allowed:
         return None

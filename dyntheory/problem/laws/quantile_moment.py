@@ -77,7 +77,8 @@ def _moment(quantile: Quantile) -> QuantileMoment:
     )
     levels = CUT * RATIO ** np.arange(4.0)
     sides = [quantile(levels)[::-1], quantile(1.0 - levels)[::-1]]
-    tails, earlier = zip(*(((*_tail(side[1:], CUT),), _tail(side[:-1], RATIO * CUT)) for side in sides), strict=True)
+    tails = [_tail(side[1:], CUT) for side in sides]
+    earlier = [_tail(side[:-1], RATIO * CUT) for side in sides]
     exponent = max(tail[1] for tail in tails)
     if not exponent < INFINITE:
         return QuantileMoment(math.inf, math.inf, exponent)

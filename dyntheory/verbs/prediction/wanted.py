@@ -70,9 +70,11 @@ class Wanted(NamedTuple):
         priors, size = self.problem.law.teacher_priors, self.num_nodes
         if priors is None or self.problem.draw is not None:
             return Status()
-        missed = [[missed_moment(prior, count) for count in (size, size // NUM_BLOCKS)] for prior in priors]
-        worst = max(missed, key=lambda pair: heavy_teacher(*pair, size).ok is False)
-        return heavy_teacher(*worst, size)
+        found = [
+            heavy_teacher(missed_moment(prior, size), missed_moment(prior, size // NUM_BLOCKS), size)
+            for prior in priors
+        ]
+        return next((status for status in found if not status.ok), Status())
 
     def check(self) -> None:
         """Refuse what cannot be kept.
