@@ -182,7 +182,7 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     "gallery.random_features.num_inputs": "thing",
     "gallery.random_features.num_runs": "thing",
     "priors.gaussian.mean": "number",
-    **{f"estimators.{name}.learning_rate": "positive?" for name in estimators.__all__},
+    **{f"estimators.{name}.learning_rate": "positive?" for name in ("NetworkClassifier", "NetworkRegressor")},
     "spectra.power_law.target_exponent": "number?",
 }
 RATIONALS = ("samples_per_feature", "learning_rate", "signal_power", "initial_power", "noise_variance")
