@@ -16,7 +16,7 @@ from dyntheory.ground.precision import double_precision
 from dyntheory.problem.shape import Shape
 from tests.own_methods import warmed_by_hand, warming
 
-RATES, MOMENTUM = (0.02, 0.1, 0.3, 0.6, 0.6), 0.5
+RATES, MOMENTUM = (0.1, 0.5, 0.3, 0.8, 0.6), 0.5  # so that every step is well seen in the covariance of all
 STEPS = len(RATES)
 LAW = dt.TeacherStudent(2.0, noise_std=0.4)
 

@@ -1,7 +1,7 @@
 """A problem is the same on another machine, where all that is computed on the way to it is rounded differently."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from statistics import NormalDist
 from typing import Any
 
@@ -89,8 +89,13 @@ def _another_machine(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(first_layer.FirstLayer, "_check_draw", check_draw)
 
 
+@pytest.fixture(autouse=True)
+def _not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every link anew, and leave those that other tests hold as they are."""
+    monkeypatch.setattr(mixture, "_two_classes", mixture._two_classes.__wrapped__)
+
+
 def _identity(name: str, number: float = 1.0) -> dict[str, Any]:
-    mixture._two_classes.cache_clear()
     law, method, given = MADE[name](number)
     key = jax.random.key(3)
     with double_precision():
@@ -99,7 +104,7 @@ def _identity(name: str, number: float = 1.0) -> dict[str, Any]:
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[Callable[[str], dict[str, Any]]]:
+def elsewhere() -> Callable[[str], dict[str, Any]]:
     """Return what gives the identity of a problem on another machine."""
 
     def identity(name: str) -> dict[str, Any]:
@@ -107,8 +112,7 @@ def elsewhere() -> Iterator[Callable[[str], dict[str, Any]]]:
             _another_machine(patch)
             return _identity(name)
 
-    yield identity
-    mixture._two_classes.cache_clear()
+    return identity
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -165,6 +169,5 @@ def test_duals_are_known_by_what_was_asked_for() -> None:
 
 def test_the_threshold_between_two_clouds_is_in_double_precision() -> None:
     """It was computed in whatever precision the first caller had, and kept for all others."""
-    mixture._two_classes.cache_clear()
     cells = mixture._two_classes(0.3).function.__closure__ or ()
     assert [cell.cell_contents for cell in cells] == [pytest.approx(NormalDist().inv_cdf(0.3), rel=1e-14)]

@@ -61,7 +61,11 @@ def mixture_quantile(probabilities: Array, means: Array, stds: Array, levels: Ar
     Raises:
         ValueError: when differentiated in the probabilities: mass moves from component to component, see `mass_ratio`.
     """
-    p, m, s = probabilities, means, stds
+    return _search(probabilities, means, stds, levels)
+
+
+@jax.jit
+def _search(p: Array, m: Array, s: Array, levels: Array) -> Array:
     reach = jnp.max(jnp.abs(m) + 40 * s)
     ends = jnp.full_like(levels, -reach), jnp.full_like(levels, reach)
     found = narrow(lambda w: mixture_cdf(p, m, s, w) >= levels, ends, num_steps=NUM_BISECTIONS)[1]

@@ -23,6 +23,7 @@ from dyntheory.ground.precision import double_precision
 
 COARSE, FINE = np.polynomial.legendre.leggauss(7), np.polynomial.legendre.leggauss(15)
 NUM_PANELS = 64
+FEWEST = 1024  # levels of one call
 NUM_ROUNDS = 48
 ROUNDING = 1e-12
 RATIO = 100.0
@@ -59,9 +60,14 @@ def quantile_moment(function: Callable[[Array], Array]) -> QuantileMoment:
         jax.errors.TracerArrayConversionError: the function depends on numbers that are being traced.
         ValueError: it is not finite inside (0, 1).
     """
+    program = jax.jit(function)
 
     def quantile(levels: np.ndarray) -> np.ndarray:
-        return np.asarray(function(jnp.asarray(levels, float)), dtype=float)
+        """Return the quantiles; levels are filled up to one of a few sizes, so that programs are shared."""
+        filled = np.full(max(1 << (levels.size - 1).bit_length(), FEWEST), 0.5)
+        filled[: levels.size] = levels.reshape(-1)
+        found = np.asarray(program(jnp.asarray(filled, float)), dtype=float)
+        return found[: levels.size].reshape(levels.shape)
 
     with double_precision(), jax.ensure_compile_time_eval(), np.errstate(all="ignore"):
         if not np.all(np.isfinite(quantile(ndtr(np.linspace(-6.0, 6.0, 1001))))):
