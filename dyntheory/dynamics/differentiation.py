@@ -10,6 +10,9 @@ too: its numbers are means already.
 
 from __future__ import annotations
 
+import jax
+from jax.core import Tracer
+
 from dyntheory.ground.arrays import PyTree
 from dyntheory.ground.derivatives import DIFFERENCES, refusing, warning
 from dyntheory.ground.smoothness import known_kink
@@ -64,6 +67,15 @@ def guarded(law: TeacherStudent, method: GeneralFirstOrderMethod, values: PyTree
             values,
         )
     return watched(" and ".join(unknown), values) if unknown else values
+
+
+def guarded_inputs(law: TeacherStudent, method: GeneralFirstOrderMethod, inputs: PyTree) -> PyTree:
+    """Return numbers of a problem, guarded as its values are.
+
+    A number that only enters through a function that jumps (the noise inside a sign) has a derivative of zero as JAX
+    sees it, and the values would not notice.
+    """
+    return jax.tree.map(lambda leaf: guarded(law, method, leaf) if isinstance(leaf, Tracer) else leaf, inputs)
 
 
 def watched(what: str, values: PyTree) -> PyTree:

@@ -79,25 +79,26 @@ def noted_too(record: Record) -> Record:
 
 
 @jax.custom_jvp
-def refusing_jumps(values: PyTree, method: GeneralFirstOrderMethod, noted: Noted) -> PyTree:
+def refusing_jumps(values: PyTree, method: GeneralFirstOrderMethod, noted: Noted, inputs: PyTree = ()) -> PyTree:
     """Return the values; where they are differentiated, the feature map is tried as a run starts and along this one.
 
     Args:
         values: any pytree of floating arrays.
         method: the method itself.
         noted: of every state, leading axis T + 1.
+        inputs: other numbers that count, though JAX may see no derivative of the values in them.
 
     Raises:
         ValueError: when differentiated, and the map jumps. What only the numbers of a traced run tell cannot be raised
             inside jit: there the derivatives are NaN, with a warning.
     """
-    del method, noted
+    del method, noted, inputs
     return values
 
 
 @refusing_jumps.defjvp
-def _look(primals: tuple[PyTree, Any, Noted], tangents: tuple[PyTree, ...]) -> tuple[PyTree, PyTree]:
-    values, method, noted = primals
+def _look(primals: tuple[PyTree, Any, Noted, PyTree], tangents: tuple[PyTree, ...]) -> tuple[PyTree, PyTree]:
+    values, method, noted, _ = primals
     name = method.description or method.name
     if feature_map_jumps(method):
         raise ValueError(JUMPS.format(name, ""))

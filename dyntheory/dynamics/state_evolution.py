@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from dyntheory.dynamics.curves import Curves
-from dyntheory.dynamics.differentiation import guarded
+from dyntheory.dynamics.differentiation import guarded, guarded_inputs
 from dyntheory.dynamics.generalization import population_metrics
 from dyntheory.dynamics.loop import Start, run
 from dyntheory.dynamics.observables import Record, check_record, means_of, rows_of, warning_of_jumps
@@ -80,6 +80,8 @@ def state_evolution(
     num_steps = check_count("num_steps", num_steps, minimum=0)
     _check_start(law, method, joint_second_moment, draw)
     _warn_of_single_precision()
+    numbers = (law, method, head, joint_second_moment)
+    law, method, head, joint_second_moment = guarded_inputs(law, method, numbers)
     shape = Shape.of(law, method, num_steps)
     check_nodes(shape, nodes, feature_nodes)
     asked = means_of(record) if isinstance(record, Mapping) else record
@@ -109,7 +111,7 @@ def state_evolution(
     noted = records.recorded.pop(NAME, None)
     curves = Curves(records, *population_metrics(law, method, records.gram, records.head, test_nodes))
     curves = guarded(law, method, curves)
-    return curves if noted is None else refusing_jumps(curves, method, noted)
+    return curves if noted is None else refusing_jumps(curves, method, noted, (law, head, joint_second_moment))
 
 
 def _check_start(law: TeacherStudent, method: GeneralFirstOrderMethod, joint: Any, draw: Any) -> None:

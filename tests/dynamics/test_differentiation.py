@@ -191,6 +191,22 @@ def test_the_core_is_guarded() -> None:
         assert jax.grad(lambda x: guarded(law, own, x**2))(3.0) == 6.0
 
 
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("link", ["probit", "sign"])
+def test_a_number_inside_a_jump_is_refused_too(link: str) -> None:
+    """Through a sign JAX sees no derivative at all, and zero is wrong: of the noise, of the teacher's second moment."""
+    method = dt.gradient_descent(dt.LinearModel(), learning_rate=0.1)
+
+    def error(noise: Any, moment: Any) -> jax.Array:
+        law = dt.TeacherStudent(2.0, link, noise)
+        joint = jnp.asarray([[1.0, 0.0], [0.0, 0.0]]) * moment
+        return dt.state_evolution(law, method, {}, joint, *_nodes(law, method, 1), num_steps=1).test_error[-1]
+
+    for place in (0, 1):
+        with pytest.raises(ValueError, match=f"the link {link} jumps"):
+            jax.eval_shape(jax.grad(error, argnums=place), 0.3, 1.0)
+
+
 def _memory(num_steps: int, *, rematerialize: bool) -> float:
     """Return the bytes that a compiled gradient needs, in units of the basis at the end."""
     size = 2**11
