@@ -19,8 +19,8 @@ and 40 runs after 20 had left the extrapolation unresolved. With seed 1 a platea
 there is below the prediction 0.1079 by 0.017(2), 0.012(2), 0.009(3) at d = 500, 1000, 2000: "disagree" at d = 1000,
 "agree" at 2000 and extrapolated. Starts with exactly the limit's Gram matrix bring it to 0.0045(14) at d = 1000 and
 0.0025(24) at d = 4000; more nodes do not. The gap shrinks with d, but the allowance 10/d is too small for it: the
-limit itself is unstable there. `Trajectory.magnification` of that prediction has a square of 100 to 300 at step 55; the
-gaps are 79, 111 and 167 times 1/d of the prediction, and `compare` now allows for it.
+limit itself is unstable there. `Trajectory.magnification` of the train error has a square of 181 at step 55 (50 to
+569 from step 50 to 56), where the gaps are 79, 111 and 167 times 1/d of the prediction; `compare` knows it since.
 
     python -m validation.layers [--quick]    # some minutes; writes validation/results/layers.{json,png}
 """

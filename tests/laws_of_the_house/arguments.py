@@ -10,23 +10,17 @@ import functools
 import inspect
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-from matplotlib.figure import Figure
 
 import dyntheory as dt
 from dyntheory import closed_forms, estimators, gallery, kernels, plot, priors, spectra
 from dyntheory.closed_forms import marchenko_pastur
-from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.kernels import bridge
-from dyntheory.verbs.studies.size_fits import LimitFit
+from tests.laws_of_the_house.right_values import CALLS, EYE, GIVEN, PAIR, ROWS, THEORY
 
 WRONG: dict[str, Any] = {
     "none": None,
@@ -188,148 +182,6 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
 RATIONALS = ("samples_per_feature", "learning_rate", "signal_power", "initial_power", "noise_variance")
 OTHERWISE |= {f"closed_forms.rational_gd.{name}": "rational" for name in RATIONALS}
 OTHERWISE["closed_forms.rational_gd.samples_per_feature"] = "positive rational"
-
-KEY = jax.random.key(0)
-LAW = dt.TeacherStudent(2.0, "sin", 0.1)
-METHOD = dt.gradient_descent(dt.MLP((2,), "tanh"), optax.sgd, learning_rate=0.3)
-NODES = NodeSet(np.zeros((6, 2**8)), np.full(2**8, 2.0**-8))
-ROWS = np.random.default_rng(0).normal(size=(20, 3))
-CURVE = np.array([2.0, 1.0])
-KEPT = {"recorded_preactivations": np.ones((2, 4, 1)), "labels": np.ones(4), "sample_weights": np.full(4, 0.25)}
-THEORY = dt.Trajectory(
-    np.arange(2),
-    **dict.fromkeys(("train_loss", "test_loss", "train_error", "test_error"), CURVE),
-    standard_error=dt.Trajectory(np.arange(2), train_error=0.1 * CURVE, test_error=0.1 * CURVE),
-    provenance={"kind": "prediction"},
-    **KEPT,
-)
-PAIR = kernels.serial(kernels.dense(3), kernels.relu(), kernels.dense(1))
-EYE = np.eye(3)
-SPECTRUM = kernels.Spectrum(np.ones(3), np.ones(3))
-AGREEMENT = dt.compare(THEORY, THEORY, allowance=0.0)
-RATIOS = {"features_per_input": 2.0, "samples_per_input": 3.0}
-TARGET = {"eigenvalues": np.ones(3), "target_coefficients": np.ones(3)}
-MODES = {"num_features": 2.0, "num_samples": 2.0, **TARGET}
-FIT = LimitFit(*[CURVE] * 5)
-SIZES = dt.FiniteSize(np.array([1, 2, 3]), THEORY, (THEORY,) * 3, {"test_error": FIT}, {}, {}, {}, AGREEMENT)
-
-GIVEN: dict[str, Any] = {  # by name: a right value for what has no default
-    "law": LAW,
-    "method": METHOD,
-    "num_steps": 1,
-    "key": KEY,
-    "num_features": 30,
-    "num_samples": 60,
-    "num_runs": 2,
-    "num_nodes": 2**9,
-    "inputs": ROWS,
-    "labels": ROWS[:, 0],
-    "methods": [METHOD],
-    "theory": THEORY,
-    "samples_per_feature": 2.0,
-    "separation": 1.0,
-    "hidden": (2,),
-    "network": dt.MLP((2,), "tanh"),
-    "fraction": 0.5,
-    "std": 0.1,
-    "rate": 0.1,
-    "learning_rate": 0.1,
-    "penalty": 0.1,
-    "threshold": 1.0,
-    "prior": priors.rademacher(),
-    "channel": "gaussian",
-    "optimizer": optax.sgd,
-    "value": 0.3,
-    "head": METHOD.init_head(KEY),
-    "joint_second_moment": np.eye(3),
-    "nodes": NODES,
-    "test_nodes": NODES,
-    "width": 4,
-    "window": 3,
-    "degree": 2,
-    "apply": lambda w, x: x @ w,
-    "params": np.ones(3),
-    "x1": ROWS,
-    "x": ROWS,
-    "kernel": EYE,
-    "targets": np.ones(3),
-    "spectrum": spectra.power_law(1.0, num_modes=3),
-    "noise_std": 0.1,
-    "ratio": 2.0,
-}
-CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
-    "FlaxNetwork": {"module": lambda rngs: None, "num_units": 2},
-    "GeneralFirstOrderMethod": {
-        "name": "own",
-        "num_units": 1,
-        **{name: getattr(METHOD, name) for name in ("init_shared", "sample_map", "feature_map", "loss", "error")},
-    },
-    "sensitivity": {"problem": lambda rate: {"law": LAW, "method": METHOD}},
-    "finite_size": {"sizes": (20, 30, 40)},
-    "FeatureMean": {"function": lambda shared, teacher, w: w},
-    "compare": {"*": (THEORY,)},
-    "load": {"path": "x.nc"},
-    "from_flax_hyperparameters": {"learning_rate": 0.1},
-    "flax_hyperparameters": {"learning_rate": 0.1},
-    "gradient_descent": {"learning_rate": 0.1},
-    "kernels.attention": {"num_heads": 2, "head_width": 4},
-    "kernels.elementwise": {"function": jnp.tanh},
-    "kernels.kernel_evolution": {"checkpoints": [np.ones(3)] * 2},
-    "kernels.kernel_spectrum": {},
-    "kernels.learning_curve": {"spectrum": SPECTRUM, "num_samples": 2.0},
-    "kernels.ntk_product": {"vector": np.ones(len(ROWS))},
-    "kernels.overfitting_kind": {"curve": kernels.LearningCurve(*[jnp.arange(2.0, 5.0)] * 6)},
-    "kernels.polynomial": {"coefficients": (1.0, 2.0)},
-    "kernels.posterior": {"train_train": EYE, "test_train": EYE, "labels": np.ones(3)},
-    "kernels.power_law": {"capacity": 2.0, "source": 0.5, "num_modes": 3},
-    "kernels.sgd_moments": {"batch_size": 1, "labels": np.ones(3)},
-    "kernels.tiled_kernel": {"network": PAIR},
-    "kernels.train": {"kernels": EYE, "labels": np.ones(3)},
-    "kernels.train_on_loss": {"loss": "squared", "num_steps": 1, "learning_rate": 0.1, "labels": np.ones(3)},
-    "kernels.residual": {"*": (kernels.dense(4),)},
-    "closed_forms.MarginLoss": {"name": "own", "value": jnp.abs, "pull": jnp.add, "corners": jnp.abs},
-    "closed_forms.compressed_sensing_threshold": {"delta": 0.5},
-    "closed_forms.edge_of_chaos": {"activation": "tanh"},
-    "closed_forms.hermite_coefficients": {"activation": "tanh"},
-    "closed_forms.lasso_state_evolution": {"threshold_ratio": 1.0},
-    "closed_forms.least_squares_flow": {"times": 1.0},
-    "closed_forms.least_squares_gd": {"steps": 2},
-    "closed_forms.logistic_mle": {"samples_per_feature": 9.0, "signal_power": 1.0},
-    "closed_forms.margin_loss": {"value": jnp.abs, "prox": jnp.add},
-    "closed_forms.mei_montanari_excess": RATIOS | {"linear": 0.5, "nonlinear": 0.5},
-    "closed_forms.misspecified": {"visible_fraction": 0.5},
-    "closed_forms.power_law": {"num_samples": 10.0, "capacity": 2.0, "source": 0.5},
-    "closed_forms.projected_features": MODES,
-    "closed_forms.random_features": RATIOS | {"activation": "relu"},
-    "closed_forms.rational_gd": {"samples_per_feature": 2, "learning_rate": Fraction(1, 2), "step": 1},
-    "closed_forms.ridge_general": {"num_samples": 2.0, **TARGET},
-    "closed_forms.spiked_wigner": {"signal_strength": 2.0},
-    "closed_forms.spiked_wigner_amp": {"signal_strength": 2.0, "side_information": 0.1},
-    "plot.agreement": {"report": AGREEMENT},
-    "plot.finite_size": {"report": SIZES},
-    "plot.live": {"run": THEORY},
-    "plot.preactivations": {"runs": THEORY, "step": 0},
-    "plot.save_figure": {"fig": Figure(), "path": "x.png"},
-    "closed_forms.marchenko_pastur.moment": {"order": 2},
-    "closed_forms.marchenko_pastur.density": {"eigenvalue": 1.0},
-    "kernels.bridge.tangent_prediction": {"head": METHOD.init_head(KEY)},
-    "priors.GaussianMixture": {"probabilities": [1.0], "means": [0.0], "stds": [1.0]},
-    "priors.QuantilePrior": {"function": lambda u: u},
-    "priors.bernoulli_gauss": {"density": 0.5},
-    "priors.discrete": {"values": [1.0], "probabilities": [1.0]},
-    "spectra.Spectrum": {"eigenvalues": [1.0]},
-    "spectra.power_law": {"exponent": 1.0, "num_modes": 3},
-    "spectra.two_level": {"share": 0.5, "ratio": 2.0},
-    "FirstLayer.from_weights": {"weights": np.ones((3, 2)), "teacher_weights": np.ones((3, 1))},
-    "Trajectory.at": {"step": 0},
-    "Trajectory.expect": {"fn": jnp.sum, "step": 0},
-    "Trajectory.preactivations": {"step": 0},
-    "Trajectory.save": {"path": "x.nc"},
-    "kernels.Layer.init": {"input_shape": (3,)},
-    "kernels.TrainedKernel.predict": {"time": 1.0},
-    "gallery.draw": {"data": None},
-    "gallery.summary": {"data": None},
-}
 
 
 INSIDE = ("gauss_angles",)  # of traced values, for the closed forms beside it

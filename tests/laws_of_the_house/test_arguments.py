@@ -23,21 +23,9 @@ import dyntheory as dt
 from dyntheory import kernels, priors, spectra
 from dyntheory.ground.kinds import check_arguments
 from tests import ROOT
-from tests.laws_of_the_house.arguments import (
-    CALLS,
-    KEY,
-    LAW,
-    METHOD,
-    METHODS,
-    OF_KIND,
-    OTHERWISE,
-    ROWS,
-    WRONG,
-    Case,
-    cases,
-    public_callables,
-)
+from tests.laws_of_the_house.arguments import METHODS, OF_KIND, OTHERWISE, WRONG, Case, cases, public_callables
 from tests.laws_of_the_house.imports import modules
+from tests.laws_of_the_house.right_values import CALLS, KEY, LAW, METHOD, ROWS
 
 CASES = cases()
 LEAST = {"callables": 120, "parameters": 500, "refused": 10_000, "right": 800}
