@@ -15,6 +15,8 @@ import jax.extend.core  # adds settings to the key of every compiled program, so
 import jaxtyping
 import pytest
 
+from tests.type_checker import checked
+
 ESTIMATION = (
     "assumption_report",
     "covariance",
@@ -47,7 +49,7 @@ CORE = (
     "verbs.prediction.on_nodes",
     "verbs.simulation.ensemble",
 )
-hook = jaxtyping.install_import_hook([f"dyntheory.{room}" for room in CORE], "beartype.beartype")
+hook = jaxtyping.install_import_hook([f"dyntheory.{room}" for room in CORE], f"{checked.__module__}.{checked.__name__}")
 
 import dyntheory as dt  # noqa: E402
 from dyntheory.ground.precision import double_precision  # noqa: E402
