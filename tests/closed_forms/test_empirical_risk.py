@@ -23,6 +23,7 @@ NAMES = ("logistic", "hinge", "squared_hinge")
 full = pytest.mark.full
 
 
+@pytest.mark.full
 def test_the_published_example_of_logistic_regression() -> None:
     """κ = 0.2, γ² = 5; the condition number diverges where the estimate ceases to exist."""
     edge = float(separability_threshold(signal_power=5.0))

@@ -29,6 +29,7 @@ def test_three_theories_agree_on_one_spectrum(penalty: float) -> None:
     np.testing.assert_allclose(curve.effective_ridge, ridge.kappa, rtol=1e-10)
 
 
+@pytest.mark.full
 def test_gradient_descent_on_a_law_ends_at_ridge_regression_on_its_view() -> None:
     """The two-time equations share nothing with it: after 200 steps without penalty they are at least squares."""
     two = spectra.two_level(0.25, 2.0, alignment=(3.0, 1.0))

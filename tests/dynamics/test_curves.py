@@ -39,6 +39,7 @@ def test_the_same_bars_refuse_amp_without_its_onsager_term() -> None:
     assert np.abs(_z_scores("without onsager"))[:, 3:].min() > 5
 
 
+@pytest.mark.full
 def test_bars_of_runs_are_honest(key: jax.Array) -> None:
     """Single groups of four runs miss the exact value as often as Student's t with three degrees of freedom says."""
     exact, scores = lasso_state_evolution(STEPS), []
@@ -55,6 +56,7 @@ def test_bars_of_runs_are_honest(key: jax.Array) -> None:
     np.testing.assert_allclose(np.asarray(runs.estimation_error) + SIGMA**2, runs.test_error, rtol=1e-10)
 
 
+@pytest.mark.full
 def test_it_is_kept_in_files_and_rows(tmp_path: Path, key: jax.Array) -> None:
     for result in (
         dt.predict(SPARSE, AMP, num_steps=2, key=key, num_nodes=2**11),

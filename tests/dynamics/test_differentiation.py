@@ -97,6 +97,7 @@ CASES = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("double")
 def test_gradients_equal_finite_differences() -> None:
     """In both ends of a schedule, momentum, n/d, noise, initial moments and a parameter of the link.

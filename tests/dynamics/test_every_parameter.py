@@ -150,7 +150,7 @@ SPARSE = Row("fista", "sparse teacher", "default", "linear model", "none", "squa
     [
         (Row("sgd", "sin", "default", "linear model", "mini-batches", "squared"), {"fraction"}),
         (Row("sgd", "sin", "default", "linear model", "dropout", "squared"), {"rate"}),
-        (SPARSE, set()),
+        pytest.param(SPARSE, set(), marks=pytest.mark.full),
     ],
     ids=str,
 )

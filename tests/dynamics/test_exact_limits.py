@@ -50,7 +50,8 @@ def test_initial_weights_correlated_with_the_teacher(key: jax.Array) -> None:
     np.testing.assert_allclose(theory.train_error, exact.train_error, rtol=1e-10)
 
 
-@pytest.mark.parametrize("alpha", [pytest.param(0.4, marks=pytest.mark.full), 3.0])
+@pytest.mark.full
+@pytest.mark.parametrize("alpha", [0.4, 3.0])
 def test_late_times_reach_double_descent(alpha: float, key: jax.Array) -> None:
     """From zero weights gradient descent ends at the minimum-norm solution; α = 1 needs infinitely many steps."""
     start = dt.FirstLayer(second_moment=[[0.0]])

@@ -124,6 +124,7 @@ def _solved(law: dt.TeacherStudent, rate: float, record: Any) -> Any:
     return dt.state_evolution(law, method, {}, jnp.eye(2), samples, test, num_steps=2, record=record)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("double")
 def test_the_pure_core_takes_the_same_functions_and_warns_of_their_jumps(law: dt.TeacherStudent) -> None:
     """A pathwise derivative of a step is zero; nobody said that this function has one."""

@@ -43,6 +43,7 @@ def _test_error(
     return dt.state_evolution(law, method, head, joint, *_nodes(), num_steps=STEPS).test_error[-1]
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("double")
 def test_vmap_over_numbers_equals_a_loop() -> None:
     rates, alphas = jnp.asarray([0.1, 0.3, 0.5]), jnp.asarray([1.0, 2.0, 3.0])
@@ -69,6 +70,7 @@ def test_new_numbers_do_not_recompile(key: jax.Array) -> None:
     assert [program._cache_size() for program in programs] == before
 
 
+@pytest.mark.full
 def test_float32_says_so_and_is_close() -> None:
     with pytest.warns(dt.DyntheoryWarning, match="computes in float32"):
         single = _test_error()

@@ -75,7 +75,8 @@ def test_long_runs_stay_within_a_hundredth_of_their_error(tmp_path: Path) -> Non
     assert np.all(np.abs(four["test"] - one["test"]) <= 0.01 * one["error"])
 
 
-@pytest.mark.parametrize("num_nets", [pytest.param(1, marks=pytest.mark.full), 2])
+@pytest.mark.full
+@pytest.mark.parametrize("num_nets", [1, 2])
 def test_two_processes_are_one(one_device: dict[str, np.ndarray], tmp_path: Path, num_nets: int) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

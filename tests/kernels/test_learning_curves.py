@@ -81,6 +81,7 @@ def _regression(
     return np.asarray(jax.lax.map(one, jax.random.split(jax.random.key(13), num_runs)))
 
 
+@pytest.mark.full
 def test_curves_agree_with_real_regression_on_gaussian_features() -> None:
     values = np.arange(1.0, 301.0) ** -1.3
     weights = np.where(np.arange(300) % 2, 1.0, -1.0) * np.arange(1.0, 301.0) ** -0.4

@@ -195,6 +195,7 @@ def test_programs_follow_the_flag_and_say_so() -> None:
     np.testing.assert_allclose(slope, (ends[0] - ends[1]) / (2 * step), rtol=1e-4)
 
 
+@pytest.mark.full
 def test_hyperparameters_of_kernels_differentiate() -> None:
     x = np.random.default_rng(1).standard_normal((3, 2))
 

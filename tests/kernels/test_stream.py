@@ -181,6 +181,7 @@ def _kill_child(path: Path, tile: int, resume: str) -> int:
     return read_json(path / "tiles.json", remedy="none")["tiles"]
 
 
+@pytest.mark.full
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is of POSIX")
 def test_a_process_that_is_killed_leaves_no_broken_file(tmp_path: Path) -> None:
     first = _kill_child(tmp_path / "killed", 3, "anew")

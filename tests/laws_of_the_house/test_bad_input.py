@@ -189,6 +189,7 @@ def test_ratios_that_a_size_cannot_have_are_reported() -> None:
         dt.simulate(dt.TeacherStudent(0.13), METHOD, num_steps=1, num_features=10, num_runs=2, key=KEY)
 
 
+@pytest.mark.full
 def test_features_too_few_for_their_spectrum_are_told() -> None:
     """400 features of 2000 modes miss the strongest; 2000 have all of them."""
     steep = dt.TeacherStudent(0.5, features=dt.spectra.power_law(1.2, num_modes=2000))

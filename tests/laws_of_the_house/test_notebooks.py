@@ -10,9 +10,12 @@ import pytest
 from tests import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
+LONG = "learning_curves"
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [pytest.param(one, marks=[pytest.mark.full] * (one.stem == LONG), id=one.stem) for one in NOTEBOOKS]
+)
 def test_notebook_runs(path: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "DYNTHEORY_QUICK": "1", "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, str(path)], cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -13,6 +13,7 @@ from dyntheory.matrix.dense import DenseMatrix
 pytestmark = pytest.mark.usefixtures("double")
 
 
+@pytest.mark.full
 def test_units_may_be_permuted(law: dt.TeacherStudent, key: jax.Array) -> None:
     """Linear networks are exact on any nodes, so permuted units give the same numbers."""
     network = dt.MLP((3, 2), "linear")

@@ -79,10 +79,12 @@ def test_nonlinear_feature_maps_see_the_same_law() -> None:
     assert _smallest_p_value("more samples", "revealed", adam=True) > 1e-3
 
 
+@pytest.mark.full
 def test_without_the_projection_the_law_is_another() -> None:
     assert _smallest_p_value("more samples", "not projected") < 1e-6
 
 
+@pytest.mark.full
 def test_simulate_takes_either_matrix(law: dt.TeacherStudent, key: jax.Array) -> None:
     method = dt.gradient_descent(dt.MLP((2,)), learning_rate=0.4)
     options = {"num_steps": 4, "num_features": 100, "num_runs": 20, "key": key}
@@ -120,6 +122,7 @@ def test_the_memory_that_is_refused_is_that_of_the_compiled_run(matrix: str, law
     assert held <= shape.memory(matrix) <= 3 * held
 
 
+@pytest.mark.full
 def test_sizes_far_beyond_memory_run(key: jax.Array) -> None:
     """X would take 16 GB here; what is revealed takes 0.04 GB."""
     law = dt.TeacherStudent(2.0, "linear", 0.3)

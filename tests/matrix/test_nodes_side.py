@@ -67,6 +67,7 @@ def test_one_step_of_sign_descent_in_closed_form(rule: Any, key: jax.Array) -> N
     np.testing.assert_allclose(theory.test_error[1], 1 + rate**2 - 2 * overlap + sigma**2, rtol=2e-3)
 
 
+@pytest.mark.full
 def test_adam_follows_its_simulation_and_not_without_memory(key: jax.Array) -> None:
     steps = 12
     theory = dt.predict(LAW, ADAM, num_steps=steps, key=key)

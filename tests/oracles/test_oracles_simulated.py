@@ -35,6 +35,7 @@ def test_two_time_matches_simulation(kink: bool, use_dirac: bool) -> None:
     assert np.abs(scores(solved(kink=kink, use_dirac=use_dirac), runs)).max() < 3.5
 
 
+@pytest.mark.full
 def test_autodiff_responses_fail_on_relu() -> None:
     """Negative control, Trap 1: dropped Dirac masses are 19 standard errors off."""
     z = scores(solved(kink=True, use_dirac=False), simulated(kink=True))

@@ -14,7 +14,7 @@ from validation.record import RESULTS, Outcome, revision_date
 
 FEW_RUNS = ("closed_forms", "closed_forms_high_dimensional", "large_simulation")  # quick, they may not resolve
 TOO_FEW = pytest.mark.xfail(reason="8 runs are too few for the controls of this claim to miss by 10 standard errors")
-MARKS = {"preactivation_law": (), "first_order_methods": (pytest.mark.full, TOO_FEW)}
+MARKS = {"first_order_methods": (pytest.mark.full, TOO_FEW)}
 QUICK = [
     pytest.param(name, marks=MARKS.get(name, pytest.mark.full))
     for name in CLAIMS

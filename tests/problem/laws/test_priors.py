@@ -24,7 +24,10 @@ PRIORS: dict[str, Any] = {
     "laplace": laplace(0.7),
 }
 ADAM = dt.gradient_descent(dt.MLP((2,)), optax.adam, learning_rate=0.1)
-each_prior = pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS)
+each_prior = pytest.mark.parametrize(
+    "prior",
+    [pytest.param(one, marks=[pytest.mark.full] * (name == "laplace"), id=name) for name, one in PRIORS.items()],
+)
 
 
 @each_prior
@@ -41,7 +44,7 @@ def test_posterior_against_derivatives_of_the_density(prior: Any) -> None:
 
 @pytest.mark.parametrize(
     "prior",  # the quantiles of the Laplace law are a search among many components
-    [pytest.param(one, marks=[pytest.mark.full] if name == "laplace" else []) for name, one in PRIORS.items()],
+    [pytest.param(one, marks=[pytest.mark.full] * (name in ("laplace", "sparse"))) for name, one in PRIORS.items()],
     ids=PRIORS,
 )
 def test_quantiles_have_the_law(prior: Any) -> None:
@@ -142,6 +145,7 @@ def test_the_law_of_the_teacher_matters_to_adam(key: jax.Array) -> None:
     assert abs(theory.test_error[-1] - dense.test_error[-1]) > 5 * bar[-1]
 
 
+@pytest.mark.full
 def test_adam_is_conditioned_on_a_draw(key: jax.Array) -> None:
     """The rows of the draw are the nodes: its Gram matrix is exact, its sparse teacher counts."""
     random = np.random.default_rng(0)

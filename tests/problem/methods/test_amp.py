@@ -64,6 +64,7 @@ def _without_onsager(method: dt.GeneralFirstOrderMethod) -> dt.GeneralFirstOrder
     return dataclasses.replace(method, after_features=lambda shared, stats: shared)
 
 
+@pytest.mark.full
 def test_simulations_follow_it_too_and_not_without_the_onsager_term(key: jax.Array) -> None:
     run = functools.partial(
         dt.simulate, SPARSE, num_steps=12, num_features=3000, num_runs=8, matrix="revealed", key=key

@@ -63,6 +63,7 @@ def test_head_may_have_its_own_optimizer() -> None:
     assert not np.allclose(same.train_error, slower.train_error, rtol=1e-3)
 
 
+@pytest.mark.full
 def test_ready_transformation_is_the_factory_with_its_numbers() -> None:
     head = NETWORK.init_head(jax.random.key(0))
     ready = _ours(dt.gradient_descent(NETWORK, optax.sgd(0.3)), head)

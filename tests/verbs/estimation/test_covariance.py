@@ -19,7 +19,10 @@ def test_shrinkage_brings_white_eigenvalues_together(shape):
     assert found.std() < 0.35 * raw.std()
 
 
-@pytest.mark.parametrize("covariance", ["shrinkage", np.linspace(0.5, 1.5, 9), "spectrum", "pool"])
+@pytest.mark.parametrize(
+    "covariance",
+    [pytest.param("shrinkage", marks=pytest.mark.full), np.linspace(0.5, 1.5, 9), "spectrum", "pool"],
+)
 def test_other_ways_to_know_the_covariance_are_near(covariance):
     rows, labels = data(150, 30)
     given = {"spectrum": dt.spectra.Spectrum([1.0]), "pool": data(2000, 30, seed=4)[0]}

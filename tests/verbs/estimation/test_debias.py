@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import dyntheory as dt
 from dyntheory.dynamics.impulses import impulse_response
@@ -16,6 +17,7 @@ from dyntheory.verbs.estimation.training_run import train_on
 from tests.verbs.estimation.runs import KEY, data, network
 
 
+@pytest.mark.full
 def test_known_covariance_is_the_published_recursion(double):
     rows, labels = data(60, 30)
     method, steps = network(momentum=0.5), 6

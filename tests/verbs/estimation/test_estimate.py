@@ -86,6 +86,7 @@ def test_rates_held_in_the_shared_value_are_followed():
     assert live.test_error[4] > 1.3 * live.train_error[4]
 
 
+@pytest.mark.full
 def test_the_training_error_is_no_estimate():
     rows, labels = data(100, 50)
     found = dt.estimate(rows, labels, network(), num_steps=20, key=KEY)

@@ -75,6 +75,7 @@ def test_derivatives_miss_what_a_kink_adds(double):
     assert found < -3 * error
 
 
+@pytest.mark.full
 def test_random_probes_and_groups_are_near_the_exact_ones(double):
     rows, labels = data(120, 60, decay=0.5)
     method, steps = network(), 8

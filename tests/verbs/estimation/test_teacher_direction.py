@@ -36,6 +36,7 @@ def test_intervals_hold_the_teacher():
     assert 0.92 < held < 0.97
 
 
+@pytest.mark.full
 def test_without_the_network_s_own_part_they_do_not(monkeypatch):
     module = importlib.import_module("dyntheory.verbs.estimation.teacher_direction")
     honest = module.run_responses

@@ -27,6 +27,7 @@ def test_the_choice_is_the_smallest_and_its_luck_is_taken_off():
     assert found.expected > found.best.value and "choose fast" in str(found)
 
 
+@pytest.mark.full
 def test_expected_error_is_less_biased_than_the_smallest_one():
     rates = {f"{rate}": linear(rate) for rate in (0.1, 0.2, 0.3, 0.4)}
     gaps = []

@@ -69,6 +69,7 @@ def _bytes_of_a_step(num_modes: int, num_steps: int) -> float:
     return found["bytes accessed"]
 
 
+@pytest.mark.full
 def test_seconds_know_what_correlated_features_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """What more modes add to the compiled step, times steps and solutions, within a factor of 1.3 from 25 steps on."""
     monkeypatch.setattr(cost_module, "_bandwidth", lambda: 1.0)

@@ -115,6 +115,7 @@ def test_autodiff_through_kinks_is_wrong() -> None:
     assert _worst(_relu(), _pathwise(claimed)) > 5
 
 
+@pytest.mark.full
 def test_agrees_with_differences_of_simulations() -> None:
     """ReLU at d = 400: both ends share their random numbers, so the difference is resolved run by run."""
     width, options = 0.1, {"num_steps": STEPS, "num_features": 400, "num_runs": 40, "key": jax.random.key(5)}

@@ -56,6 +56,7 @@ def test_standard_error_is_the_spread_over_the_root_of_runs(law: dt.TeacherStude
     assert not runs.status.message
 
 
+@pytest.mark.full
 def test_conditioning_on_a_draw_removes_most_of_the_spread(key: jax.Array) -> None:
     law = dt.TeacherStudent(3.0, "linear", 0.1)
     random = np.random.default_rng(0)
@@ -71,6 +72,7 @@ def test_conditioning_on_a_draw_removes_most_of_the_spread(key: jax.Array) -> No
     assert dt.compare(theory, given).verdict == "agree"
 
 
+@pytest.mark.full
 def test_heads_are_averaged_the_same_way(law: dt.TeacherStudent, key: jax.Array) -> None:
     options = {"num_steps": 3, "key": key, "num_heads": 3}
     theory = dt.predict(law, METHOD, num_nodes=2**11, **options)
