@@ -70,7 +70,7 @@ class Stream:
         for number, parts in zip(range(self.done), tiles, strict=False):
             for name, part in itertools.product(Kernels._fields, parts):
                 for path, place in self._chunks(name, *part):
-                    if not path.exists():
+                    if not path.is_file():
                         self.done = number
                         return
                     self._check_chunk(path, name, place)

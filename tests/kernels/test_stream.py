@@ -139,6 +139,10 @@ def test_a_damaged_chunk_is_found_by_the_next_run_and_by_every_reader(damage: An
         _stream(tmp_path, resume=True)
     chunk.unlink()
     assert np.isnan(group["ntk"][:5, 5:10]).all()
+    chunk.mkdir()
+    with pytest.raises(IsADirectoryError, match="ntk/c/0/1"):
+        _stream(tmp_path, resume=True)
+    chunk.rmdir()
     told: list[str] = []
     again = _stream(tmp_path, resume=True, progress=lambda _, text: told.append(text))
     np.testing.assert_array_equal(again["ntk"][:], whole)

@@ -62,7 +62,8 @@ MISSING = object()
 def describe_function(function: types.FunctionType, walk: Walk) -> list[Part]:
     """Return what tells a Python function from any other."""
     version, code = version_of_library(function.__globals__.get("__name__")), function.__code__
-    attributes = {name: value for name, value in vars(function).items() if name != "__wrapped__"}
+    ignored = () if "__wrapped__" in code.co_names else ("__wrapped__",)
+    attributes = {name: value for name, value in vars(function).items() if name not in ignored}
     own: list[Part] = ["function", *describe_code(code, walk)]
     own += walk.named(zip(code.co_freevars, function.__closure__ or (), strict=True), f"{code.co_name}'s closure over")
     own += walk.digests([function.__defaults__, function.__kwdefaults__], f"a default of {code.co_name}")
@@ -152,7 +153,7 @@ def describe_wrapper(value: Any, walk: Walk) -> list[Part] | None:
     """Return a method, a property or a function in one of Python's own wrappers; None for all else."""
     if isinstance(value, types.MethodType):
         return ["method", walk.digest(value.__func__), walk.digest(value.__self__)]
-    if isinstance(value, functools.partial):
+    if type(value) is functools.partial:  # a subclass may do something else with what it holds
         return ["partial", *walk.digests([value.func, value.args, value.keywords])]
     if isinstance(value, staticmethod | classmethod):
         return [type(value).__name__, walk.digest(value.__func__)]

@@ -34,12 +34,19 @@ def describe_object(value: Any, walk: Walk) -> list[Part]:
 
 
 def _held(value: Any) -> dict[str, Any]:
-    """Return fields, attributes and slots by name; what a cached property keeps follows from them."""
+    """Return fields, attributes and slots by name.
+
+    What a cached property of a library keeps follows from them. One of a person's own class may have been overwritten:
+    it counts, and is computed where it was not yet, so that an object is the same before and after use.
+    """
     cls = type(value)
     held = {name: one for name, one in getattr(value, "__dict__", {}).items() if name not in OF_A_NAME}
     if _is_dataclass_of_a_library(cls):
         names = [field.name for field in dataclasses.fields(cls) if field.name not in OF_A_PLACE or not _is_linen(cls)]
-        return {name: getattr(value, name) for name in names if hasattr(value, name)}
+        fields = {name: getattr(value, name) for name in names if hasattr(value, name)}
+        if _is_linen(cls) or name_in_library(cls) is not None:
+            return fields
+        held |= fields  # a person's subclass may keep more than its fields
     for base in cls.__mro__:
         slots = base.__dict__.get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else tuple(slots):
@@ -48,6 +55,8 @@ def _held(value: Any) -> dict[str, Any]:
                 held[mangled] = getattr(value, mangled)
         cached = [name for name, one in vars(base).items() if isinstance(one, functools.cached_property)]
         held = {name: one for name, one in held.items() if name not in cached}
+        if name_in_library(base) is None:
+            held |= {name: getattr(value, name) for name in cached}
     if _is_nnx(cls):  # traces of the process, which are no part of a module
         held = {name: one for name, one in held.items() if not name.endswith(("__state", "_trace_state"))}
     return held

@@ -114,8 +114,9 @@ def _table(path: Path, separator: str, style: str, target: str, reading: Reading
     """Return the table without unwanted and empty columns and without row numbers, and what was left out unasked."""
     frame = _frame(path, separator, style)
     frame.columns = names = [str(name).strip() for name in frame.columns]
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+    header = _frame(path, separator, style, header=None, nrows=1, dtype=str, keep_default_na=False)
+    written = [str(name).strip() for name in header.to_numpy().ravel()]  # pandas makes y and y.1 of y and y
+    if twice := sorted({name for name in written if name and written.count(name) > 1}):
         raise ValueError(f"Columns need different names, got {listed(twice)} more than once.")
     if len(frame) == 0:
         raise ValueError(f"'{path}' has no row below its header.")

@@ -215,7 +215,55 @@ class _Deep(linen.Module):
         return linen.Dense(1)(jnp.tanh(linen.Dense(self.width)(h)))
 
 
+class _Scaled(functools.partial):  # pyright: ignore[reportMissingTypeArgument]
+    """A wrapper with a number of its own, which a partial function has not."""
+
+    def __init__(self, function: Any, gain: float = 1.0) -> None:
+        del function
+        self.gain = gain
+
+    def __new__(cls, function: Any, gain: float = 1.0) -> Any:
+        del gain
+        return super().__new__(cls, function)
+
+    def __call__(self, x: Any) -> Any:
+        return self.gain * self.func(x)
+
+
+class _Cached:
+    """A number that follows from nothing where somebody has put another in its place."""
+
+    @functools.cached_property
+    def scale(self) -> float:
+        return 1.0
+
+
+def _overwritten(scale: float) -> _Cached:
+    cached = _Cached()
+    cached.scale = scale
+    return cached
+
+
+class _Louder(dt.MLP):
+    """A network with a number that is no field."""
+
+    def __init__(self, gain: float) -> None:
+        super().__init__((2,))
+        object.__setattr__(self, "gain", gain)
+
+
+def _wrapping(function: Any) -> Any:
+    @functools.wraps(function)
+    def through(z: Any) -> Any:
+        return through.__wrapped__(z)
+
+    return through
+
+
 DIFFERENT: tuple[Any, ...] = (
+    *(_overwritten(2.0), _overwritten(3.0), _Louder(1.0), _Louder(2.0)),
+    *(_wrapping(lambda z: z), _wrapping(lambda z: 2 * z)),
+    *(functools.partial(jnp.tanh), _Scaled(jnp.tanh, 1.0), _Scaled(jnp.tanh, 3.0), _Scaled(jnp.sin, 3.0)),
     *(1, 1.0, "1", b"1", True, None, (1,), [1], {1}, {1: 1}, 1j, -0.0, 0.0, slice(1), range(1), frozenset({1})),
     *([[1], 2], [1, [2]], ["ab"], ["a", "b"], np.array([1]), np.array([1.0]), np.array([[1.0]]), np.float32(1)),
     *(np.ma.array([1.0], mask=[True]), jax.random.key(1), jax.random.key(2), jax.random.key(1, impl="rbg")),
@@ -235,6 +283,12 @@ def test_different_values_have_different_fingerprints() -> None:
     assert len(set(found)) == len(found)
     assert [fingerprint(value) for value in DIFFERENT] == found
     assert fingerprint([1.5, 2.5]) == fingerprint([float("1.5"), float("2.5")])
+
+
+def test_a_cached_property_counts_by_its_value() -> None:
+    fresh, used = _Cached(), _Cached()
+    assert used.scale == 1.0
+    assert fingerprint(fresh) == fingerprint(used) == fingerprint(_overwritten(1.0))
 
 
 def test_sharing_and_circles_do_not_count() -> None:

@@ -54,6 +54,7 @@ REFUSED = {
     "more entries than names": ("a,price\n1,2,3\n4,5,6\n", {}, "more entries than its header has names"),
     "no header": ("0.5,1.5\n2.5,3\n", {}, "must name the columns, it holds numbers: 0.5, 1.5"),
     "a name twice": ("a,a ,price\n1,2,3\n", {}, "different names, got a more than once"),
+    "a name twice, spelt alike": ("price,a,price\n1,2,3\n", {}, "different names, got price more than once"),
     "no row": ("a,price\n", {}, "no row below its header"),
     "no table": ("", {}, "is not a CSV table"),
     "no such column": (PLAIN, {"drop": ("c",)}, "Unknown column 'c'"),
