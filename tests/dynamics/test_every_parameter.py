@@ -20,7 +20,7 @@ from dyntheory.ground.precision import as_double, double_precision
 from dyntheory.problem.laws.first_layer import joint_second_moment
 from dyntheory.problem.methods.linearity import feature_map_is_linear
 from dyntheory.problem.shape import Shape
-from tests import registry
+from tests import fast_compiling, registry
 from tests.registry import HEADLESS, LAWS, LOSSES, NETWORKS, OPTIMIZERS, PERTURBATIONS, Row, can_exist
 
 STEPS, NODES, NETS, WIDTH = 2, 2**9, 8, 0.02
@@ -124,7 +124,7 @@ def _compare(curves: Callable[..., Any], leaves: list[Any], nodes: Any, count: i
 
     program = jax.jit(
         jax.vmap(jax.vmap(both, (None, None, None, 0)), (0, 0, None, None)),
-        compiler_options={"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False},
+        compiler_options=fast_compiling.options(),
     )
     unit, offsets = np.eye(count), (0.0, -2.0, -1.0, 1.0, 2.0)
     moves = np.concatenate([WIDTH * offset * unit for offset in offsets])

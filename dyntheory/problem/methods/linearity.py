@@ -118,7 +118,7 @@ def _after(equation: Any, kinds: Kinds) -> Kinds:
     """Return the kinds of the results of one operation."""
     name, count = equation.primitive.name, len(equation.outvars)
     if name in LOOPS:
-        return LOOPS[name](equation.params, kinds)
+        return LOOPS[name](equation, kinds)
     if name in CALLS:
         inner = equation.params["jaxpr" if "jaxpr" in equation.params else "call_jaxpr"]
         return _outcome(inner if isinstance(inner, jex.ClosedJaxpr) else jex.ClosedJaxpr(inner, ()), kinds)
@@ -170,26 +170,38 @@ def _keeps_digits(equation: Any) -> bool:
     return before.kind == after.kind == "f" and after.itemsize >= before.itemsize
 
 
-def _after_cond(params: dict[str, Any], kinds: Kinds) -> Kinds:
+def _after_cond(equation: Any, kinds: Kinds) -> Kinds:
     """Return the join of the branches, where the choice between them is the same for all rows."""
-    branches = [_outcome(branch, kinds[1:]) for branch in params["branches"]]
+    branches = [_outcome(branch, kinds[1:]) for branch in equation.params["branches"]]
     if kinds[0] & Kind.LINEAR:
         return [Kind.OTHER] * len(branches[0])
     return [_join(list(each)) for each in zip(*branches, strict=True)]
 
 
-def _after_scan(params: dict[str, Any], kinds: Kinds) -> Kinds:
-    fixed, width = params["num_consts"], params["num_carry"]
+def _after_scan(equation: Any, kinds: Kinds) -> Kinds:
+    """Return the kinds of carry and stacked outputs; what is cut in slices is longer by an axis outside than inside.
+
+    How JAX writes down which are which changes with its version.
+    """
+    body = equation.params["jaxpr"]
+    cut = _num_longer(equation.invars, body.in_avals)
+    width = len(equation.outvars) - _num_longer(equation.outvars, body.out_avals)
+    fixed = len(kinds) - cut - width
     carry = kinds[fixed : fixed + width]
     while True:
-        found = _outcome(params["jaxpr"], [*kinds[:fixed], *carry, *kinds[fixed + width :]])
+        found = _outcome(body, [*kinds[:fixed], *carry, *kinds[fixed + width :]])
         joined = [old | new for old, new in zip(carry, found[:width], strict=True)]
         if joined == carry:
             return [*carry, *found[width:]]
         carry = joined
 
 
-def _after_while(params: dict[str, Any], kinds: Kinds) -> Kinds:
+def _num_longer(outside: list[Any], inside: list[Any]) -> int:
+    return sum(len(one.aval.shape) > len(other.shape) for one, other in zip(outside, inside, strict=True))
+
+
+def _after_while(equation: Any, kinds: Kinds) -> Kinds:
+    params = equation.params
     ahead, fixed = params["cond_nconsts"], params["body_nconsts"]
     carry = kinds[ahead + fixed :]
     while True:
