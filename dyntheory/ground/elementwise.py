@@ -1,7 +1,7 @@
-"""Is a function a scalar function, applied to every entry alone? Seen by comparing arrays with their entries.
+"""Is a function a scalar function, applied to every entry alone? Arrays are compared with their entries.
 
 Softmax, x/‖x‖, x − mean, a cumulative sum or a sort look like activations, but have no value at a single number: what
-is computed of them by quadrature depends on the nodes.
+is computed of them by quadrature depends on the nodes. Norms that act only when they are large are read in the program.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 from jax.core import Tracer
 
 from dyntheory.ground.precision import double_precision
+from dyntheory.ground.programs.entries import ENTRIES, RULES, Dependence
+from dyntheory.ground.programs.interpret import outcome, program
 from dyntheory.ground.tracing import is_traced
 
 POINTS = np.random.default_rng(20260).permutation((np.arange(12) + 0.37) / 12)
@@ -54,11 +56,25 @@ def check_elementwise(name: str, function: Callable[..., Any], *, between: tuple
     tolerance = AGREEMENT * np.median(np.abs(alone[np.isfinite(alone)])) if np.isfinite(alone).any() else 0.0
     for values, expected in ((vector, alone), (matrix[::-1].reshape(-1), alone), (part, alone[:SHORT])):
         if not np.allclose(values, expected, rtol=AGREEMENT, atol=tolerance, equal_nan=True):
-            raise ValueError(
-                f"`{name}` must act on every entry alone, and {shown} couples them: its values on an array differ from "
-                "those on its entries. Softmax, normalisation, centring, sums and sorts are layers, not activations."
-            )
+            raise _couples(name, shown, "its values on an array differ from those on its entries")
+    coupled_by = _coupled_by(function)
+    if coupled_by in RULES:  # what has no rule is judged by the values alone
+        raise _couples(name, shown, f"its `{coupled_by}` runs over several, even if it does not change these values")
     _remember(function)
+
+
+def _couples(name: str, shown: str, reason: str) -> ValueError:
+    return ValueError(
+        f"`{name}` must act on every entry alone, and {shown} couples them: {reason}. Softmax, normalisation, "
+        "centring, sums and sorts are layers, not activations."
+    )
+
+
+def _coupled_by(function: Callable[..., Any]) -> str:
+    """Return the operation by which entries see each other at some values, or nothing."""
+    with double_precision():
+        closed, _ = program(function, jax.ShapeDtypeStruct(POINTS.shape, jnp.zeros(()).dtype))
+    return outcome(ENTRIES, closed, [Dependence(axis=0)])[0].coupled_by
 
 
 def _values(name: str, shown: str, function: Callable[..., Any], points: np.ndarray) -> tuple[Any, ...]:

@@ -158,22 +158,23 @@ def error_function(scale: Scalar = 1.0, *, height: Scalar = 1.0, shift: Scalar =
 def gelu() -> Dual:
     """φ(x) = x Φ(x), Φ the Gaussian distribution function.
 
-    With R² = (1 + v₁)(1 + v₂) − c², N = v₁v₂ + c² (1 − v₁v₂)/((1 + v₁)(1 + v₂)) and A = 1/4 + arctan(c/R)/(2π),
-    which is E Φ(u)Φ(v): E φφ = c A + N/(2πR), by Stein's lemma; its derivative in c is E φ′φ′, by Price's theorem.
+    With P = (1 + v₁)(1 + v₂), R² = P − c², Δ = v₁v₂ − c² and A = 1/4 + arctan(c/R)/(2π), which is E Φ(u)Φ(v):
+    E φφ = c A + (v₁v₂(2 + v₁ + v₂) + Δ(v₁v₂ − 1))/(2πPR), by Stein's lemma; its derivative in c is
+    E φ′φ′ = A + c (1/(1 + v₁) + 1/(1 + v₂) + 1/R²)/(2πR), by Price's theorem. Nothing large cancels.
 
     Reference: `tsuchida2021avoiding` gives an equivalent form.
     """
 
     def image(block: Block) -> Image:
         left, right, cov = block.left, block.right, block.cov
-        product = (1.0 + left) * (1.0 + right)
-        square = 1.0 + left + right + _determinant(block)
-        inverse_root = jax.lax.rsqrt(square)
-        half = 0.25 + jnp.arctan(cov * inverse_root) / (2 * math.pi)
-        pull = (1.0 - left * right) / product
-        top = left * right + cov * cov * pull
-        slope = half + cov * inverse_root * (1.0 + 2.0 * pull + top / square) / (2 * math.pi)
-        return Image(cov * half + top * inverse_root / (2 * math.pi), slope)
+        determinant, both = _determinant(block), left * right
+        square = 1.0 + left + right + determinant
+        inverse_root = jax.lax.rsqrt(square) / (2 * math.pi)
+        half = jnp.arctan2(jnp.sqrt(square), -cov) / (2 * math.pi)
+        one, other = 1.0 / (1.0 + left), 1.0 / (1.0 + right)
+        top = (both * (2.0 + left + right) + determinant * (both - 1.0)) * one * other
+        slope = half + cov * inverse_root * (one + other + 1.0 / square)
+        return Image(cov * half + top * inverse_root, slope)
 
     def second_moment(variance: Array) -> Array:
         block = Block(variance, variance, variance, jnp.zeros_like(variance))

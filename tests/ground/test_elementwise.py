@@ -33,6 +33,8 @@ COUPLED: dict[str, Callable[..., Any]] = {
     "gated": lambda z: z[..., : z.shape[-1] // 2],
     "of one size": lambda z: z * jnp.ones(7),
     "sum": jnp.sum,
+    "large norm": lambda z: z / jnp.maximum(1.0, jnp.linalg.norm(z) / 1e3),
+    "large mean": lambda z: jnp.where(jnp.abs(jnp.mean(z)) > 1e3, 0.0, z),
 }
 SCALAR: dict[str, Callable[..., Any]] = {
     "tanh": jnp.tanh,
@@ -42,6 +44,9 @@ SCALAR: dict[str, Callable[..., Any]] = {
     "pole": lambda z: 1 / z,
     "large": lambda z: jnp.exp(20 * z),
     "constant": jnp.ones_like,
+    "table": lambda z: jnp.interp(z, jnp.arange(5.0), jnp.arange(5.0) ** 2),
+    "pieces": lambda z: jnp.piecewise(z, [z < 0, z >= 1], [0.0, jnp.sin, jnp.cos]),
+    "mapped": lambda z: jnp.vectorize(lambda x: jax.lax.cond(x > 0, jnp.sin, jnp.cos, x))(z),
     "loop": lambda z: jax.lax.fori_loop(0, 3, lambda _, x: jnp.sin(x), z),
 }
 

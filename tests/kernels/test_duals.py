@@ -123,3 +123,22 @@ def test_gradients_are_finite_at_the_edges(name: str) -> None:
     )
     gradients = jax.jit(jax.grad(total, argnums=(0, 1, 2, 3)))(moments.left, moments.right, moments.cov, moments.excess)
     assert all(bool(jnp.all(jnp.isfinite(gradient))) for gradient in gradients)
+
+
+@pytest.mark.parametrize("name", sorted({*CASES} - {"exp"}))
+def test_single_precision_keeps_its_digits_at_large_inputs(name: str) -> None:
+    """Moments up to 10⁸, as of features that are not standardised; between opposite inputs the moments' own rounding
+    decides."""
+    layer: Elementwise = CASES[name].layer
+    sizes = ("1", "1e3") if name in ("monomial", "polynomial", "hermite") else ("1", "1e3", "1e6", "1e8")
+    block = block_of([point for point in grid_of(sizes) if point[2] > -1])
+    single = jax.tree.map(lambda moment: jnp.asarray(moment, jnp.float32), block)
+    found = layer._block(single)
+    with jax.enable_x64(True):
+        exact = layer._block(jax.tree.map(lambda moment: jnp.asarray(np.asarray(moment, float)), single))
+    for here, there in ((found.cov, exact.cov), (found.ntk, exact.ntk)):
+        assert here is not None and here.dtype == jnp.float32
+        assert there is not None and there.dtype == jnp.float64
+        np.testing.assert_allclose(
+            np.asarray(here), np.asarray(there), rtol=1e-4, atol=1e-6 * np.max(np.abs(np.asarray(there)))
+        )

@@ -1,4 +1,4 @@
-"""Which optax transformations act row by row, found by applying them to a matrix and to its rows.
+"""Which optax transformations act row by row: proved from their program, and applied to a matrix and to its rows.
 
 A first-order method sends each weight row through the same map. Adam, momentum, weight decay and schedules do that;
 clipping by the global norm, block RMS, LARS and Adafactor couple the rows, and `add_noise` hides a random key.
@@ -12,6 +12,8 @@ import numpy as np
 import optax
 
 from dyntheory.ground.arrays import Array, PyTree
+from dyntheory.ground.programs.entries import ENTRIES, Dependence
+from dyntheory.ground.programs.interpret import outcome, program, settled
 
 # Gradients of several sizes, then as if that many steps had been taken, then a size that reaches any bound on a norm.
 GRADIENTS: tuple[tuple[float, int | None], ...] = (
@@ -80,6 +82,18 @@ def check_row_wise(optimizer: optax.GradientTransformation, description: str, *,
             raise _not_runnable(description, error) from error
         if is_row_wise:
             _compare_rows(whole[1], rows[1], description)
+    if is_row_wise:
+        _prove_row_wise(optimizer, weights, description)
+
+
+def _prove_row_wise(optimizer: optax.GradientTransformation, weights: Array, description: str) -> None:
+    """Refuse an optimizer whose program lets one row see another, at any step and at any size of the gradients."""
+    rows = Dependence(axis=0)
+    begin, state = program(lambda weights: init_row(optimizer, weights), weights)
+    update, _ = program(lambda *arguments: update_row(optimizer, *arguments), state, weights)
+    kinds, _ = settled(ENTRIES, lambda kinds: outcome(ENTRIES, update, [*kinds, rows]), outcome(ENTRIES, begin, [rows]))
+    if kinds[-1].coupled_by:
+        raise _not_row_wise(description, f"at some steps its `{kinds[-1].coupled_by}` runs over several rows")
 
 
 def _as_if_after(state: tuple[PyTree, Array], count: int) -> tuple[PyTree, Array]:
@@ -122,8 +136,11 @@ def _compare_rows(whole: Array, rows: Array, description: str) -> None:
         )
     defect = float(jnp.max(jnp.abs(whole - rows)) / jnp.max(jnp.abs(whole)))
     if not defect <= ROW_WISE_TOLERANCE:
-        raise ValueError(
-            f"The optimizer {description} is not row-wise: applied to a matrix and to its rows it differs by "
-            f"{defect:.1e} (relative). Norms over the whole matrix (clip_by_global_norm, clip_by_block_rms, LARS, "
-            "Adafactor) couple the rows; use an elementwise optimizer, clip(value) for clipping."
-        )
+        raise _not_row_wise(description, f"applied to a matrix and to its rows it differs by {defect:.1e} (relative)")
+
+
+def _not_row_wise(description: str, reason: str) -> ValueError:
+    return ValueError(
+        f"The optimizer {description} is not row-wise: {reason}. Norms over the whole matrix (clip_by_global_norm, "
+        "clip_by_block_rms, LARS, Adafactor) couple the rows; use an elementwise optimizer, clip(value) for clipping."
+    )

@@ -75,6 +75,9 @@ def _until_small(row: Any, p: Any) -> Any:
 MAPS: dict[str, tuple[Callable[[Any, Any, Any], Any], bool]] = {
     "mixes units": (lambda w, p, step: w - jnp.asarray(MIX) @ p, True),
     "moves entries": (lambda w, p, step: w.at[0].set(p[1]).at[1].add(-p[0])[::-1], True),
+    "asks whether it is finite": (lambda w, p, step: w - jnp.where(jnp.isnan(p), 0.0, p), True),
+    "asks whether its root is": (lambda w, p, step: w - 0.5 * jnp.where(jnp.isnan(jnp.sqrt(p)), 0.0, p), False),
+    "asks whether its logarithm is": (lambda w, p, step: jnp.where(jnp.isfinite(jnp.log(p)), w - p, w), False),
     "switches with time": (lambda w, p, step: jnp.where(step > 3, w - p, 0.0), True),
     "chooses with time": (lambda w, p, step: jax.lax.cond(step > 3, lambda: w - p, lambda: p), True),
     "divides by time": (lambda w, p, step: (w - p) / (1.0 + step), True),
