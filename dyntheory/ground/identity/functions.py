@@ -21,6 +21,12 @@ from dyntheory.ground.identity.libraries import version_of_library
 from dyntheory.ground.identity.walk import Part, Walk
 
 BLIND = ("eval", "exec", "globals", "locals", "vars", "open", "input", "__import__")
+_READS = (  # methods and library functions whose outcome lies outside the program
+    "fromfile genfromtxt getenv environ import_module load loadmat loadtxt memmap open_memmap perf_counter read_bytes "
+    "read_csv read_parquet read_table read_text time urlopen"
+)
+READS = frozenset(_READS.split())
+ALSO_OF_PEOPLE = frozenset(("load", "time"))  # common names of a person's own, refused of libraries alone
 MADE_BY_PYTHON = frozenset(
     (
         "__module__",
@@ -56,6 +62,7 @@ MADE_BY_PYTHON = frozenset(
 )
 SKIPPED = frozenset(("EXTENDED_ARG", "CACHE", "NOP", "NOT_TAKEN"))
 LOOKS_UP = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+TAKES_OUT = ("LOAD_ATTR", "LOAD_METHOD")
 MISSING = object()
 
 
@@ -98,8 +105,10 @@ def _globals_of(code: types.CodeType, function: types.FunctionType, walk: Walk) 
     for index, one in enumerate(found):
         if one.opname in LOOKS_UP:
             known |= dict([_looked_up(one.argval, found[index + 1 :], function, walk)])
+        elif one.opname in TAKES_OUT and one.argval in READS - ALSO_OF_PEOPLE:
+            _refuse_reading(one.argval, function, walk)
         elif one.opname == "IMPORT_NAME":
-            known |= dict([_imported(one.argval, found[:index], function, walk)])
+            known |= dict([_imported(one.argval, found[:index], code, function, walk)])
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             known |= dict(_globals_of(constant, function, walk))
@@ -111,23 +120,36 @@ def _looked_up(name: str, rest: list[dis.Instruction], function: types.FunctionT
     value = function.__globals__.get(name, MISSING)
     if value is MISSING:
         if name in BLIND and hasattr(builtins, name):
-            walk.refuse(f"{function.__qualname__} calls `{name}`, whose outcome cannot be seen from outside")
+            _refuse_reading(name, function, walk)
         return name, getattr(builtins, name, MISSING)
     for one in rest:
-        if not isinstance(value, types.ModuleType) or one.opname not in ("LOAD_ATTR", "LOAD_METHOD"):
+        if not isinstance(value, types.ModuleType) or one.opname not in TAKES_OUT:
             break
         name, value = f"{name}.{one.argval}", getattr(value, one.argval, MISSING)
+    if getattr(value, "__name__", "") in READS and version_of_library(getattr(value, "__module__", None) or ""):
+        _refuse_reading(name, function, walk)
     return name, value
 
 
-def _imported(name: str, before: list[dis.Instruction], function: types.FunctionType, walk: Walk) -> tuple[str, Any]:
-    """Return the module that a function imports while it runs."""
-    level = before[-2].argval if len(before) > 1 else 0
+def _refuse_reading(name: str, function: types.FunctionType, walk: Walk) -> None:
+    walk.refuse(f"{function.__qualname__} calls `{name}`, whose outcome cannot be seen from outside")
+
+
+def _imported(
+    name: str, before: list[dis.Instruction], code: types.CodeType, function: types.FunctionType, walk: Walk
+) -> tuple[str, Any]:
+    """Return the module that a function imports while it runs; `import a.b` binds a."""
+    level, taken = (before[-2].argval, before[-1].argval) if len(before) > 1 else (0, None)
     package = function.__globals__.get("__package__") or ""
     try:
         value = importlib.import_module("." * level + name, package) if level else importlib.import_module(name)
     except (ImportError, TypeError, ValueError):
         walk.refuse(f"{function.__qualname__} imports {name or 'a package'}, which is not there")
+    if taken is None and not level:
+        value = importlib.import_module(name.partition(".")[0])
+    reading = [other for other in sorted(ALSO_OF_PEOPLE & {*code.co_names}) if hasattr(value, other)]
+    if reading and version_of_library(value.__name__):
+        _refuse_reading(f"{name}.{reading[0]}", function, walk)
     return f"import {'.' * level}{name}", value
 
 

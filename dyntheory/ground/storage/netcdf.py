@@ -2,12 +2,13 @@
 
 Variables carry the names of the fields, those of parts with the name of the part behind them: `train_loss`,
 `train_loss_standard_error`, `train_loss_per_run`, `train_loss_covariance`. Leaves of a tree are named by their path.
-Everything else is an attribute in JSON under the name of its field. Nothing is pickled, and nothing is added about the
-user, the machine or where the file lies.
+Everything else is an attribute in JSON under the name of its field, and one holds digests of these: HDF5 has checksums
+for variables alone. Nothing is pickled, and nothing is added about the user, the machine or where the file lies.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -29,6 +30,7 @@ SCHEMA_VERSION = 2
 SCHEMA = "dyntheory_schema_version"
 RESULT = "dyntheory_result"
 ARRAYS = "arrays"
+DIGEST = "dyntheory_digests"
 FIRST_RESULT = "Trajectory"  # the only one of version 1
 ENCODING = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True, "_FillValue": None}
 
@@ -53,7 +55,9 @@ def to_xarray(result: Any) -> xarray.Dataset:
     single = [name for name, hint in hints_of(type(result)).items() if hint.is_array]
     arrays = {name: description.pop(name) for name in single}
     attributes = {name: _to_json(name, value) for name, value in {ARRAYS: arrays, **description}.items()}
-    return xarray.Dataset(variables, attrs={SCHEMA: SCHEMA_VERSION, RESULT: type(result).__name__, **attributes})
+    digests = json.dumps({name: _digest(text) for name, text in attributes.items()})
+    named = {SCHEMA: SCHEMA_VERSION, RESULT: type(result).__name__, DIGEST: digests}
+    return xarray.Dataset(variables, attrs={**named, **attributes})
 
 
 def from_xarray(dataset: xarray.Dataset) -> Any:
@@ -83,7 +87,10 @@ def from_xarray(dataset: xarray.Dataset) -> Any:
     try:
         arrays = {str(name): variable.values for name, variable in dataset.variables.items()}
         names = [*hints_of(cls), *([ARRAYS] if version > 1 else [])]
-        description = {name: json.loads(dataset.attrs[name]) for name in names if name in dataset.attrs}
+        written = {name: dataset.attrs[name] for name in names if name in dataset.attrs}
+        if version > 1:
+            _check_digests(json.loads(dataset.attrs[DIGEST]), written)
+        description = {name: json.loads(text) for name, text in written.items()}
         listed = description.pop(ARRAYS) if version > 1 else _arrays_of_version_1(cls, description, arrays)
         return rebuilt(cls, {**description, **listed}, arrays)
     except (LookupError, TypeError, ValueError) as error:
@@ -169,6 +176,17 @@ def load(path: str | Path) -> Any:
         return from_xarray(dataset)
     except ValueError as error:
         raise ValueError(f"'{path}' cannot be read. {error}") from error
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _check_digests(digests: dict[str, str], written: dict[str, str]) -> None:
+    """Require the attributes that were saved, as they were; fields that are newer than the file are not among them."""
+    changed = [name for name, digest in digests.items() if digest != _digest(written.get(name, ""))]
+    if changed:
+        raise ValueError(f"its {', '.join(sorted(changed))} changed after it was saved")
 
 
 def _to_json(field: str, value: Any) -> str:

@@ -14,6 +14,7 @@ from dyntheory.shell.tables.dates import date_columns, with_days
 from dyntheory.shell.tables.number_words import (
     Column,
     Frame,
+    check_marks,
     check_points,
     decimal_mark,
     suspicious,
@@ -25,6 +26,7 @@ from dyntheory.shell.tables.reading import Reading
 from dyntheory.shell.tables.separators import SEPARATORS, detected_separator
 
 MISSING = ("?",)  # beside what pandas knows: an empty entry, NA, NaN, null and the like
+SPACED = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None")  # the same with a space behind
 NUMBER = re.compile(r"[+-]?\d+[.,]\d+(?:[eE][+-]?\d+)?")
 UNNAMED = "Unnamed: "  # what pandas calls a column without a name
 
@@ -45,6 +47,7 @@ def read_csv(path: Path, target: str, reading: Reading) -> RawColumns:
     style = reading.decimal or _style(path, frame, separator)
     if style != (reading.decimal or "point"):
         frame, notes = _table(path, separator, style, target, reading)
+    check_marks(frame, style)
     frame, grouped = with_numbers(frame, style)
     notes = [*_how(separator, style, grouped), *notes]
     if target in date_columns(frame):
@@ -114,6 +117,9 @@ def _table(path: Path, separator: str, style: str, target: str, reading: Reading
     """Return the table without unwanted and empty columns and without row numbers, and what was left out unasked."""
     frame = _frame(path, separator, style)
     frame.columns = names = [str(name).strip() for name in frame.columns]
+    for name in text_columns(frame):
+        stripped = frame[name].str.strip()
+        frame[name] = frame[name].where(~stripped.isin(SPACED))
     header = _frame(path, separator, style, header=None, nrows=1, dtype=str, keep_default_na=False)
     written = [str(name).strip() for name in header.to_numpy().ravel()]  # pandas makes y and y.1 of y and y
     if twice := sorted({name for name in written if name and written.count(name) > 1}):

@@ -10,7 +10,7 @@ import numpy as np
 from dyntheory.ground.memory import available_memory
 from dyntheory.shell.tables.array_file import bytes_unpacked, read_npy, read_npz
 from dyntheory.shell.tables.csv_file import read_csv
-from dyntheory.shell.tables.label_copies import without_copies
+from dyntheory.shell.tables.label_copies import check_gaps, without_copies
 from dyntheory.shell.tables.missing import without_missing
 from dyntheory.shell.tables.raw_columns import RawColumns, listed, quoted
 from dyntheory.shell.tables.reading import Reading
@@ -66,6 +66,7 @@ def read_table(
     limit = available_memory() if max_memory is None else max_memory
     _check_size(str(path), _bytes_needed(path), limit)
     raw = READERS[path.suffix.lower()](path, target, reading)
+    check_gaps(raw, target)
     raw = without_copies(without_missing(raw, target, reading), target)
     return _without_constants(_with_indicators(raw, limit))
 
@@ -97,6 +98,8 @@ def _with_indicators(raw: RawColumns, limit: int) -> RawColumns:
     for name, (words, index) in found.items():
         parts.append((index[:, None] == np.arange(1, len(words))).astype(float))
         names += [f"{name}_{word}" for word in words[1:]]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"Indicators of words would be called like other columns: rename or --drop {quoted(twice)}.")
     notes, varied = raw.notes, [name for name, (words, _) in found.items() if len(words) > 1]
     if varied:
         notes = (*notes, f"words became indicator columns: {listed(varied)}")

@@ -14,6 +14,7 @@ import numpy as np
 from dyntheory.shell.tables.number_words import Column, Frame, text_columns
 from dyntheory.shell.tables.raw_columns import quoted
 
+MONTHS = 12
 MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 CLOCK = r"(?:[T ,]+\d{1,2}:\d{2}.*)?"
 DATES = re.compile(
@@ -21,6 +22,8 @@ DATES = re.compile(
     rf"|\d{{1,2}}[-/. ]{{1,2}}{MONTH}[-/., ]{{1,2}}\d{{2,4}}|{MONTH} \d{{1,2}},? \d{{4}}){CLOCK}",
     re.IGNORECASE,
 )
+NUMERIC = r"^\s*(\d{1,2})[-/.](\d{1,2})[-/.]"
+WRITTEN = {"days": "in one way", "day-first": "with the day first", "month-first": "with the month first"}
 REFUSED = "--dates days counts the days since the earliest, --drop {name} leaves the column out"
 
 
@@ -69,7 +72,8 @@ def _moments(name: str, column: Column, order: str) -> np.ndarray:
     read = [moments for day_first in wanted if (moments := _parsed(column, day_first)) is not None]
     if not read:
         raise ValueError(
-            f"The dates of column {name!r} are not written in one way: leave it out with --drop {quoted([name])}."
+            f"The dates of column {name!r} are not all written {WRITTEN[order]}: leave it out with --drop "
+            f"{quoted([name])}."
         )
     if any(not np.array_equal(read[0], other, equal_nan=True) for other in read[1:]):
         example = column.dropna().iloc[0]
@@ -80,6 +84,9 @@ def _moments(name: str, column: Column, order: str) -> np.ndarray:
 def _parsed(column: Column, day_first: bool) -> np.ndarray | None:
     import pandas
 
+    months = column.str.extract(NUMERIC)[1 if day_first else 0].astype(float)
+    if (months > MONTHS).any():
+        return None  # pandas would read that one the other way
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from dyntheory.shell.tables.missing import is_missing
 from dyntheory.shell.tables.raw_columns import RawColumns, listed, quoted
 
 ALIKE = 1e-6  # 1 − |correlation| of a copy: differences of a thousandth of the spread are rounding
 ROWS_PER_CLASS = 2
+FEWEST_ROWS = 20  # on fewer a column with gaps can look like the labels by chance
 
 
 def without_copies(raw: RawColumns, target: str) -> RawColumns:
@@ -49,6 +51,25 @@ def without_copies(raw: RawColumns, target: str) -> RawColumns:
     told = [name for name, flag in zip(names, by_class, strict=True) if flag]
     note = f"the same in all rows of a class, were they made from {target!r}? {listed(told)}"
     return raw._replace(notes=(*raw.notes, note))
+
+
+def check_gaps(raw: RawColumns, target: str) -> None:
+    """Refuse a copy of the labels that misses entries: what would be put in their place hides it.
+
+    Args:
+        raw: of a file, with missing entries.
+        target: the name of the labels.
+
+    Raises:
+        ValueError: a column is a copy where both are there.
+    """
+    labelled = ~is_missing(raw.labels)
+    for name in (*raw.names, *raw.words):
+        column = raw.words[name] if name in raw.words else raw.numbers[:, raw.names.index(name)]
+        there = labelled & ~is_missing(column)
+        if there.sum() < min(len(there), FEWEST_ROWS) or there.all():
+            continue
+        without_copies(raw.without({*raw.names, *raw.words} - {name}).of_rows(there), target)
 
 
 def _correlated(columns: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -68,6 +68,25 @@ def decimal_mark(frame: Frame, separator: str) -> str:
     )
 
 
+def check_marks(frame: Frame, style: str) -> None:
+    """Require that no column of words is one of numbers with the other decimal mark.
+
+    Args:
+        frame: the columns.
+        style: the decimal mark with which they were read.
+
+    Raises:
+        ValueError: there is one.
+    """
+    other = "comma" if style == "point" else "point"
+    contrary = getattr(styles(frame), other)
+    if contrary:
+        raise ValueError(
+            f"The file is read with the decimal {style}, and {listed(contrary)} must have the decimal {other}: write "
+            "all numbers in one way, or leave columns out with --drop."
+        )
+
+
 def suspicious(frame: Frame) -> list[str]:
     """Return columns of numbers that may be thousands with a point, 1.234 for 1234; none where one column is clear."""
     names = [name for name, kind in frame.dtypes.items() if kind.kind == "f"]
@@ -97,13 +116,15 @@ def check_points(texts: Frame) -> None:
 
 
 def with_numbers(frame: Frame, style: str) -> tuple[Frame, list[str]]:
-    """Return the table with the words that are numbers as numbers, and the names of their columns."""
+    """Return the table with the words that are numbers as numbers, and the names of columns with grouped digits."""
     mark, group = MARKS[style]
     names = [name for name in text_columns(frame) if _all_match(frame[name], style)]
+    grouped = []
     for name in names:
-        plain = frame[name].str.replace(f"[{re.escape(group + SPACES)}]", "", regex=True)
+        plain = frame[name].str.strip().str.replace(f"[{re.escape(group + SPACES)}]", "", regex=True)
+        grouped += [name] * bool((plain != frame[name].str.strip())[plain.notna()].any())
         frame[name] = plain.str.replace(mark, ".", regex=False).astype(float)
-    return frame, names
+    return frame, grouped
 
 
 def _all_match(column: Column, style: str) -> bool:

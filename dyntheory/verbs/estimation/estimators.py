@@ -154,7 +154,8 @@ class NetworkRegressor(RegressorMixin, _Stopped):
     Attributes:
         n_iter_: the step it stopped at.
         trajectory_: what `dyntheory.estimate` returned, labels standardised.
-        estimated_loss_: estimated loss on fresh rows at that step, NaN where there is no estimate.
+        estimated_loss_: half the squared error on fresh rows that is estimated at that step, in units of `y` squared;
+            NaN where there is no estimate.
         n_features_in_: columns seen in `fit`.
 
     Raises:
@@ -176,6 +177,7 @@ class NetworkRegressor(RegressorMixin, _Stopped):
         mean, spread = float(labels.mean()), float(labels.std())
         self._label_mean, self._label_scale = mean, spread if spread > 0 else 1.0
         self._fit(inputs, (labels - self._label_mean) / self._label_scale, "squared")
+        self.estimated_loss_ *= self._label_scale**2
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:

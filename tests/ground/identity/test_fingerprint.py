@@ -200,6 +200,54 @@ def test_what_is_only_known_while_it_runs_is_refused() -> None:
         jax.jit(lambda x: fingerprint([x]))(1.0)
 
 
+READING = {
+    "np.load": "def read(z):\n    import numpy as np\n    return np.load('scale.npy') * z",
+    "loadtxt": "def read(z):\n    return NP.loadtxt('scale.txt') * z",
+    "load": "from numpy import load\ndef read(z):\n    return load('scale.npy') * z",
+    "read_text": "from pathlib import Path\ndef read(z):\n    return float(Path('scale').read_text()) * z",
+    "getenv": "import os\ndef read(z):\n    return float(os.getenv('SCALE', '1')) * z",
+    "environ": "import os\ndef read(z):\n    return float(os.environ['SCALE']) * z",
+    "import_module": "import importlib\ndef read(z):\n    return importlib.import_module('mine').SCALE * z",
+    "time": "import time\ndef read(z):\n    return time.time() * z",
+}
+
+
+@pytest.mark.parametrize("name", READING)
+def test_what_is_read_while_it_runs_is_refused(name: str) -> None:
+    scope: dict[str, Any] = {"NP": np}
+    exec(READING[name], scope)
+    with pytest.raises(ValueError, match=f"read calls `.*{name.removeprefix('np.')}`, whose outcome cannot be seen"):
+        fingerprint(scope["read"])
+
+
+class _Store:
+    def load(self, z: Any) -> Any:
+        return z
+
+
+def test_names_of_a_persons_own_that_libraries_have_too_are_no_reading() -> None:
+    store = _Store()
+    assert fingerprint(lambda z: store.load(z)) == fingerprint(lambda z: store.load(z))
+
+
+def test_a_package_imported_by_the_name_of_a_part_counts_whole(tmp_path: Any, monkeypatch: Any) -> None:
+    """`import mine.part` binds `mine`, whose own values the function then uses."""
+    scope: dict[str, Any] = {}
+    exec("def scaled(z):\n    import mine.part\n    return mine.SCALE * z", scope)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "part.py").write_text("OTHER = 3.0\n")
+    (tmp_path / "mine" / "__init__.py").write_text("SCALE = 2.0\n")
+    first = fingerprint(scope["scaled"])
+    module = sys.modules["mine"]
+    monkeypatch.setattr(module, "SCALE", 2.5)
+    assert fingerprint(scope["scaled"]) != first
+    monkeypatch.setattr(module, "SCALE", 2.0)
+    assert fingerprint(scope["scaled"]) == first
+    for name in ("mine", "mine.part"):
+        sys.modules.pop(name)
+
+
 class _Point:
     __slots__ = ("__hidden", "shown")
 

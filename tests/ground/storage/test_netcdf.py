@@ -286,6 +286,7 @@ def test_a_lost_variable(lost: str) -> None:
         ("num_diverged", '"two"'),
         ("arrays", '{"train_error": null}'),
         ("assumptions", '{"level": "theorem"}'),
+        ("num_diverged", "7"),
     ],
 )
 def test_damaged_metadata(name: str, value: str) -> None:

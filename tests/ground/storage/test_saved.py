@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ import pytest
 import dyntheory as dt
 from dyntheory import priors
 from dyntheory.ground.storage.marks import Axes, Coordinate, hints_of, storable
-from dyntheory.ground.storage.netcdf import from_xarray
+from dyntheory.ground.storage.netcdf import DIGEST, from_xarray
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.results.agreement import WorstPoint
 from dyntheory.verbs.estimation.tune import Candidate
@@ -261,7 +262,11 @@ def test_a_field_that_is_newer_than_its_file_has_its_default() -> None:
     dataset = Marked(np.arange(3.0), 5).to_xarray()
     assert from_xarray(dataset).count == 5
     del dataset.attrs["count"]
-    assert from_xarray(dataset).count == 3
+    with pytest.raises(ValueError, match=r"damaged \(its count changed after it was saved\)"):
+        from_xarray(dataset)
+    digests = json.loads(dataset.attrs[DIGEST])
+    del digests["count"]
+    assert from_xarray(dataset.assign_attrs({DIGEST: json.dumps(digests)})).count == 3
 
 
 def test_two_classes_of_one_name_are_refused() -> None:

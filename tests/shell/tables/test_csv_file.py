@@ -24,6 +24,7 @@ SAME = {
     "empty column": "a,b,price,\n1.5,2,10,\n2.5,3,1200,\n3.5,5,30,\n",
     "spaces after commas": PLAIN.replace(",", ", "),
     "a mark at the end of rows": PLAIN.replace("\n", ",\n").replace("price,", "price"),
+    "spaces before commas": PLAIN.replace(",", " ,"),
     "Windows": "\ufeff" + PLAIN.replace("\n", "\r\n"),
 }
 
@@ -40,7 +41,9 @@ def test_the_same_table_written_in_many_ways(name: str, tmp_path: Path) -> None:
     assert raw.names == ("a", "b")
     np.testing.assert_array_equal(raw.numbers, [[1.5, 2.0], [2.5, 3.0], [3.5, 5.0]])
     np.testing.assert_array_equal(raw.labels, [10.0, 1200.0, 30.0])
-    assert bool(raw.notes) == (name not in ("plain", "spaces after commas", "Windows", "a mark at the end of rows"))
+    assert bool(raw.notes) == (
+        name not in ("plain", "spaces after commas", "spaces before commas", "Windows", "a mark at the end of rows")
+    )
 
 
 def test_words_and_missing_entries(tmp_path: Path) -> None:
@@ -90,3 +93,23 @@ def test_other_encodings_are_named(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_bytes("a,Größe\n1,2\n".encode("latin-1"))
     with pytest.raises(ValueError, match="is not UTF-8 text"):
         read_csv(tmp_path / "data.csv", "a", Reading())
+
+
+@pytest.mark.parametrize("missing", ["NA ", "? ", " ", "nan "])
+def test_a_space_behind_what_is_missing_makes_no_words_of_numbers(missing: str, tmp_path: Path) -> None:
+    raw = read(tmp_path, PLAIN.replace("2.5,3", f"2.5,{missing}"))
+    assert raw.names == ("a", "b") and not raw.words and raw.notes == ()
+    np.testing.assert_array_equal(raw.numbers[:, 1], [2.0, np.nan, 5.0])
+
+
+@pytest.mark.parametrize("decimal", [None, "comma", "point"])
+def test_two_decimal_marks_in_one_file_are_refused(decimal: str | None, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="decimal"):
+        read(tmp_path, "a;b;price\n1,5;2.25;10\n2,5;3.75;20\n3,5;4.5;30\n", decimal=decimal)
+
+
+@pytest.mark.parametrize("decimal", ["comma", "point"])
+def test_the_wrong_decimal_mark_is_refused(decimal: str, tmp_path: Path) -> None:
+    text = PLAIN if decimal == "comma" else PLAIN.replace(",", ";").replace(".", ",")
+    with pytest.raises(ValueError, match=f"read with the decimal {decimal}, and a must have the decimal"):
+        read(tmp_path, text, decimal=decimal, separator="comma" if decimal == "comma" else "semicolon")

@@ -33,8 +33,18 @@ def test_dates_are_refused_until_they_are_asked_for() -> None:
         with_days(pandas.DataFrame({"the day": WRITTEN["days"]}), None)
     with pytest.raises(ValueError, match="'01/02/2024' in column 'day' is two dates: say --dates day-first or"):
         with_days(pandas.DataFrame({"day": WRITTEN["day-first"]}), "days")
-    with pytest.raises(ValueError, match="not written in one way"):
+    with pytest.raises(ValueError, match="not all written in one way"):
         with_days(pandas.DataFrame({"day": ["2024-13-45", "2024-01-01"]}), "days")
+
+
+@pytest.mark.parametrize(("order", "odd"), [("month-first", "13/02/2024"), ("day-first", "12/31/2024")])
+def test_a_date_in_another_order_than_was_said_is_refused(order: str, odd: str) -> None:
+    """The library below reads such a date the other way round, and says nothing."""
+    for column in ([odd], ["01/02/2024", odd, None]):
+        with pytest.raises(ValueError, match=f"not all written with the {order[:-6]} first"):
+            with_days(pandas.DataFrame({"day": column}), order)
+    frame, _ = with_days(pandas.DataFrame({"day": [odd, odd]}), "days")
+    np.testing.assert_array_equal(frame["day"], 0.0)
 
 
 @pytest.mark.parametrize("words", [["1.2.3", "v1"], ["red", "may"], ["12:30", "13:00"], ["3-4", "5-6"], ["A-1", "B-2"]])

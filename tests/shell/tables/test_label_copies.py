@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dyntheory.shell.tables.label_copies import without_copies
+from dyntheory.shell.tables.label_copies import check_gaps, without_copies
 from dyntheory.shell.tables.raw_columns import RawColumns
 from tests.shell.conftest import random_rows
 
@@ -53,3 +53,24 @@ def test_good_columns_stay(name: str) -> None:
 def test_what_depends_on_the_class_alone_is_noted() -> None:
     found = without_copies(table(CLASSES, (np.arange(60) % 3 == 1).astype(float)), "y")
     assert found.notes == ("the same in all rows of a class, were they made from 'y'? twin",)
+
+
+@pytest.mark.parametrize("num_missing", [1, 20, 40])
+@pytest.mark.parametrize("name", sorted({*COPIES} - {"rounded"}))
+def test_a_copy_with_gaps_is_refused_before_they_are_filled(name: str, num_missing: int) -> None:
+    labels, column = COPIES[name]
+    gapped = column.copy() if column.dtype.kind == "O" else column.astype(float)
+    gapped[:num_missing] = None if column.dtype.kind == "O" else np.nan
+    with pytest.raises(ValueError, match=r"'twin' tells the target 'price' exactly.*--drop twin"):
+        check_gaps(table(labels, gapped), "price")
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good_columns_with_gaps_pass(name: str) -> None:
+    labels, column = GOOD[name]
+    gapped = column.copy() if column.dtype.kind == "O" else column.astype(float)
+    gapped[::2] = None if column.dtype.kind == "O" else np.nan
+    check_gaps(table(labels, gapped), "price")
+    few = PRICES.copy()
+    few[3:] = np.nan
+    check_gaps(table(PRICES, few), "price")

@@ -20,6 +20,16 @@ def test_regressor_and_classifier_stop_by_the_estimate():
     assert classifier.score(rows, words) > 0.5
 
 
+def test_the_estimated_loss_is_in_units_of_the_labels():
+    """Half the squared error on fresh rows: with labels in other units it grows by the square of the unit."""
+    rows, labels = linear_data(150, 20, noise=0.5)
+    fresh, answers = linear_data(2000, 20, noise=0.5, seed=0)
+    for unit in (1.0, 50.0):
+        model = dt.estimators.NetworkRegressor((2,), num_steps=12).fit(rows, unit * labels)
+        actual = 0.5 * np.mean((model.predict(fresh) - unit * answers) ** 2)
+        assert 0.75 < model.estimated_loss_ / actual < 1.33
+
+
 @pytest.mark.parametrize(("early_stopping", "least"), [("theory", -1.0), (None, -10.0)])
 def test_an_explosion_is_not_kept_and_said(early_stopping, least):
     from sklearn.datasets import load_diabetes
