@@ -43,6 +43,8 @@ def read_json(path: Path, *, remedy: str) -> Any:
     Raises:
         CheckpointError: it is damaged.
     """
+    if path.is_dir():
+        raise CheckpointError(f"'{path}' is a folder, not a file: {remedy}.")
     try:
         found = json.loads(path.read_text())
         content = found["content"]
@@ -76,6 +78,8 @@ def read_arrays(path: Path, *, owner: str, remedy: str) -> list[np.ndarray]:
     Raises:
         CheckpointError: it is damaged, or it is a file of another computation or of another name.
     """
+    if path.is_dir():
+        raise CheckpointError(f"'{path}' is a folder, not a file: {remedy}.")
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END) - len(NO_COMMENT) - DIGITS
         found = _seal(file, size, path.name, owner) if size >= 0 else ""

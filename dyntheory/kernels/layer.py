@@ -205,8 +205,17 @@ def labelled_kernel(
 
 
 def warn_left_out(left_out: Array | np.ndarray) -> None:
-    """Warn when a Hermite series was cut too early; under a trace nobody can look."""
-    if is_concrete(left_out) and float(left_out) > max(TOLERANCE, 100 * float(jnp.finfo(left_out.dtype).eps)):
+    """Warn when a Hermite series was cut too early, or meets no number; under a trace nobody can look."""
+    if not is_concrete(left_out):
+        return
+    if np.isnan(left_out):
+        warnings.warn(
+            "An `elementwise` function or its derivative is infinite or no number where quadrature looks, as that of "
+            "√|z| at zero: kernels that need it are NaN. Round it off there, (z² + ε)^¼ say.",
+            DyntheoryWarning,
+            stacklevel=3,
+        )
+    elif float(left_out) > max(TOLERANCE, 100 * float(jnp.finfo(left_out.dtype).eps)):
         warnings.warn(
             f"The Hermite series of an `elementwise` function leaves out up to {float(left_out):.1e} of its second "
             "moment or of its derivative's, which the tangent kernel needs (at correlations near ±1): raise its "

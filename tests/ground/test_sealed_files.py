@@ -93,3 +93,11 @@ def test_damaged_notes_are_refused(content: str, tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CheckpointError, match="is damaged"):
         read_json(path, remedy="begin anew")
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(CheckpointError, match="is a folder, not a file: remove it"):
+        read_arrays(tmp_path / "a", owner="me", remedy="remove it")
+    with pytest.raises(CheckpointError, match="is a folder, not a file: remove it"):
+        read_json(tmp_path / "a", remedy="remove it")

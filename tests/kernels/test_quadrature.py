@@ -1,5 +1,7 @@
 """The Hermite series: exact for what is smooth, honest about the rest, and the same as the closed forms."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -74,3 +76,12 @@ def test_bad_arguments() -> None:
         k.elementwise(jnp.tanh, degree=0)
     with pytest.raises(ValueError, match="variance"):
         quadrature.truncation_error(jnp.tanh, -1.0)
+
+
+@pytest.mark.parametrize("function", [lambda z: jnp.abs(z) ** 0.7, lambda z: jnp.sqrt(jnp.abs(z)), jnp.cbrt])
+def test_infinite_derivatives_are_said(function: Any) -> None:
+    inputs = np.random.default_rng(0).standard_normal((3, 4))
+    network = k.serial(k.dense(1), k.elementwise(function), k.dense(1))
+    with pytest.warns(DyntheoryWarning, match="infinite or no number where quadrature looks.*kernels that need it are"):
+        found = network.kernel(inputs)
+    assert np.all(np.isfinite(found.nngp)) and np.all(np.isnan(found.ntk))
