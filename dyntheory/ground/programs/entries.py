@@ -1,7 +1,7 @@
 """Does a program keep the entries along an axis apart, whatever their values? Followed from operation to operation.
 
 A value depends on no entry, or its entry at a place depends on the one at the same place of an axis, or an operation
-has coupled them: a sum over the axis, a sort, or one that has no rule here.
+has coupled them: a sum over the axis, a sort, or one that has no rule here. Constants count as the same at all places.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+import numpy as np
+
+from dyntheory.ground.checks import is_concrete
 from dyntheory.ground.programs.interpret import Domain
 
 _ENTRYWISE = (
@@ -23,7 +27,7 @@ _ENTRYWISE = (
 ENTRYWISE = frozenset(_ENTRYWISE.split())
 _FINITE = (  # operations that make finite numbers of finite ones
     "abs add add_any and asinh atan atan2 broadcast_in_dim ceil clamp concatenate convert_element_type copy copy_p cos "
-    "dot_general eq erf erfc exp2 expand_dims floor ge gt integer_pow is_finite le logistic lt max min mul ne neg not "
+    "dot_general eq erf erfc exp2 expand_dims floor ge gt is_finite le logistic lt max min mul ne neg not "
     "optimization_barrier or pad reduce_and reduce_max reduce_min reduce_or reduce_sum reshape round select_n sign sin "
     "slice square squeeze stop_gradient sub tanh transpose"
 )
@@ -55,8 +59,10 @@ class _Entries(Domain[Dependence]):
     """Kinds of dependence on the entries along one axis."""
 
     def of_constant(self, value: Any) -> Dependence:
-        del value
-        return Dependence()
+        if not is_concrete(value):
+            return Dependence(is_finite=False)
+        is_float = jnp.issubdtype(getattr(value, "dtype", type(value)), jnp.inexact)
+        return Dependence(is_finite=not is_float or bool(np.all(np.isfinite(value))))
 
     def join(self, kinds: Sequence[Dependence]) -> Dependence:
         axes = {kind.axis for kind in kinds} - {None}

@@ -184,6 +184,8 @@ def _digest(text: str) -> str:
 
 def _check_digests(digests: dict[str, str], written: dict[str, str]) -> None:
     """Require the attributes that were saved, as they were; fields that are newer than the file are not among them."""
+    if not isinstance(digests, dict):
+        raise ValueError("its digests are none")
     changed = [name for name, digest in digests.items() if digest != _digest(written.get(name, ""))]
     if changed:
         raise ValueError(f"its {', '.join(sorted(changed))} changed after it was saved")

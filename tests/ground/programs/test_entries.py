@@ -62,6 +62,8 @@ COUPLED: dict[str, Callable[[Any], Any]] = {
     "added to its transpose": lambda x: x[:3] + x[:3].T,
     "read at places of its own": lambda x: x[jnp.argmax(x, axis=0), jnp.arange(COLUMNS)],
     "guarded where roots are": lambda x: jnp.where(jnp.all(jnp.isfinite(jnp.sqrt(x))), x, 0.0),
+    "guarded where large": lambda x: jnp.where(jnp.all(jnp.isfinite(jnp.where(x > 9, jnp.nan, x))), x, 0.0),
+    "guarded at a pole": lambda x: jnp.where(jnp.all(jnp.isfinite(x**-1)), x, 0.0),
     "without a rule": lambda x: jnp.fft.fft(x, axis=1).real,
 }
 

@@ -19,7 +19,7 @@ import pytest
 import xarray
 
 from dyntheory.ground.status import Assumptions, Status
-from dyntheory.ground.storage.netcdf import SCHEMA, SCHEMA_VERSION, from_xarray, load, save, to_xarray
+from dyntheory.ground.storage.netcdf import DIGEST, SCHEMA, SCHEMA_VERSION, from_xarray, load, save, to_xarray
 from dyntheory.results.trajectory import CURVES, POSITIVE, Trajectory
 from tests import ROOT
 from tests.ground.storage.same import assert_same
@@ -287,6 +287,8 @@ def test_a_lost_variable(lost: str) -> None:
         ("arrays", '{"train_error": null}'),
         ("assumptions", '{"level": "theorem"}'),
         ("num_diverged", "7"),
+        (DIGEST, "[]"),
+        (DIGEST, "{"),
     ],
 )
 def test_damaged_metadata(name: str, value: str) -> None:
