@@ -21,10 +21,11 @@ from typing import Any
 import jax
 import numpy as np
 
+import dyntheory
 from dyntheory.ground.files import replacing
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("dyntheory", "jax", "jaxlib", "numpy", "optax", "scipy")
+PACKAGES = ("jax", "jaxlib", "numpy", "optax", "scipy")
 SIGNIFICANT_DIGITS = 7
 
 
@@ -113,7 +114,11 @@ def provenance(*, dtype: str = "float64") -> dict[str, Any]:
     """Return versions, revision, kind of device, precision."""
     device = jax.devices()[0]
     return {
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": {
+            "python": platform.python_version(),
+            "dyntheory": dyntheory.__version__,  # of the code that runs, installed or not
+            **{name: version(name) for name in PACKAGES},
+        },
         "revision": _revision(),
         "device": {"platform": device.platform, "kind": device.device_kind, "cpu_cores": os.cpu_count()},
         "dtype": dtype,
