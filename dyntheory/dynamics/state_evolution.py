@@ -27,6 +27,7 @@ from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.ground.checks import check_count, check_second_moment
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.precision import full_products
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.matrix.limit import LimitStart, check_nodes, limit_matrix, split_noise
 from dyntheory.problem.laws.law import TeacherStudent
@@ -34,6 +35,7 @@ from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.shape import Shape
 
 
+@full_products()
 def state_evolution(
     law: TeacherStudent,
     method: GeneralFirstOrderMethod,
@@ -140,7 +142,7 @@ def _warn_of_single_precision() -> None:
             f"state_evolution computes in {dtype}: nearly parallel directions (relative remainder below 1e-4) are "
             "dropped. Set jax_enable_x64 for full accuracy; `predict` does so by itself.",
             DyntheoryWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

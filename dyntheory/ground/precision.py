@@ -1,12 +1,13 @@
 """Double precision for the verbs, whatever the user's global flag says.
 
 Gram matrices of nearly parallel directions decide which innovations exist; float32 cannot tell them apart.
-The flag is set for a block and restored, so nothing leaks into the caller's program.
+The flags are set for a block and restored, so nothing leaks into the caller's program.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +17,21 @@ from dyntheory.ground.arrays import PyTree
 from dyntheory.ground.identity.request import remember, request_of
 
 
-def double_precision() -> AbstractContextManager[None]:
-    """Return a context in which JAX computes in float64."""
-    return jax.enable_x64(True)
+@contextmanager
+def full_products() -> Iterator[None]:
+    """Return a context, or a decorator, in which products of float32 keep their digits, those of users' maps as well.
+
+    GPUs and TPUs round the factors to eleven or eight bits unless they are asked not to.
+    """
+    with jax.default_matmul_precision("highest"):
+        yield
+
+
+@contextmanager
+def double_precision() -> Iterator[None]:
+    """Return a context in which JAX computes in float64, and what is float32 in it with `full_products`."""
+    with jax.enable_x64(True), full_products():
+        yield
 
 
 def as_double(tree: PyTree) -> PyTree:

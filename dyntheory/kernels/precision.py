@@ -5,7 +5,7 @@ the answer. So the verbs compute in float64 whatever JAX's flag says and return 
 `grad` they follow the flag, since a derivative runs where its program runs, and say so in float32.
 
 A kernel between inputs, and the tangent kernel of a function, have the precision of what they are given: float32 stays,
-anything else is float64.
+anything else is float64. Products of float32 are full ones everywhere.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jax.core import Tracer
 
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.ground.checks import is_concrete
-from dyntheory.ground.precision import double_precision
+from dyntheory.ground.precision import double_precision, full_products
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.ground.tracing import is_traced
 
@@ -48,7 +48,8 @@ def in_double(verb: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
                 DyntheoryWarning,
                 stacklevel=2,
             )
-        return verb(*args, **kwargs)
+        with full_products():
+            return verb(*args, **kwargs)
 
     return inside
 
@@ -69,7 +70,8 @@ def in_precision_of(given: PyTree, compute: Callable[[], Result], *, by: Any = N
             result = compute()
         if not is_traced(result):
             return jax.tree.map(np.asarray, result)
-    return compute()
+    with full_products():
+        return compute()
 
 
 def _is_coarse(leaf: Any) -> bool:

@@ -24,7 +24,7 @@ from dyntheory.ground.checks import check_positive
 from dyntheory.ground.identity.fingerprint import fingerprint
 from dyntheory.ground.identity.versions import versions
 from dyntheory.ground.kinds import check_arguments
-from dyntheory.ground.precision import double_precision
+from dyntheory.ground.precision import double_precision, full_products
 from dyntheory.ground.resources import check_progress, silent
 from dyntheory.kernels.kernel_pair import Kernels
 from dyntheory.kernels.layer import Layer, check_inputs, labelled_kernel, warn_left_out
@@ -276,7 +276,7 @@ def _fill(
             on_diagonal = tiles.symmetric and first == second
             left = _rows(sets[0], first, tiles.size)
             right = left if on_diagonal else _rows(sets[1], second, tiles.size)
-            with double_precision() if sets[0].dtype == np.float64 else nullcontext():
+            with double_precision() if sets[0].dtype == np.float64 else full_products():
                 found, left_out = compute(left, right)
             for name, tile in zip(Kernels._fields, found, strict=True):
                 values = np.asarray(tile)[: first.stop - first.start, : second.stop - second.start]
