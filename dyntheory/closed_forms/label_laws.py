@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.ground.arrays import Array
-from dyntheory.ground.checks import check_name
 from dyntheory.ground.elementwise import check_elementwise
+from dyntheory.ground.names import check_name
 
 SHORT = np.arange(-21, 22) * 0.4  # standard normal coordinates
 LONG = np.arange(-56, 57) * 0.6  # where the slope of the logistic function is above rounding

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 
 from dyntheory.closed_forms.panel_rules import GEOMETRIC, around
 from dyntheory.ground.arrays import Array
-from dyntheory.ground.checks import check_name
 from dyntheory.ground.elementwise import check_elementwise
 from dyntheory.ground.kinds import check_arguments, check_fields
+from dyntheory.ground.names import check_name
 
 NUM_NEWTON = 16
 

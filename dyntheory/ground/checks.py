@@ -6,9 +6,7 @@ a value must be is the matter of `kinds`; here stand the ranges.
 
 from __future__ import annotations
 
-import difflib
 import sys
-from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
@@ -142,18 +140,6 @@ def check_key(key: Any) -> None:
         raise ValueError(f"`key` must be a single key, got an array of keys of shape {key.shape}.")
     shown = f"an array of dtype {key.dtype}" if isinstance(key, jax.Array | np.ndarray) else repr(key)
     raise TypeError(f"`key` must be a typed JAX key: pass `jax.random.key(0)`, got {shown}.")
-
-
-def check_name(kind: str, name: Any, known: Iterable[str]) -> str:
-    """Require `name` to be one of `known`; the error names the nearest known one."""
-    choices = sorted(known)
-    if isinstance(name, str) and name in choices:
-        return name
-    message = f"Unknown {kind} {name!r}."
-    near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
-    if near:
-        message += f" Did you mean {near[0]!r}?"
-    raise ValueError(f"{message} Known: {', '.join(choices)}.")
 
 
 def check_second_moment(name: str, value: Any, size: int, *, tolerance: float = 1e-9) -> None:

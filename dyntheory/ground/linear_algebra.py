@@ -19,6 +19,11 @@ def safe_sqrt(value: Array, valid: Array) -> Array:
     return jnp.where(valid, jnp.sqrt(jnp.where(valid, value, 1.0)), 0.0)
 
 
+def small_product(left: Float[Array, "a b"], right: Float[Array, "b c"]) -> Float[Array, "a c"]:
+    """Return left @ right for a few rows and columns, as a sum: a product takes ten times as long to compile."""
+    return jnp.sum(left[:, :, None] * right[None], axis=1)
+
+
 PIVOT_ROUNDING = 500
 
 

@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array, Key, PyTree
-from dyntheory.ground.checks import check_count, check_name, check_nonnegative, check_positive, check_scalar
+from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, check_scalar
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.names import check_name
 from dyntheory.kernels.layer import Layer, start
 from dyntheory.kernels.linear import PARAMETERIZATIONS, forbid
 from dyntheory.kernels.moments import Block, Scalar, State, from_covariances

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array, Key, PyTree
-from dyntheory.ground.checks import check_name
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.names import check_name
 from dyntheory.kernels.layer import Layer, start
 from dyntheory.kernels.linear import Identity, forbid
 from dyntheory.kernels.moments import Block, State, add_moments, scale_moments

@@ -18,8 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, PyTree
-from dyntheory.ground.checks import check_count, check_name, is_concrete
+from dyntheory.ground.checks import check_count, is_concrete
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.names import check_name
 from dyntheory.kernels.empirical_dense import contract, layers_of
 from dyntheory.kernels.empirical_products import check_rows, kernel_by_products, split_parameters
 from dyntheory.kernels.jaxpr_rows import Plan, find_plan

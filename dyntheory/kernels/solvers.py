@@ -19,13 +19,13 @@ from jaxtyping import Float, Int
 from dyntheory.ground.arrays import Array, ArrayLike, Number
 from dyntheory.ground.checks import (
     check_count,
-    check_name,
     check_nonnegative,
     check_positive,
     check_scalar,
     is_concrete,
 )
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.names import check_name
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.kernels.eigensystem import check_kernel, eigensystem, inverse, lost_share, warn_lost
 from dyntheory.kernels.precision import in_double, real_array, rounding_of

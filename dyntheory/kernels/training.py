@@ -23,8 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, Number
-from dyntheory.ground.checks import check_name, check_nonnegative, check_positive, check_scalar, is_concrete
+from dyntheory.ground.checks import check_nonnegative, check_positive, check_scalar, is_concrete
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.names import check_name
 from dyntheory.kernels.eigensystem import check_kernel, eigensystem, lost_share
 from dyntheory.kernels.filters import GradientFlow
 from dyntheory.kernels.kernel_pair import Kernels

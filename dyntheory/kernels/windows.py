@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array
-from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.checks import check_count
+from dyntheory.ground.names import check_name
 from dyntheory.kernels.moments import Block, Layout, add_moments
 
 PADDINGS = ("SAME", "VALID", "CIRCULAR")

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from dyntheory.ground.arrays import Array
-from dyntheory.ground.linear_algebra import safe_inverse, safe_sqrt
+from dyntheory.ground.linear_algebra import safe_inverse, safe_sqrt, small_product
 
 InnerProduct = Callable[[Array, Array], Array]
 
@@ -62,7 +62,7 @@ def orthonormalising(gram: Float[Array, "rows rows"], thresholds: Float[Array, "
     A row of x whose remainder has norm at most its threshold gets a zero row.
     """
     identity = jnp.eye(gram.shape[0], dtype=gram.dtype)
-    return orthonormalise(identity, lambda a, b: a @ (gram @ b.T), thresholds)
+    return orthonormalise(identity, lambda a, b: small_product(a, small_product(gram, b.T)), thresholds)
 
 
 def norms_of(gram: Float[Array, "rows rows"]) -> Float[Array, " rows"]:

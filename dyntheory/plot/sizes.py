@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from dyntheory.ground.checks import check_name
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.names import check_name
 from dyntheory.plot.style import STYLES, WIDTH, finish, new_figure, words
 from dyntheory.verbs.studies.finite_size import FiniteSize
 

@@ -14,8 +14,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.checks import check_count
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.names import check_name
 from dyntheory.ground.status import Outcome
 from dyntheory.plot.style import STEP, STYLES, WIDTH, add_legend, figure_of, finish, new_figure, words
 from dyntheory.results.agreement import Agreement

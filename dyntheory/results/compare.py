@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from dyntheory.ground.checks import check_name, check_nonnegative, check_positive
+from dyntheory.ground.checks import check_nonnegative, check_positive
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.names import check_name
 from dyntheory.results.agreement import Agreement, Measured, corrected_threshold, judge
 from dyntheory.results.escape import escaped
 from dyntheory.results.finite_size_bias import bias_allowance, bias_of_separation, separation_notes

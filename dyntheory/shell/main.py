@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import tyro
 
-from dyntheory.ground.checks import check_name
+from dyntheory.ground.names import check_name
 from dyntheory.ground.version import __version__
 from dyntheory.shell.commands import closed_form, compare, doctor, estimate, finite_size, new, predict, simulate
 from dyntheory.shell.exit_status import DONE, INTERRUPTED

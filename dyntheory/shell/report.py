@@ -6,12 +6,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from dyntheory import Agreement, Trajectory
-from dyntheory.results.finite_size_bias import large_magnification
+import dyntheory as dt
 
 if TYPE_CHECKING:
+    import numpy as np
     from rich.console import Console
 
 MOST_ROWS = 12
@@ -22,13 +20,15 @@ ENVIRONMENT = ("dyntheory", "python", "jax", "jaxlib", "numpy", "device", "dtype
 METRICS = (("train_error", "train"), ("test_error", "test"))
 
 
-def print_report(results: Mapping[str, Trajectory], agreement: Agreement | None = None) -> None:
+def print_report(results: Mapping[str, dt.Trajectory], agreement: dt.Agreement | None = None) -> None:
     """Print the train and test errors at about a dozen steps, and the lines below them.
 
     Args:
         results: what was computed, "theory" or "simulation" or both.
         agreement: the verdict, when there are both.
     """
+    from dyntheory.results.finite_size_bias import large_magnification
+
     first, *_ = results.values()
     headings, rows = ["step"], [[str(step)] for step in shown_steps(first.steps)]
     for metric, label in METRICS:
@@ -94,15 +94,15 @@ def with_error(value: float, error: float | None) -> str:
     return f"{value:.{digits}f}({shown})"
 
 
-def _cell(trajectory: Trajectory, metric: str, step: int) -> str:
+def _cell(trajectory: dt.Trajectory, metric: str, step: int) -> str:
     if step not in trajectory.steps:
         return "-"
     row = trajectory.at(step)
     return with_error(row[metric], row.get(f"{metric}_standard_error")) if metric in row else "-"
 
 
-def _z(agreement: Agreement, metric: str, step: int) -> str:
-    found = np.flatnonzero(agreement.steps == step)
+def _z(agreement: dt.Agreement, metric: str, step: int) -> str:
+    (found,) = (agreement.steps == step).nonzero()
     return f"{agreement.z[metric][found[0]]:+.1f}" if found.size and metric in agreement.z else "-"
 
 
@@ -112,7 +112,7 @@ def _console() -> Console:
     return Console()
 
 
-def _summary(name: str, trajectory: Trajectory) -> str:
+def _summary(name: str, trajectory: dt.Trajectory) -> str:
     """Return one line: how it ended, what it rests on, at which sizes."""
     parts = [f"{name}: {trajectory.status}"]
     if trajectory.num_diverged:
@@ -124,6 +124,6 @@ def _summary(name: str, trajectory: Trajectory) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _environment(trajectory: Trajectory) -> str:
+def _environment(trajectory: dt.Trajectory) -> str:
     """Return one line: versions, device and precision."""
     return ", ".join(f"{key} {trajectory.provenance[key]}" for key in ENVIRONMENT if key in trajectory.provenance)

@@ -13,10 +13,11 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from dyntheory.ground.arrays import ArrayLike, OptionalArray
-from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.checks import check_count
 from dyntheory.ground.identity.factory import requested
 from dyntheory.ground.identity.request import remember
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.names import check_name
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.ground.storage.marks import Axes
 from dyntheory.ground.storage.saved import Saved

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key
-from dyntheory.ground.checks import check_name, check_positive
+from dyntheory.ground.checks import check_positive
+from dyntheory.ground.names import check_name
 
 InputLaw: TypeAlias = Callable[..., Array]
 """(key, (rows, columns)) -> rows with columns of mean 0 and variance 1."""

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import optax
 
-from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.checks import check_count
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.names import check_name
 from dyntheory.problem.methods.hyperparameters import HEAD_PREFIX, OptimizerFactory, shown
 
 ADAM = {"learning_rate": 1, "eps": 1, "eps_root": 2}

@@ -19,8 +19,9 @@ from jax.scipy.special import log_ndtr, logsumexp
 from jax.scipy.stats import norm
 
 from dyntheory.ground.arrays import Array, Number, PyTree
-from dyntheory.ground.checks import check_name, check_nonnegative, check_scalar
+from dyntheory.ground.checks import check_nonnegative, check_scalar
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.names import check_name
 from dyntheory.problem.laws.prior_moments import finite_second_moment
 from dyntheory.problem.laws.priors import Prior, gaussian
 from dyntheory.problem.methods.amp_template import known_numbers, message_passing

@@ -11,7 +11,8 @@ import numpy as np
 import optax
 
 from dyntheory.ground.arrays import PyTree
-from dyntheory.ground.checks import check_finite, check_name, is_concrete
+from dyntheory.ground.checks import check_finite, is_concrete
+from dyntheory.ground.names import check_name
 from dyntheory.problem.methods.row_wise import check_descends, check_row_wise
 
 HEAD_PREFIX = "head_"

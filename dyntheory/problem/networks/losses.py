@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from dyntheory.ground.arrays import Array
-from dyntheory.ground.checks import check_name
+from dyntheory.ground.names import check_name
 from dyntheory.ground.smoothness import known_kink
 
 

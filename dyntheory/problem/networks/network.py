@@ -17,8 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.ground.arrays import Array, Key, PyTree
-from dyntheory.ground.checks import check_count, check_name
+from dyntheory.ground.checks import check_count
 from dyntheory.ground.kinds import check_fields
+from dyntheory.ground.names import check_name
 from dyntheory.problem.networks.activations import Activation, resolve_activation
 
 

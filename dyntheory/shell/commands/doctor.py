@@ -6,12 +6,7 @@ import importlib.metadata
 import platform
 import time
 
-import jax
-import numpy as np
-import optax
-
 import dyntheory as dt
-from dyntheory.ground.precision import double_precision
 from dyntheory.shell.exit_status import DISAGREES, DONE
 
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "scipy", "xarray", "matplotlib", "scikit-learn")
@@ -20,6 +15,10 @@ TOLERANCE = 1e-6
 
 def command() -> int:
     """Print versions, devices and precision, and check a prediction against a formula."""
+    import jax
+
+    from dyntheory.ground.precision import double_precision
+
     print(f"dyntheory {dt.__version__}, Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     print(", ".join(f"{name} {_version(name)}" for name in PACKAGES))
     print("devices: " + ", ".join(f"{device.device_kind} ({device.platform})" for device in jax.devices()))
@@ -39,13 +38,17 @@ def command() -> int:
 
 def perform() -> float:
     """Return how far the predicted test errors of linear regression are from the exact ones, relatively."""
+    import jax
+    import optax
+
     law = dt.TeacherStudent(samples_per_feature=1.5, noise_std=0.5)
     method = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.4)
     predicted = dt.predict(law, method, num_steps=2, key=jax.random.key(0)).test_error
-    return float(np.abs(np.asarray(predicted) / linear_test_errors(1.5, 0.5, 0.4) - 1).max())
+    exact = linear_test_errors(1.5, 0.5, 0.4)
+    return max(abs(float(one) / other - 1) for one, other in zip(predicted, exact, strict=True))
 
 
-def linear_test_errors(samples_per_feature: float, noise_std: float, learning_rate: float) -> np.ndarray:
+def linear_test_errors(samples_per_feature: float, noise_std: float, learning_rate: float) -> list[float]:
     """Return the exact test errors of linear regression after 0, 1 and 2 steps of gradient descent.
 
     With m_j the moments of the Marchenko-Pastur law, E[(1 - ηλ)^{2t}] multiplies the initial error and the noise adds
@@ -55,7 +58,7 @@ def linear_test_errors(samples_per_feature: float, noise_std: float, learning_ra
     m1, m2, m3, m4 = 1.0, 1 + ratio, 1 + 3 * ratio + ratio**2, 1 + 6 * ratio + 6 * ratio**2 + ratio**3
     kept = (1.0, 1 - 2 * eta * m1 + eta**2 * m2, 1 - 4 * eta + 6 * eta**2 * m2 - 4 * eta**3 * m3 + eta**4 * m4)
     fitted = (0.0, eta**2 * m1, eta**2 * (4 * m1 - 4 * eta * m2 + eta**2 * m3))
-    return 2 * np.array(kept) + noise_std**2 * (1 + ratio * np.array(fitted))
+    return [2 * a + noise_std**2 * (1 + ratio * b) for a, b in zip(kept, fitted, strict=True)]
 
 
 def _version(name: str) -> str:

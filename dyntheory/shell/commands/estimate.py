@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 import tyro
 
 import dyntheory as dt
@@ -15,11 +14,13 @@ from dyntheory.shell.exit_status import of_status
 from dyntheory.shell.outputs import planned_outputs
 from dyntheory.shell.report import NOTATION, print_lines, print_table, shown_steps, with_error
 from dyntheory.shell.run import open_problem, run
-from dyntheory.shell.tables.data_table import Table, read_table
-from dyntheory.shell.tables.labels import read_labels
 from dyntheory.shell.tables.problem import Problem
 from dyntheory.shell.tables.reading import Reading
-from dyntheory.verbs.estimation.plan import cost_in_words
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from dyntheory.shell.tables.data_table import Table
 
 HowToRead = Annotated[Reading, tyro.conf.arg(name="")]
 DEFAULT = Reading()
@@ -53,6 +54,9 @@ def command(
         out: write the numbers into this NetCDF file.
         force: replace files that exist.
     """
+    from dyntheory.shell.tables.data_table import read_table
+    from dyntheory.shell.tables.labels import read_labels
+
     outputs = planned_outputs("estimate", plot=plot, out=out, force=force)
     problem = open_problem(method, overrides=set, law_optional=True)
     table = read_table(data, target, reading=reading)
@@ -73,6 +77,8 @@ def perform(problem: Problem, table: Table, labels: np.ndarray, *, covariance: s
 
 def show(result: dt.Trajectory, error: str, notes: Sequence[str]) -> None:
     """Print train error and estimate at about a dozen steps, the best of all, and what speaks against them."""
+    from dyntheory.verbs.estimation.plan import cost_in_words
+
     rows: list[tuple[str, str, str]] = []
     for step in sorted({*shown_steps(result.steps), result.best_step}):
         row = result.at(step)

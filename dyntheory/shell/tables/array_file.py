@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dyntheory.ground.checks import check_name
+from dyntheory.ground.names import check_name
 from dyntheory.shell.tables.dates import REFUSED, days
 from dyntheory.shell.tables.raw_columns import RawColumns, listed, quoted
 from dyntheory.shell.tables.reading import Reading

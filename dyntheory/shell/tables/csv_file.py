@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dyntheory.ground.checks import check_name
+from dyntheory.ground.names import check_name
 from dyntheory.shell.tables.dates import date_columns, with_days
 from dyntheory.shell.tables.number_words import (
     Column,

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dyntheory.ground.checks import check_name
+from dyntheory.ground.names import check_name
 
 LARGEST_INTEGER = 2**63
 

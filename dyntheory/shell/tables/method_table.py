@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dyntheory.ground.checks import check_name
+from dyntheory.ground.names import check_name
 from dyntheory.problem.methods.amp import bayes_amp, lasso_amp
 from dyntheory.problem.methods.generalized_amp import generalized_amp
 from dyntheory.problem.methods.gradient_descent import gradient_descent

@@ -11,7 +11,7 @@ from typing import Any
 
 import optax
 
-from dyntheory.ground.checks import check_name
+from dyntheory.ground.names import check_name
 
 FROZEN = "frozen"
 OPTIMIZER_NAMES = (

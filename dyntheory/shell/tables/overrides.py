@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dyntheory.ground.checks import check_name
+from dyntheory.ground.names import check_name
 
 BARE = re.compile(r"[A-Za-z_][\w.+-]*")
 

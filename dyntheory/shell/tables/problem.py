@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from dyntheory.problem.laws.datasets import DATASETS
-from dyntheory.problem.laws.law import TeacherStudent
-from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+import dyntheory as dt
 
 
 class ProblemError(ValueError):
@@ -27,8 +25,8 @@ class Problem:
         table: the tables as they were read, defaults filled in; belongs to the provenance of what is computed.
     """
 
-    law: TeacherStudent
-    method: GeneralFirstOrderMethod
+    law: dt.TeacherStudent
+    method: dt.GeneralFirstOrderMethod
     predict: dict[str, Any]
     simulate: dict[str, Any]
     finite_size: dict[str, Any]
@@ -41,6 +39,8 @@ class Problem:
             ModuleNotFoundError: the data set needs a package that is not installed.
             ProblemError: `num_features` is not the number of its columns.
         """
+        from dyntheory.problem.laws.datasets import DATASETS
+
         inputs, num_features = self.simulate["inputs"], self.simulate["num_features"]
         if inputs not in DATASETS:
             return self.simulate
@@ -57,6 +57,8 @@ class Problem:
         Raises:
             ProblemError: the inputs are a data set.
         """
+        from dyntheory.problem.laws.datasets import DATASETS
+
         inputs = self.finite_size["inputs"]
         if inputs in DATASETS:
             raise ProblemError(

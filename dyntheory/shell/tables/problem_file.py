@@ -18,7 +18,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from dyntheory.ground.checks import check_count, check_finite, check_name
+from dyntheory.ground.checks import check_count, check_finite
+from dyntheory.ground.names import check_name
 from dyntheory.problem.laws.datasets import DATASETS
 from dyntheory.problem.laws.first_layer import FirstLayer, joint_second_moment
 from dyntheory.problem.laws.inputs import INPUTS

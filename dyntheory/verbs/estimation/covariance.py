@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dyntheory.ground.arrays import Array, ArrayLike
-from dyntheory.ground.checks import check_name, check_nonnegative
+from dyntheory.ground.checks import check_nonnegative
 from dyntheory.ground.linear_algebra import gauss_rule
+from dyntheory.ground.names import check_name
 from dyntheory.problem.laws.rows import Standardisation, numeric_rows
 from dyntheory.problem.laws.spectra import Spectrum
 from dyntheory.verbs.estimation.weight_responses import ColumnSpectrum, KnownSpectrum, SampleSpectrum

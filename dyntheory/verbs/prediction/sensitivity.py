@@ -22,8 +22,9 @@ from dyntheory.gaussian.node_count import choose_num_nodes
 from dyntheory.gaussian.nodes import NUM_BLOCKS, NodeSet, draw_nodes
 from dyntheory.gaussian.sub_nets import NEIGHBOURS, standard_error
 from dyntheory.ground.arrays import Array, Key, Progress, PyTree
-from dyntheory.ground.checks import check_count, check_finite, check_name, check_positive, check_scalar
+from dyntheory.ground.checks import check_count, check_finite, check_positive, check_scalar
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.names import check_name
 from dyntheory.ground.precision import double_precision, to_numpy
 from dyntheory.ground.randomness import seed
 from dyntheory.ground.resources import silent

@@ -18,9 +18,10 @@ from dyntheory.dynamics.observables import check_record, means_of, num_recorded
 from dyntheory.gaussian.nodes import draw_nodes
 from dyntheory.ground.arrays import Array, ArrayLike, Key, Progress, PyTree
 from dyntheory.ground.checkpoint import CheckpointFolder, checkpoint_folder
-from dyntheory.ground.checks import check_count, check_name, check_positive, check_scalar
+from dyntheory.ground.checks import check_count, check_positive, check_scalar
 from dyntheory.ground.devices import run_mesh
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.names import check_name
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.randomness import seed, stream
 from dyntheory.ground.resources import Resources

@@ -21,7 +21,7 @@ def test_doctor_checks_itself(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_doctor_reports_a_wrong_prediction(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    wrong = dataclasses.replace(trajectory_of(), test_error=1.001 * linear_test_errors(1.5, 0.5, 0.4))
+    wrong = dataclasses.replace(trajectory_of(), test_error=1.001 * np.asarray(linear_test_errors(1.5, 0.5, 0.4)))
     monkeypatch.setattr(dt, "predict", give(wrong))
     assert main(["doctor"]) == 1
     assert "self-check: FAILED" in capsys.readouterr().out

@@ -1,0 +1,95 @@
+from . import closed_forms, estimators, gallery, kernels, plot, priors, spectra
+from .dynamics.observables import FeatureMean
+from .dynamics.state_evolution import state_evolution
+from .ground.status import DyntheoryWarning, Status
+from .ground.storage.netcdf import load
+from .ground.version import __version__
+from .problem.laws.first_layer import FirstLayer
+from .problem.laws.fit_law import FittedLaw, fit_law
+from .problem.laws.law import TeacherStudent
+from .problem.laws.mixture import gaussian_mixture
+from .problem.methods.amp import bayes_amp, lasso_amp
+from .problem.methods.flax_dictionary import flax_hyperparameters, from_flax_hyperparameters
+from .problem.methods.generalized_amp import generalized_amp
+from .problem.methods.gradient_descent import gradient_descent
+from .problem.methods.method import GeneralFirstOrderMethod
+from .problem.methods.proximal import fista, ista, proximal_gradient
+from .problem.methods.randomised import dropout, label_noise, mini_batches
+from .problem.networks.network import MLP, FlaxNetwork, LinearModel
+from .results.compare import Agreement, compare
+from .results.trajectory import Trajectory
+from .verbs.estimation.assumption_report import AssumptionReport, assumption_report
+from .verbs.estimation.estimate import estimate
+from .verbs.estimation.teacher_direction import TeacherDirection, teacher_direction
+from .verbs.estimation.tune import Tuned, tune
+from .verbs.prediction.applicability import Applicability, applicability
+from .verbs.prediction.cost import Cost, prediction_cost
+from .verbs.prediction.predict import predict
+from .verbs.prediction.responses import ResponseFunctions, responses
+from .verbs.prediction.sensitivity import Derivatives, sensitivity
+from .verbs.simulation.simulate import simulate
+from .verbs.studies.finite_size import FiniteSize, finite_size
+
+__all__ = [
+    # Nouns: the data, the network
+    "TeacherStudent",
+    "gaussian_mixture",
+    "FirstLayer",
+    "priors",
+    "spectra",
+    "MLP",
+    "LinearModel",
+    "FlaxNetwork",
+    # Methods: the algorithm
+    "GeneralFirstOrderMethod",
+    "gradient_descent",
+    "mini_batches",
+    "label_noise",
+    "dropout",
+    "ista",
+    "fista",
+    "proximal_gradient",
+    "lasso_amp",
+    "bayes_amp",
+    "generalized_amp",
+    "flax_hyperparameters",
+    "from_flax_hyperparameters",
+    # Verbs: in the limit, at finite size, on your rows
+    "predict",
+    "state_evolution",
+    "sensitivity",
+    "responses",
+    "prediction_cost",
+    "applicability",
+    "simulate",
+    "compare",
+    "finite_size",
+    "FeatureMean",
+    "estimate",
+    "tune",
+    "teacher_direction",
+    "assumption_report",
+    "fit_law",
+    "load",
+    # Results
+    "Trajectory",
+    "Derivatives",
+    "ResponseFunctions",
+    "Cost",
+    "Applicability",
+    "Agreement",
+    "FiniteSize",
+    "Tuned",
+    "TeacherDirection",
+    "AssumptionReport",
+    "FittedLaw",
+    "Status",
+    "DyntheoryWarning",
+    # Wings
+    "kernels",
+    "closed_forms",
+    "plot",
+    "gallery",
+    "estimators",
+    "__version__",
+]
