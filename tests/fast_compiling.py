@@ -7,32 +7,16 @@ flags.
 
 import functools
 
-import jax
+from dyntheory.ground.compiling import PLAIN_LOOPS, UNOPTIMISED, Options, known
 
-Options = dict[str, str | bool]
 # No optimisations by LLVM, and loops emitted the plain way.
-WANTED: Options = {
-    "xla_backend_optimization_level": "0",
-    "xla_llvm_disable_expensive_passes": True,
-    "xla_cpu_use_fusion_emitters": False,
-}
-
-
-def is_known(name: str, value: str | bool) -> bool:
-    """Say whether the installed XLA has an option of this name."""
-    try:
-        jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
-    except jax.errors.JaxRuntimeError as error:
-        if "No such compile option" not in str(error):
-            raise
-        return False
-    return True
+WANTED: Options = {**UNOPTIMISED, "xla_llvm_disable_expensive_passes": True, **PLAIN_LOOPS}
 
 
 @functools.cache
 def options() -> Options:
     """Return the options for `jax.jit(..., compiler_options=...)`."""
-    return {name: value for name, value in WANTED.items() if is_known(name, value)}
+    return known(WANTED)
 
 
 if __name__ == "__main__":

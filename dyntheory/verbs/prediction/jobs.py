@@ -27,6 +27,7 @@ class LimitJob(NamedTuple):
     num_steps: int
     record: Record
     sharding: NodeSharding | None
+    is_brief: bool = False
 
     @property
     def size(self) -> int:
@@ -47,6 +48,7 @@ class LimitJob(NamedTuple):
             num_steps=self.num_steps,
             record=self.record,
             sharding=self.sharding,
+            is_brief=self.is_brief,
             after_piece=after_piece,
             take_up=take_up,
         )

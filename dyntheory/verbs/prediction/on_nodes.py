@@ -93,14 +93,15 @@ def _jobs(wanted: Wanted) -> list[LimitJob]:
     test, cut = test_nodes(), test_nodes(num_blocks=NUM_BLOCKS)
     sizes = {"num_steps": num_steps, "num_nodes": wanted.num_nodes}
     nets = nets_for(law, method, key=wanted.key, has_feature_nodes=wanted.has_feature_nodes, **sizes)
+    job = functools.partial(LimitJob, num_steps=num_steps, sharding=None, is_brief=wanted.is_brief)
     jobs = []
     for index, head in enumerate(heads):
         one = LimitProblem(law, method, head, moment, drop_below, draw)
-        jobs.append(LimitJob(f"head_{index}_whole", one, nets, test, num_steps, (*wanted.means, *rows), None))
+        jobs.append(job(f"head_{index}_whole", one, nets, test, record=(*wanted.means, *rows)))
         coarser = one._replace(drop_below=wanted.sub_nets_drop_below, joint_second_moment=wanted.sub_nets_moment)
         for number, block in enumerate(nets.blocks(NUM_BLOCKS)):
             nodes = NodeSet(cut.coordinates[number], cut.weights[number])
-            jobs.append(LimitJob(f"head_{index}_block_{number}", coarser, block, nodes, num_steps, wanted.means, None))
+            jobs.append(job(f"head_{index}_block_{number}", coarser, block, nodes, record=wanted.means))
     return jobs
 
 

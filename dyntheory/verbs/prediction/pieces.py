@@ -22,6 +22,7 @@ from dyntheory.dynamics.loop import Carry, Fixed, Records, Start, advance, begin
 from dyntheory.dynamics.observables import Record
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.arrays import Array, Key, PyTree
+from dyntheory.ground.compiling import compiled
 from dyntheory.ground.devices import NodeSharding, gathered
 from dyntheory.matrix.limit import Reserve, bare, keep_rows, limit_matrix, rows_in_use, split_noise, with_reserve
 from dyntheory.matrix.nodes_side import NodeSide
@@ -47,11 +48,15 @@ class LimitProblem(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """How a run is cut: `num_pieces` of `length` steps, room being made for `per_growth` pieces at a time."""
+    """How a run is cut: `num_pieces` of `length` steps, room being made for `per_growth` pieces at a time.
+
+    `is_brief` says that it is over before a good program would be compiled.
+    """
 
     num_pieces: int
     length: int
     per_growth: int
+    is_brief: bool = False
 
     @property
     def num_steps(self) -> int:
@@ -107,6 +112,7 @@ def solve(
     num_steps: int,
     record: Record = (),
     sharding: NodeSharding | None = None,
+    is_brief: bool = False,
     after_piece: Callable[[State], None] = lambda state: None,
     take_up: Callable[[State], State] = lambda first: first,
 ) -> Curves:
@@ -119,10 +125,11 @@ def solve(
         num_steps: T.
         record: what is recorded beside the curves, see `dyntheory.dynamics.observables`.
         sharding: how nodes are spread over devices; default all on one.
+        is_brief: whether this and all that belongs to it is over before a good program would be compiled.
         after_piece: called between pieces with the run so far; may raise to stop.
         take_up: given the first state, returns the one from which to go on.
     """
-    cut = cut_of(num_steps, drops=float(problem.drop_below) > 0)
+    cut = cut_of(num_steps, drops=float(problem.drop_below) > 0)._replace(is_brief=is_brief)
     state = take_up(_first_state(problem, nets, cut, record, sharding))
     while state.pieces_done < cut.num_pieces:
         state = _next_piece(problem, nets, cut, record, state, sharding)
@@ -149,7 +156,8 @@ def _next_piece(
         room = min(cut.per_growth, cut.num_pieces - state.pieces_done) * cut.length
         carry = _compact(problem, state, room)
         carry = _grow(state.fixed, carry, rows, done, num_steps=room, length=cut.length)
-    carry, records = _advance(state.fixed, carry, rows, done, num_steps=cut.length, record=record)
+    advance_by = _ADVANCE[cut.is_brief]
+    carry, records = advance_by(state.fixed, carry, rows, done, num_steps=cut.length, record=record)
     return state._replace(pieces_done=state.pieces_done + 1, carry=carry, records=[*state.records, gathered(records)])
 
 
@@ -185,20 +193,11 @@ def _compact_half(side: NodeSide, half: Half, room: int, state: State) -> Half:
     return _keep_rows(side, half, places, np.asarray(len(used)))
 
 
-@jax.jit
-def _rows_in_use(half: Half) -> Array:
-    return rows_in_use(half)
+_rows_in_use = compiled(rows_in_use, fast=True)
+_keep_rows = compiled(keep_rows, fast=True)
 
 
-@jax.jit
-def _keep_rows(side: NodeSide, half: Half, places: Array, count: Array) -> Half:
-    return keep_rows(side, half, places, count)
-
-
-# It runs once and takes longer to compile than to run.
-@functools.partial(
-    jax.jit, static_argnames=("num_steps", "record"), compiler_options={"xla_backend_optimization_level": "0"}
-)
+@functools.partial(compiled, fast=True, static_argnames=("num_steps", "record"))
 def _begin(problem: LimitProblem, nodes: FirstNodes, *, num_steps: int, record: Record) -> tuple[Fixed, Carry, Records]:
     law = problem.law
     start = limit_matrix(
@@ -221,17 +220,22 @@ def _begin(problem: LimitProblem, nodes: FirstNodes, *, num_steps: int, record: 
     return fixed, carry, jax.tree.map(lambda leaf: leaf[None], first)
 
 
-@functools.partial(jax.jit, static_argnames=("num_steps", "length"))
+@functools.partial(compiled, fast=True, static_argnames=("num_steps", "length"))
 def _grow(fixed: Fixed, carry: Carry, rows: NextRows, done: Any, *, num_steps: int, length: int) -> Carry:
     return grow(_at_step(fixed, rows, done, length)[0], carry, num_steps=num_steps)
 
 
-@functools.partial(jax.jit, static_argnames=("num_steps", "record"), donate_argnames=("carry",))
 def _advance(
     fixed: Fixed, carry: Carry, rows: NextRows, done: Any, *, num_steps: int, record: Record
 ) -> tuple[Carry, Records]:
     fixed, uniforms = _at_step(fixed, rows, done, num_steps)
     return advance(fixed, carry, uniforms, record, num_steps=num_steps)
+
+
+_ADVANCE = {
+    is_brief: compiled(_advance, fast=is_brief, static_argnames=("num_steps", "record"), donate_argnames=("carry",))
+    for is_brief in (False, True)
+}
 
 
 def _at_step(fixed: Fixed, rows: NextRows, done: Any, length: int) -> tuple[Fixed, tuple[Array, Array]]:
@@ -262,7 +266,7 @@ def structure_between(first: State) -> Any:
     return found[0]
 
 
-@jax.jit
+@functools.partial(compiled, fast=True)
 def _test_metrics(
     law: TeacherStudent, method: GeneralFirstOrderMethod, gram: Array, head: PyTree, test_nodes: NodeSet
 ) -> tuple[Array, Array]:

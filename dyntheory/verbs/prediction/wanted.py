@@ -10,6 +10,7 @@ from dyntheory.dynamics.observables import Record, num_recorded
 from dyntheory.gaussian.nodes import NUM_BLOCKS
 from dyntheory.gaussian.sobol import check_net
 from dyntheory.ground.arrays import Array, Key
+from dyntheory.ground.compiling import is_brief
 from dyntheory.ground.identity.fingerprint import fingerprint
 from dyntheory.ground.status import Status
 from dyntheory.problem.laws.prior_moments import missed_moment
@@ -51,6 +52,11 @@ class Wanted(NamedTuple):
     def shape(self) -> Shape:
         """Dimensions and columns of the run."""
         return Shape.of(self.problem.law, self.problem.method, self.num_steps)
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether all of it is over before a good program would be compiled."""
+        return is_brief(self.num_nodes * len(self.problem.heads), self.num_steps, self.problem.method.num_units)
 
     @property
     def sub_nets_drop_below(self) -> float:
