@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import jax
 
+from dyntheory.ground.tracing import is_traced
+
 Result = TypeVar("Result")
 Options = dict[str, Any]
 
@@ -32,6 +34,8 @@ def is_brief(num_nodes: int, num_steps: int, num_units: int) -> bool:
 def compiled(function: Callable[..., Result], *, fast: bool = False, **keywords: Any) -> Callable[..., Result]:
     """Return `jax.jit(function, **keywords)` with these options, which are asked for at the first call.
 
+    Inside another program it is a part of that one, and compiled as that one is.
+
     Args:
         function: what is compiled.
         fast: whether it compiles fast rather than well.
@@ -41,6 +45,8 @@ def compiled(function: Callable[..., Result], *, fast: bool = False, **keywords:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Result:
+        if is_traced((args, kwargs)):
+            return function(*args, **kwargs)
         with LOCK:  # two threads would compile for programs of their own
             if not made:
                 made.append(jax.jit(function, compiler_options=options(fast=fast) or None, **keywords))

@@ -49,6 +49,15 @@ def test_a_program_is_made_once_whatever_asks_for_it(monkeypatch: pytest.MonkeyP
     np.testing.assert_array_equal(np.stack(found), [[0.0, 2.0, 16.0]] * 4)
 
 
+def test_inside_another_program_it_is_a_part_of_it() -> None:
+    """XLA takes options for whole programs only: a part with options of its own would be refused."""
+    double = compiled(lambda x: 2 * x, fast=True)
+    assert float(jax.jit(lambda x: double(x) + 1)(3.0)) == 7.0
+    assert float(jax.grad(double)(3.0)) == 2.0
+    with pytest.raises(Exception, match="compiler_options"):
+        jax.jit(lambda x: jax.jit(lambda y: 2 * y, compiler_options=options(fast=True))(x))(3.0)
+
+
 def test_short_runs_compile_fast_and_long_ones_well(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the sizes of the whole prediction, for all nodes and for the sub-nets; numbers agree but for rounding."""
     used: set[bool] = set()

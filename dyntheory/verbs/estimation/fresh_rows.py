@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
 from dyntheory.ground.arrays import Array
+from dyntheory.ground.compiling import compiled
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.verbs.estimation.debias import debias, run_responses
 from dyntheory.verbs.estimation.head_influence import HeadInfluence, head_influence
@@ -37,7 +37,7 @@ class FreshRows(NamedTuple):
     noise: ResponseNoise
 
 
-@functools.partial(jax.jit, static_argnames=("num_blocks",))
+@functools.partial(compiled, static_argnames=("num_blocks",))
 def fresh_rows(
     method: GeneralFirstOrderMethod,
     inputs: Float[Array, "samples features"],
@@ -73,7 +73,7 @@ def fresh_rows(
     return FreshRows(fresh, losses, errors, influence, noise)
 
 
-@jax.jit
+@compiled
 def held_out_error(method: GeneralFirstOrderMethod, run: TrainingRun, rows: Array, labels: Array) -> Array:
     """Return the mean error on held-out rows at every state."""
     h = jnp.einsum("nd,tdk->tnk", rows / jnp.sqrt(rows.shape[1]), run.weights)

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key, PyTree
 from dyntheory.ground.checks import check_count, check_key, check_positive, check_scalar
+from dyntheory.ground.compiling import compiled
 from dyntheory.ground.precision import abstract_array, as_double
 from dyntheory.ground.randomness import stream
 from dyntheory.ground.resources import Resources
@@ -101,7 +102,7 @@ def observed_run(
     return ObservedRun(data, method, x, training, plan, probes, own)
 
 
-_train = jax.jit(train_on, static_argnames=("num_steps",))
+_train = compiled(train_on, static_argnames=("num_steps",))
 
 
 def _checked_head(method: GeneralFirstOrderMethod, data: LabelledRows, key: Key, head: PyTree) -> PyTree:

@@ -16,6 +16,7 @@ from dyntheory.dynamics.finite_run import finite_run
 from dyntheory.dynamics.observables import Record, rows_of
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.ground.arrays import Array, Key, PyTree
+from dyntheory.ground.compiling import compiled
 from dyntheory.ground.devices import RUNS, gathered, spread
 from dyntheory.problem.prepared import PreparedProblem
 from dyntheory.verbs.simulation.matrix_choice import RunShape
@@ -99,7 +100,7 @@ def run_batch(common: CommonArrays, program: Program, first: int, size: int, *, 
     return jax.tree.map(lambda leaf: leaf[: end - first], solved)
 
 
-@functools.partial(jax.jit, static_argnames="program")
+@functools.partial(compiled, static_argnames="program")
 def _solve(common: CommonArrays, indices: Array, *, program: Program) -> Curves:
     part = functools.partial(_solve_part, program=program)
     if program.mesh is None:
