@@ -1,6 +1,7 @@
 from . import closed_forms, estimators, gallery, kernels, plot, priors, spectra
 from .dynamics.observables import FeatureMean
 from .dynamics.state_evolution import state_evolution
+from .ground.compilation_cache import enable_compilation_cache
 from .ground.status import DyntheoryWarning, Status
 from .ground.storage.netcdf import load
 from .ground.version import __version__
@@ -85,6 +86,8 @@ __all__ = [
     "FittedLaw",
     "Status",
     "DyntheoryWarning",
+    # Beside them
+    "enable_compilation_cache",
     # Wings
     "kernels",
     "closed_forms",

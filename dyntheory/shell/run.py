@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dyntheory as dt
-from dyntheory.shell.compilation_cache import use_compilation_cache
+from dyntheory.ground.compilation_cache import enable_compilation_cache
 from dyntheory.shell.tables.problem import Problem
 
 
@@ -18,7 +18,7 @@ def open_problem(path: Path, *, overrides: Sequence[str], law_optional: bool = F
     from dyntheory.shell.tables.problem_file import load_problem
 
     with warnings_as_lines():
-        use_compilation_cache()
+        enable_compilation_cache()
     return load_problem(path, overrides=overrides, law_optional=law_optional)
 
 

@@ -147,6 +147,7 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     "kernels.train.learning_rate": "positive?",
     "kernels.train_on_loss.learning_rate": "positive",
     "kernels.tiled_kernel.path": "path?",
+    "enable_compilation_cache.folder": "path?",
     "kernels.tiled_kernel.progress": "function or flag",
     "kernels.train.noise_std": "at least zero",
     "kernels.learning_curve.num_samples": "positive",

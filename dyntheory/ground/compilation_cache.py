@@ -1,4 +1,4 @@
-"""Compiled programs kept between calls of the command line, in a folder that only its user can read or write.
+"""Compiled programs kept from one process to the next, in a folder that only its user can read or write.
 
 Loading a program runs it, so the folder must be the user's own (0700). It is keyed by the versions of the library and
 of JAX and by the processor: a program compiled for another one must not be loaded.
@@ -19,25 +19,38 @@ from dyntheory.ground.version import __version__
 VARIABLE = "DYNTHEORY_COMPILATION_CACHE"
 OFF = "off"
 MAX_BYTES = 2**30
-MIN_SECONDS = 0.2
 
 
-def use_compilation_cache() -> Path | None:
-    """Turn on JAX's persistent compilation cache; return its folder, None when it stays off.
+def enable_compilation_cache(folder: Path | str | None = None) -> Path | None:
+    """Keep compiled programs for later processes: JAX's persistent compilation cache, all that this process compiles.
 
-    The environment variable DYNTHEORY_COMPILATION_CACHE names another folder, or is "off". What JAX was configured to
-    use already is left as it is.
+    Call it before the first computation. What JAX was configured to use already is left as it is.
+
+    Args:
+        folder: where they are kept, below it by version and processor; default what the environment variable
+            DYNTHEORY_COMPILATION_CACHE names, else `~/.cache/dyntheory/compiled`. Must be yours alone: a program that
+            is loaded is run.
+
+    Returns:
+        The folder in use, None where nothing is kept: the variable is "off", JAX keeps its programs elsewhere already,
+        or, with a warning, the folder cannot be made or is open to others.
+
+    Raises:
+        TypeError: not a path.
     """
     import jax
 
-    wanted = os.environ.get(VARIABLE, "")
-    if wanted.lower() == OFF or getattr(jax.config, "jax_compilation_cache_dir", None):
+    from dyntheory.ground.kinds import check_arguments
+
+    check_arguments(enable_compilation_cache, locals())
+    wanted = os.environ.get(VARIABLE, "") if folder is None else folder
+    if str(wanted).lower() == OFF or getattr(jax.config, "jax_compilation_cache_dir", None):
         return None
     try:
         root = Path(wanted) if wanted else _default_root()
-        folder = root / f"{__version__}-jax{jax.__version__}-{_processor()}"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_private(folder)
+        own = root / f"{__version__}-jax{jax.__version__}-{_processor()}"
+        own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_private(own)
     except (OSError, RuntimeError) as error:  # a user without a home folder is a RuntimeError
         warnings.warn(
             f"Compiled programs are not kept ({error}): set {VARIABLE} to a folder of yours, or to {OFF}.",
@@ -45,10 +58,10 @@ def use_compilation_cache() -> Path | None:
             stacklevel=2,
         )
         return None
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_dir", str(own))
     jax.config.update("jax_compilation_cache_max_size", MAX_BYTES)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", MIN_SECONDS)
-    return folder
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # a first call makes many small programs
+    return own
 
 
 def _default_root() -> Path:
