@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import jax
 
@@ -23,7 +23,6 @@ Options = dict[str, Any]
 PLAIN_LOOPS: Options = {"xla_cpu_use_fusion_emitters": False}  # jaxlib 0.12 has no such option any more
 UNOPTIMISED: Options = {"xla_backend_optimization_level": "0"}
 MOST_WORK = 2**19
-LOCK = threading.Lock()
 
 
 def is_brief(num_nodes: int, num_steps: int, num_units: int) -> bool:
@@ -31,28 +30,44 @@ def is_brief(num_nodes: int, num_steps: int, num_units: int) -> bool:
     return num_nodes * num_steps * num_units <= MOST_WORK
 
 
-def compiled(function: Callable[..., Result], *, fast: bool = False, **keywords: Any) -> Callable[..., Result]:
-    """Return `jax.jit(function, **keywords)` with these options, which are asked for at the first call.
+class Compiled(Generic[Result]):
+    """A function that is compiled when it is called; inside another program it is a part of that one."""
 
-    Inside another program it is a part of that one, and compiled as that one is.
+    def __init__(self, function: Callable[..., Result], fast: bool, keywords: dict[str, Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function, self.fast, self.keywords = function, fast, keywords
+        self._lock, self._jitted = threading.Lock(), None
+
+    @property
+    def jitted(self) -> Any:
+        """What `jax.jit` makes of it; made once, or two threads would compile for programs of their own."""
+        with self._lock:
+            if self._jitted is None:
+                chosen = options(fast=self.fast) or None
+                self._jitted = jax.jit(self.function, compiler_options=chosen, **self.keywords)
+            return self._jitted
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Result:
+        """Run it, compiled unless a program is being traced."""
+        if is_traced((self.function, args, kwargs)):
+            return self.function(*args, **kwargs)
+        return self.jitted(*args, **kwargs)
+
+    @property
+    def num_programs(self) -> int:
+        """How many programs were compiled: one for every set of shapes and static arguments."""
+        return self.jitted._cache_size()
+
+
+def compiled(function: Callable[..., Result], *, fast: bool = False, **keywords: Any) -> Compiled[Result]:
+    """Return `jax.jit(function, **keywords)` with options of its own, which are asked for at the first call.
 
     Args:
         function: what is compiled.
         fast: whether it compiles fast rather than well.
         **keywords: of `jax.jit`.
     """
-    made: list[Any] = []
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Result:
-        if is_traced((args, kwargs)):
-            return function(*args, **kwargs)
-        with LOCK:  # two threads would compile for programs of their own
-            if not made:
-                made.append(jax.jit(function, compiler_options=options(fast=fast) or None, **keywords))
-        return made[0](*args, **kwargs)
-
-    return call
+    return Compiled(function, fast, keywords)
 
 
 @functools.cache

@@ -15,6 +15,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key, PyTree
 from dyntheory.ground.checks import check_key, is_concrete
+from dyntheory.ground.compiling import compiled
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.ground.tracing import is_traced
@@ -24,6 +25,7 @@ from dyntheory.kernels.moments import State, input_state
 from dyntheory.kernels.precision import common_precision, in_precision_of, require_finite
 
 TOLERANCE = 1e-9
+MOST_BRIEF = 2**18  # numbers of a kernel for which compiling well takes longer than it saves
 
 
 class Layer(abc.ABC):
@@ -104,22 +106,24 @@ class Layer(abc.ABC):
             if first.shape[1:] != second.shape[1:]:
                 shapes = f"{first.shape[1:]}, {second.shape[1:]}"
                 raise ValueError(f"`x1` and `x2` must hold inputs of one shape, got {shapes}.")
-            found, left_out = self._compiled(first, second, symmetric, from_differences)
+            numbers = first.shape[0] * second.shape[0] * _numbers_per_pair(self, first.shape)
+            program = self._compiled[numbers <= MOST_BRIEF]
+            found, left_out = program(first, second, symmetric, from_differences)
             warn_left_out(left_out)
             return found
 
         return in_precision_of((x1, x2), kernels, by=self)
 
     @functools.cached_property
-    def _compiled(self) -> Callable[..., tuple[Kernels, Array]]:
-        """The kernel of two sets of rows as one compiled function."""
+    def _compiled(self) -> dict[bool, Callable[..., tuple[Kernels, Array]]]:
+        """The kernel of two sets of rows as one compiled function, compiled fast if True and well if False."""
 
         def both(x1: Array, x2: Array, symmetric: bool, from_differences: bool) -> tuple[Kernels, Array]:
             labels = jnp.arange(x1.shape[0])
             rows, x2 = ((labels, labels), x1) if symmetric else (None, x2)
             return labelled_kernel(self, x1, x2, rows, symmetric=symmetric, from_differences=from_differences)
 
-        return jax.jit(both, static_argnums=(2, 3))
+        return {is_brief: compiled(both, fast=is_brief, static_argnums=(2, 3)) for is_brief in (False, True)}
 
     def flax(self) -> Any:
         """Return the finite network as a flax linen module; its only parameter is what `init` returns."""
@@ -192,16 +196,21 @@ def labelled_kernel(
         left_out = jnp.zeros((), cross.cov.dtype) if cross.left_out is None else cross.left_out
         return Kernels(cross.cov, cross.ntk), left_out
 
-    positions = math.prod(x1.shape[1:-1])
     is_matrix = jax.eval_shape(block, x1[:1], x2[:1], None)[0].nngp.ndim == 2
     return in_blocks(
         block,
         x1,
         x2,
         rows,
-        numbers_per_pair=positions**2 if layer.needs_pairs else positions,
+        numbers_per_pair=_numbers_per_pair(layer, x1.shape),
         symmetric=symmetric and is_matrix,
     )
+
+
+def _numbers_per_pair(layer: Layer, shape: tuple[int, ...]) -> int:
+    """Return the size of the moments of two rows, given the shape of a set of rows."""
+    positions = math.prod(shape[1:-1])
+    return positions**2 if layer.needs_pairs else positions
 
 
 def warn_left_out(left_out: Array | np.ndarray) -> None:

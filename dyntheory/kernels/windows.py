@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 
-from dyntheory.ground.arrays import Array
+from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.ground.checks import check_count
 from dyntheory.ground.names import check_name
-from dyntheory.kernels.moments import Block, Layout, add_moments
+from dyntheory.kernels.moments import Block, Layout, Scalar, add_moments
 
 PADDINGS = ("SAME", "VALID", "CIRCULAR")
 
@@ -70,18 +72,15 @@ class Window:
             widths[place] = self.pads(array.shape[place], axis)
         return jnp.pad(array, widths, mode="wrap" if self.padding == "CIRCULAR" else "constant")
 
-    def slices(self, array: Array, axes: Sequence[int], axis: int) -> list[Array]:
-        """Return the padded array shifted by every offset of the window along `axis`, all given axes together."""
-        lengths = {place: self.count(array.shape[place], axis) for place in axes}
-        padded = self.pad(array, axes, axis)
-        stride = self.strides[axis]
-        found = []
-        for offset in range(self.shape[axis]):
-            index = [slice(None)] * array.ndim
-            for place, count in lengths.items():
-                index[place] = slice(offset, offset + (count - 1) * stride + 1, stride)
-            found.append(padded[tuple(index)])
-        return found
+    def shifted(self, padded: Array, axes: Sequence[int], axis: int, offset: Scalar) -> Array:
+        """Return what a padded array holds at that offset of the window along `axis`, all given axes together."""
+        starts: list[Any] = [0] * padded.ndim
+        index = [slice(None)] * padded.ndim
+        sizes = list(padded.shape)
+        for place in axes:
+            starts[place], sizes[place] = offset, padded.shape[place] - self.shape[axis] + 1
+            index[place] = slice(None, None, self.strides[axis])
+        return jax.lax.dynamic_slice(padded, starts, sizes)[tuple(index)]
 
 
 def make_window(
@@ -106,6 +105,33 @@ def make_window(
     return Window(sizes, steps, check_name("padding", padding, PADDINGS))
 
 
+def _slide(
+    window: Window, axis: int, arrays: PyTree, axes: Sequence[Sequence[int]], add: Callable[[Any, Any], PyTree]
+) -> Any:
+    """Return what is found at all offsets of the window along `axis`, added one after the other.
+
+    The loop is one in the program, so compiling takes no longer for larger windows.
+
+    Args:
+        window: the window.
+        axis: its axis.
+        arrays: a tree of arrays.
+        axes: for each of its leaves which of their axes belong to that axis of the window.
+        add: adds what is found at one more offset.
+    """
+    leaves, rebuild = jax.tree.flatten(arrays)
+    padded = [window.pad(leaf, own, axis) for leaf, own in zip(leaves, axes, strict=True)]
+
+    def found(offset: Scalar) -> PyTree:
+        return rebuild.unflatten(
+            window.shifted(leaf, own, axis, offset) for leaf, own in zip(padded, axes, strict=True)
+        )
+
+    if window.shape[axis] == 1:
+        return found(0)
+    return jax.lax.fori_loop(1, window.shape[axis], lambda offset, total: add(total, found(offset)), found(0))
+
+
 def sum_together(window: Window, block: Block, layout: Layout) -> Block:
     """Return the moments summed over a window that moves both positions together, uncorrelated between offsets.
 
@@ -115,15 +141,9 @@ def sum_together(window: Window, block: Block, layout: Layout) -> Block:
         left = layout.left_axes(block.cov.ndim)[axis]
         right = layout.right_axes(block.cov.ndim)[axis]
         both = sorted({left, right})
-        columns = [
-            window.slices(block.left, [left], axis),
-            window.slices(block.right, [right], axis),
-            window.slices(block.cov, both, axis),
-            window.slices(block.excess, both, axis),
-            [None] * window.shape[axis] if block.ntk is None else window.slices(block.ntk, both, axis),
-        ]
-        terms = [Block(*moments, left_out=block.left_out) for moments in zip(*columns, strict=True)]  # pyright: ignore
-        block = functools.reduce(add_moments, terms)
+        axes = [[left], [right], both, both, *([] if block.ntk is None else [both])]
+        moments = block._replace(same=None, left_out=None)
+        block = _slide(window, axis, moments, axes, add_moments)._replace(left_out=block.left_out)
     return block
 
 
@@ -131,12 +151,12 @@ def sum_apart(window: Window, array: Array, layout: Layout) -> Array:
     """Return an array over pairs of positions summed over a window around each of them."""
     for axis in range(layout.num_spatial):
         for place in (layout.left_axes(array.ndim)[axis], layout.right_axes(array.ndim)[axis]):
-            array = functools.reduce(jnp.add, window.slices(array, [place], axis))
+            array = _slide(window, axis, array, [[place]], jnp.add)
     return array
 
 
 def sum_signal(window: Window, x: Array) -> Array:
     """Return signals (n, *S, d) summed over the window."""
     for axis in range(len(window.shape)):
-        x = functools.reduce(jnp.add, window.slices(x, [axis + 1], axis))
+        x = _slide(window, axis, x, [[axis + 1]], jnp.add)
     return x

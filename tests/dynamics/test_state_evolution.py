@@ -64,10 +64,10 @@ def test_new_numbers_do_not_recompile(key: jax.Array) -> None:
         )
 
     solve(0.1, 1.0, 0.2)
-    programs: list[Any] = [pieces._begin, pieces._grow, pieces._advance, pieces._test_metrics]
-    before = [program._cache_size() for program in programs]
+    programs: list[Any] = [pieces._begin, pieces._grow, *pieces._ADVANCE.values(), pieces._test_metrics]
+    before = [program.num_programs for program in programs]
     solve(0.3, 2.0, 0.4)
-    assert [program._cache_size() for program in programs] == before
+    assert [program.num_programs for program in programs] == before
 
 
 @pytest.mark.full
