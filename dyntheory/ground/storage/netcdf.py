@@ -139,12 +139,12 @@ def save(result: Any, path: str | Path, *, force: bool = False) -> Path:
 
 def _to_netcdf(dataset: xarray.Dataset, encoding: dict[Any, Any]) -> memoryview:
     """Return the bytes of the file. HDF5 does not survive a disk that fails under it, so it never sees one."""
+    import h5netcdf
     from xarray.backends import H5NetCDFStore
 
-    buffer: Any = io.BytesIO()
-    store = H5NetCDFStore.open(buffer, mode="w")
-    dataset.dump_to_store(store, encoding=encoding)
-    store.close()
+    buffer = io.BytesIO()
+    with h5netcdf.File(buffer, mode="w") as file:
+        dataset.dump_to_store(H5NetCDFStore(file, mode="w"), encoding=encoding)
     return buffer.getbuffer()
 
 
