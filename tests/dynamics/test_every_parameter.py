@@ -138,10 +138,12 @@ def _compare(curves: Callable[..., Any], leaves: list[Any], nodes: Any, count: i
     scale = np.maximum(size, 0.02 * np.abs(values[:count]).mean(axis=1))
     assert np.isfinite(derivative).all(), what
     excess = np.abs(gap.mean(axis=1)) - 5 * error - 2e-3 * scale
-    assert (excess < 0).all(), (what, np.argwhere(excess >= 0)[:5], gap.mean(axis=1)[excess >= 0][:5])
+    assert (excess <= 0).all(), (what, np.argwhere(excess > 0)[:5], gap.mean(axis=1)[excess > 0][:5])
     assert (error < 0.15 * scale.max(axis=1, keepdims=True)).all(), (what, "the errors are too large to tell")
 
 
+# What is warned of, a map that may jump and does not, is differentiated rightly here.
+NOBODY_SAID = pytest.mark.filterwarnings("ignore:Nobody said whether")
 SPARSE = Row("fista", "sparse teacher", "default", "linear model", "none", "squared")
 
 
@@ -183,6 +185,7 @@ def _rows() -> list[Row]:
     return list(found.values())
 
 
+@NOBODY_SAID
 @pytest.mark.full
 @pytest.mark.parametrize("row", _rows(), ids=str)
 def test_every_number(row: Row) -> None:

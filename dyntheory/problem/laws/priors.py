@@ -124,13 +124,20 @@ class GaussianMixture:
         return m[component] + s[component] * jax.random.normal(noise, shape, m.dtype)
 
     def _posterior(self, y: ArrayLike, noise_variance: Number) -> tuple[Array, Array, Array]:
-        """Return log density of y and, per component on the last axis, its weight and posterior mean."""
+        """Return log density of y and, per component on the last axis, its weight and posterior mean.
+
+        No logarithm of a probability: components of probability zero are legal, and so are derivatives beside them.
+        """
         observed = jnp.asarray(y)[..., None]
         p, m, s = (field.reshape((1,) * (observed.ndim - 1) + (-1,)) for field in self._components())
         spread = s**2 + noise_variance
-        weight = jnp.log(p) - (observed - m) ** 2 / (2 * spread) - jnp.log(2 * jnp.pi * spread) / 2
-        density = jax.scipy.special.logsumexp(weight, axis=-1)
-        return density, jnp.exp(weight - density[..., None]), (m * noise_variance + s**2 * observed) / spread
+        given = -((observed - m) ** 2) / (2 * spread) - jnp.log(2 * jnp.pi * spread) / 2
+        top = jax.lax.stop_gradient(jnp.max(jnp.where(p > 0, given, -jnp.inf), axis=-1, keepdims=True))
+        largest = np.log(float(jnp.finfo(given.dtype).max)) - 1  # only what has probability zero can be above it
+        parts = p * jnp.exp(jnp.minimum(given - top, largest))
+        total = jnp.sum(parts, axis=-1, keepdims=True)
+        density = (top + jnp.log(total))[..., 0]
+        return density, parts / total, (m * noise_variance + s**2 * observed) / spread
 
     def log_density(self, y: ArrayLike, noise_variance: Number) -> Array:
         """Return the log density of y = w + √noise_variance · ξ."""

@@ -10,7 +10,7 @@ import pytest
 from scipy import integrate, stats
 
 import dyntheory as dt
-from dyntheory.priors import QuantilePrior, bernoulli_gauss, discrete, gaussian, laplace, rademacher
+from dyntheory.priors import GaussianMixture, QuantilePrior, bernoulli_gauss, discrete, gaussian, laplace, rademacher
 from dyntheory.problem.laws.first_layer import rows_of_draw, starting_rows
 
 pytestmark = pytest.mark.usefixtures("double")
@@ -78,6 +78,31 @@ def test_samples_have_the_law(key: jax.Array) -> None:
     drawn = np.asarray(bernoulli_gauss(0.3, std=2.0).sample(key, (20_000,)))
     assert abs(np.mean(drawn == 0) - 0.7) < 4 * np.sqrt(0.21 / drawn.size)
     assert abs(np.mean(drawn**2) - 1.2) < 4 * np.std(drawn**2) / np.sqrt(drawn.size)
+
+
+@pytest.mark.usefixtures("double")
+def test_components_of_probability_zero_are_differentiated() -> None:
+    """Beside `bernoulli_gauss(1.0)` every derivative was NaN; that along a probability of zero is the one-sided one."""
+
+    def prior(share: Any, mean: Any) -> GaussianMixture:
+        return GaussianMixture(jnp.stack([share, 1 - share]), jnp.stack([mean, 0.0 * mean]), np.array([0.1, 1.0]))
+
+    y, variance, step = jnp.asarray([-1.5, 0.3, 2.0]), 0.5, 1e-6
+    for quantity in ("log_density", "posterior_mean", "posterior_variance"):
+
+        def value(share: Any, mean: Any, noise: Any, quantity: str = quantity) -> jax.Array:
+            return getattr(prior(share, mean), quantity)(y, noise)
+
+        at = (jnp.asarray(0.0), jnp.asarray(2.0), jnp.asarray(variance))
+        np.testing.assert_allclose(value(*at), getattr(gaussian(), quantity)(y, variance), rtol=1e-14)
+        slopes = jax.jacfwd(value, argnums=(0, 1, 2))(*at)
+        first, second = (value(one * step, *at[1:]) for one in (1, 2))
+        np.testing.assert_allclose(slopes[0], (4 * first - second - 3 * value(*at)) / (2 * step), rtol=1e-5)
+        np.testing.assert_array_equal(slopes[1], 0.0)
+        along = (value(*at[:2], at[2] + step) - value(*at[:2], at[2] - step)) / (2 * step)
+        np.testing.assert_allclose(slopes[2], along, rtol=1e-7, atol=1e-9)
+    far = GaussianMixture(np.array([0.0, 1.0]), np.array([1e3, 0.0]), np.array([0.0, 1e-3]))
+    np.testing.assert_allclose(far.posterior_mean(jnp.asarray(1e3), 1e-4), 1e3 * 1e-6 / (1e-6 + 1e-4), rtol=1e-12)
 
 
 def test_posterior_means_far_out_are_finite() -> None:
