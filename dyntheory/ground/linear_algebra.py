@@ -20,7 +20,7 @@ def safe_sqrt(value: Array, valid: Array) -> Array:
 
 
 def small_product(left: Float[Array, "a b"], right: Float[Array, "b c"]) -> Float[Array, "a c"]:
-    """Return left @ right for a few rows and columns, as a sum: a product takes ten times as long to compile."""
+    """Return left @ right for a few rows and columns, as a sum: a product is compiled to a kernel of its own."""
     return jnp.sum(left[:, :, None] * right[None], axis=1)
 
 
