@@ -44,7 +44,7 @@ def enable_compilation_cache(folder: Path | str | None = None) -> Path | None:
 
     check_arguments(enable_compilation_cache, locals())
     wanted = os.environ.get(VARIABLE, "") if folder is None else folder
-    if str(wanted).lower() == OFF or getattr(jax.config, "jax_compilation_cache_dir", None):
+    if (folder is None and str(wanted).lower() == OFF) or getattr(jax.config, "jax_compilation_cache_dir", None):
         return None
     try:
         root = Path(wanted) if wanted else _default_root()

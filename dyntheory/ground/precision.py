@@ -21,7 +21,7 @@ from dyntheory.ground.identity.request import remember, request_of
 def full_products() -> Iterator[None]:
     """Return a context, or a decorator, in which products of float32 keep their digits, those of users' maps as well.
 
-    GPUs and TPUs round the factors to eleven or eight bits unless they are asked not to.
+    GPUs and TPUs round the factors to ten bits or fewer unless they are asked not to.
     """
     with jax.default_matmul_precision("highest"):
         yield

@@ -142,7 +142,7 @@ def _compare(curves: Callable[..., Any], leaves: list[Any], nodes: Any, count: i
     assert (error < 0.15 * scale.max(axis=1, keepdims=True)).all(), (what, "the errors are too large to tell")
 
 
-# What is warned of, a map that may jump and does not, is differentiated rightly here.
+# Of maps that nobody called smooth: whether the derivative is right is what is asked here.
 NOBODY_SAID = pytest.mark.filterwarnings("ignore:Nobody said whether")
 SPARSE = Row("fista", "sparse teacher", "default", "linear model", "none", "squared")
 

@@ -77,6 +77,11 @@ def test_it_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert enable_compilation_cache() is None
 
 
+def test_only_the_variable_turns_it_off(tmp_path: Path) -> None:
+    folder = enable_compilation_cache(tmp_path / "off")
+    assert folder is not None and folder.parent == tmp_path / "off"
+
+
 def test_a_choice_of_the_user_is_kept(tmp_path: Path) -> None:
     jax.config.update("jax_compilation_cache_dir", str(tmp_path))
     assert enable_compilation_cache() is None

@@ -16,10 +16,14 @@ from dyntheory.verbs.prediction import pieces
 
 
 def test_options_are_those_that_this_xla_knows() -> None:
-    """An option that it lacks would end every call; one that it has is used."""
-    assert options(fast=True).items() > options(fast=False).items()
+    """An option that it lacks would end every call; one that it has is used, on processors alone."""
     assert known({"xla_no_such_option": True}) == {}
     jax.jit(lambda: 0, compiler_options=options(fast=True)).lower().compile()
+    for backend, has_some in (("cpu", True), ("gpu", False)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jax, "default_backend", lambda backend=backend: backend)
+            fast, well = (options.__wrapped__(fast=fast) for fast in (True, False))
+        assert (fast.items() > well.items()) == bool(fast) == has_some
 
 
 def test_a_program_is_made_once_whatever_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,6 @@ def test_samples_have_the_law(key: jax.Array) -> None:
     assert abs(np.mean(drawn**2) - 1.2) < 4 * np.std(drawn**2) / np.sqrt(drawn.size)
 
 
-@pytest.mark.usefixtures("double")
 def test_components_of_probability_zero_are_differentiated() -> None:
     """Beside `bernoulli_gauss(1.0)` every derivative was NaN; that along a probability of zero is the one-sided one."""
 
