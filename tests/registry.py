@@ -190,7 +190,8 @@ def start(name: str, law: dt.TeacherStudent, num_units: int) -> dt.FirstLayer | 
     if name == "default":
         return None
     with double_precision():
-        teacher = np.asarray(law.teacher_moment)
+        teacher = law.teacher_moment
+        teacher = teacher if isinstance(teacher, jax.core.Tracer) else np.asarray(teacher)
     slopes = 0.4 / len(teacher) * np.ones((num_units, len(teacher)))
     moment = slopes @ teacher @ slopes.T + (0.5 * np.eye(num_units) if name == "correlated" else 0.0)
     return dt.FirstLayer(second_moment=moment, teacher_overlap=slopes @ teacher)

@@ -37,6 +37,9 @@ class FirstLayer:
             moments, the law's teacher moment included. `FirstLayer.from_weights` sets both.
         teacher_weights: the teacher W* (d, r) of that draw.
 
+    Where w* determines w⁰ = C w*, let `second_moment` = C T Cᵀ follow what moves T when you differentiate: the standard
+    deviation of a new direction has no derivative at zero, and counts as not moving.
+
     Raises:
         ValueError: half a draw, shapes that do not match, entries that are not finite.
     """
@@ -184,7 +187,8 @@ def starting_rows(
         teacher = jnp.stack(columns, axis=1)
     teacher = teacher if amplitudes is None else teacher * amplitudes
     slopes = moment[r:, :r] * safe_inverse(powers, powers > 0)[None]
-    rest = rank_aware_cholesky(moment[r:, r:] - slopes @ moment[:r, r:])
+    # Of the whole: what is left of a w⁰ that w* determines is rounding, and has to be measured against w⁰.
+    rest = rank_aware_cholesky(moment)[r:, r:]
     return jnp.concatenate([teacher, teacher @ slopes.T + normals[:, r:] @ rest.T], axis=1)
 
 

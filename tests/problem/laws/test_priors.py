@@ -124,6 +124,21 @@ def test_starting_rows_have_the_prior_and_the_moments() -> None:
     assert abs(np.mean(rows[:, 0] == 0) - 0.7) < 0.005
 
 
+def test_a_start_that_the_teacher_determines_has_no_rest() -> None:
+    """Rounding of E w² − C² E w*² counted as a pivot of its own before: derivatives of 1e5 for 0.4, or NaN."""
+    normals = jnp.asarray(np.random.default_rng(2).standard_normal((500, 2)))
+
+    def rows(std: jax.Array) -> jax.Array:
+        power, slope = 0.3 * std**2, 0.4
+        moment = jnp.array([[power, slope * power], [slope * power, slope**2 * power]])
+        return starting_rows(moment, (GaussianMixture([0.7, 0.3], [0.0, 0.0], jnp.array([0.0, 1.0]) * std),), normals)
+
+    for std in np.linspace(0.5, 2.0, 7):
+        found, slopes = jax.jvp(rows, (jnp.asarray(std),), (jnp.asarray(1.0),))
+        np.testing.assert_allclose(found[:, 1], 0.4 * found[:, 0], rtol=1e-14)
+        np.testing.assert_allclose(slopes, found / std, rtol=1e-9, atol=1e-12)
+
+
 def test_nodes_of_a_draw_stand_for_all_of_its_rows() -> None:
     random = np.random.default_rng(1)
     draw = (jnp.asarray(random.standard_normal((50, 1))), jnp.asarray(random.standard_normal((50, 2))))
