@@ -19,6 +19,7 @@ import optax
 from flax import linen, nnx
 
 import dyntheory as dt
+from dyntheory.ground.checks import is_concrete
 from dyntheory.ground.precision import double_precision
 from dyntheory.priors import QuantilePrior, bernoulli_gauss, laplace, rademacher
 from dyntheory.spectra import power_law, two_level
@@ -191,7 +192,7 @@ def start(name: str, law: dt.TeacherStudent, num_units: int) -> dt.FirstLayer | 
         return None
     with double_precision():
         teacher = law.teacher_moment
-        teacher = teacher if isinstance(teacher, jax.core.Tracer) else np.asarray(teacher)
+        teacher = np.asarray(teacher) if is_concrete(teacher) else teacher
     slopes = 0.4 / len(teacher) * np.ones((num_units, len(teacher)))
     moment = slopes @ teacher @ slopes.T + (0.5 * np.eye(num_units) if name == "correlated" else 0.0)
     return dt.FirstLayer(second_moment=moment, teacher_overlap=slopes @ teacher)

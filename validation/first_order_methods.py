@@ -179,10 +179,11 @@ def judge(found: Found, settings: Settings) -> Verdict:
     results, missed = found
     numbers = {"methods": {name: _numbers(one) for name, one in results.items()}, "controls": missed}
     verdicts = [verdict for result in results.values() for verdict in result.verdicts.values()]
-    if "disagree" in verdicts or min(missed.values()) < CONTROL_ERRORS:
+    if "disagree" in verdicts:
         return Outcome.FAILED, numbers
+    sees = min(missed.values()) >= CONTROL_ERRORS  # what does not tell the controls apart says nothing of the others
     agrees = all(result.verdicts["2d"] == "agree" for result in results.values())
-    return (Outcome.PASSED if agrees else Outcome.UNRESOLVED), numbers
+    return (Outcome.PASSED if agrees and sees else Outcome.UNRESOLVED), numbers
 
 
 def _numbers(result: Result) -> dict[str, Any]:

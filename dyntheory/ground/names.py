@@ -13,7 +13,7 @@ def check_name(kind: str, name: Any, known: Iterable[str]) -> str:
     if isinstance(name, str) and name in choices:
         return name
     message = f"Unknown {kind} {name!r}."
-    near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.55)
     if near:
         message += f" Did you mean {near[0]!r}?"
     raise ValueError(f"{message} Known: {', '.join(choices)}.")

@@ -16,6 +16,7 @@ from dyntheory.ground.names import check_name
 from dyntheory.kernels.layer import Layer, start
 from dyntheory.kernels.linear import Identity, forbid
 from dyntheory.kernels.moments import Block, State, add_moments, scale_moments
+from dyntheory.kernels.repeats import propagated
 
 
 def _layers(name: str, layers: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -62,7 +63,7 @@ class Serial(Layer):
 
     def propagate(self, state: State) -> State:
         """Return the moments after the last layer."""
-        return functools.reduce(lambda now, layer: layer.propagate(now), self.layers, state)
+        return propagated(self.layers, state)
 
 
 def serial(*layers: Layer) -> Serial:

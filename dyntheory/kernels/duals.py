@@ -19,6 +19,7 @@ from dyntheory.ground.arrays import Array
 from dyntheory.ground.checks import is_concrete
 from dyntheory.ground.identity.factory import known_by_arguments
 from dyntheory.kernels.moments import Block, Scalar, deviations, root
+from dyntheory.kernels.sameness import shared
 
 OPPOSITE = 4
 
@@ -94,6 +95,7 @@ def angle(block: Block) -> tuple[Array, Array]:
     return theta, tangent * above
 
 
+@shared
 def rectifier(negative: Scalar, positive: Scalar, name: str = "rectifier") -> Dual:
     """φ(x) = b max(x, 0) + a min(x, 0), a = `negative`, b = `positive`: ReLU, leaky ReLU, absolute value, identity.
 
@@ -117,6 +119,7 @@ def rectifier(negative: Scalar, positive: Scalar, name: str = "rectifier") -> Du
     return Dual(name, function, lambda variance: mean * variance, image)
 
 
+@shared
 def sign() -> Dual:
     """φ(x) = sign x. Its derivative is zero almost everywhere, so no tangent kernel passes through.
 
@@ -134,6 +137,7 @@ def sign() -> Dual:
     return Dual("sign", jnp.sign, second_moment, image)
 
 
+@shared
 def error_function(scale: Scalar = 1.0, *, height: Scalar = 1.0, shift: Scalar = 0.0, name: str = "erf") -> Dual:
     """φ(x) = shift + height · erf(scale · x).
 
@@ -155,6 +159,7 @@ def error_function(scale: Scalar = 1.0, *, height: Scalar = 1.0, shift: Scalar =
     return Dual(name, lambda x: shift + height * jax.scipy.special.erf(scale * x), second_moment, image, odd)
 
 
+@shared
 def gelu() -> Dual:
     """φ(x) = x Φ(x), Φ the Gaussian distribution function.
 
@@ -183,6 +188,7 @@ def gelu() -> Dual:
     return Dual("gelu", lambda x: jax.nn.gelu(x, approximate=False), second_moment, image)
 
 
+@shared
 @known_by_arguments
 def sinusoid(amplitude: Scalar, frequency: Scalar, phase: float, name: str = "sinusoid") -> Dual:
     """φ(x) = A sin(a x + b): sin, cos, and √2 sin(√(2γ) x + π/4), whose dual is the RBF kernel exp(−γ D).
@@ -209,6 +215,7 @@ def sinusoid(amplitude: Scalar, frequency: Scalar, phase: float, name: str = "si
     return Dual(name, lambda x: amplitude * jnp.sin(frequency * x + phase), second_moment, image, phase == 0)
 
 
+@shared
 def gaussian(rate: Scalar = 1.0) -> Dual:
     """φ(x) = exp(−rate · x²); E φφ = 1/√(1 + 2r(v₁ + v₂) + 4r²(v₁v₂ − c²)).
 
@@ -227,6 +234,7 @@ def gaussian(rate: Scalar = 1.0) -> Dual:
     return Dual("gaussian", lambda x: jnp.exp(-rate * x * x), second_moment, image)
 
 
+@shared
 def exponential(rate: Scalar = 1.0, amplitude: Scalar = 1.0) -> Dual:
     """φ(x) = A exp(b x); E φφ = A² exp(b² E(u + v)²/2).
 
@@ -243,6 +251,7 @@ def exponential(rate: Scalar = 1.0, amplitude: Scalar = 1.0) -> Dual:
     return Dual("exp", lambda x: amplitude * jnp.exp(rate * x), second_moment, image)
 
 
+@shared
 def polynomial(coefficients: Sequence[float], name: str = "polynomial") -> Dual:
     """φ(x) = Σ_k a_k x^k; E φφ = Σ_j c^j/j! m_j(v₁) m_j(v₂), m_j(v) = E φ^{(j)}(√v Z), by Mehler's formula.
 
@@ -277,6 +286,7 @@ def polynomial(coefficients: Sequence[float], name: str = "polynomial") -> Dual:
     return Dual(name, function, second_moment, image)
 
 
+@shared
 def hermite(degree: int) -> Dual:
     """φ = He_k/√k!, k = `degree`: orthonormal for the standard Gaussian; ρ^k is its dual at unit variances."""
     coefficients = [0.0] * (degree + 1)

@@ -107,7 +107,8 @@ def check_kernel(name: str, kernel: ArrayLike) -> Array:
     """
     array = real_array(name, kernel)
     if array.ndim != 2 or array.shape[0] != array.shape[1] or array.shape[0] == 0:
-        raise ValueError(f"`{name}` must be a square matrix (n, n), got shape {array.shape}: give kernel(x) itself.")
+        what = "two kernels, nngp and ntk: give kernel(x).ntk" if isinstance(kernel, tuple) else f"shape {array.shape}"
+        raise ValueError(f"`{name}` must be one square matrix (n, n) of a set of inputs with itself, got {what}.")
     if is_concrete(array):
         values = np.asarray(array)
         scale, tolerance = np.abs(values).max(), SYMMETRY_ROUNDING * rounding_of(kernel)

@@ -23,8 +23,10 @@ from dyntheory.kernels.blocks import in_blocks
 from dyntheory.kernels.kernel_pair import Kernels
 from dyntheory.kernels.moments import State, input_state
 from dyntheory.kernels.precision import common_precision, in_precision_of, require_finite
+from dyntheory.kernels.sameness import Same
 
 TOLERANCE = 1e-9
+MOST_PROGRAMS = 64  # networks whose compiled kernels are kept; equal ones share them
 MOST_BRIEF = 2**18  # numbers of a kernel for which compiling well takes longer than it saves
 
 
@@ -107,7 +109,7 @@ class Layer(abc.ABC):
                 shapes = f"{first.shape[1:]}, {second.shape[1:]}"
                 raise ValueError(f"`x1` and `x2` must hold inputs of one shape, got {shapes}.")
             numbers = first.shape[0] * second.shape[0] * _numbers_per_pair(self, first.shape)
-            program = self._compiled[numbers <= MOST_BRIEF]
+            program = _programs(self._same)[numbers <= MOST_BRIEF]
             found, left_out = program(first, second, symmetric, from_differences)
             warn_left_out(left_out)
             return found
@@ -115,15 +117,9 @@ class Layer(abc.ABC):
         return in_precision_of((x1, x2), kernels, by=self)
 
     @functools.cached_property
-    def _compiled(self) -> dict[bool, Callable[..., tuple[Kernels, Array]]]:
-        """The kernel of two sets of rows as one compiled function, compiled fast if True and well if False."""
-
-        def both(x1: Array, x2: Array, symmetric: bool, from_differences: bool) -> tuple[Kernels, Array]:
-            labels = jnp.arange(x1.shape[0])
-            rows, x2 = ((labels, labels), x1) if symmetric else (None, x2)
-            return labelled_kernel(self, x1, x2, rows, symmetric=symmetric, from_differences=from_differences)
-
-        return {is_brief: compiled(both, fast=is_brief, static_argnums=(2, 3)) for is_brief in (False, True)}
+    def _same(self) -> Same:
+        """This layer among all that are built alike."""
+        return Same(self)
 
     def flax(self) -> Any:
         """Return the finite network as a flax linen module; its only parameter is what `init` returns."""
@@ -140,6 +136,19 @@ class Layer(abc.ABC):
                 return layer.apply(params, x, key=self.make_rng("dropout") if self.has_rng("dropout") else None)
 
         return Finite()
+
+
+@functools.lru_cache(maxsize=MOST_PROGRAMS)
+def _programs(same: Same) -> dict[bool, Callable[..., tuple[Kernels, Array]]]:
+    """Return the kernel of two sets of rows as one compiled function, compiled fast if True and well if False."""
+    layer: Layer = same.value
+
+    def both(x1: Array, x2: Array, symmetric: bool, from_differences: bool) -> tuple[Kernels, Array]:
+        labels = jnp.arange(x1.shape[0])
+        rows, x2 = ((labels, labels), x1) if symmetric else (None, x2)
+        return labelled_kernel(layer, x1, x2, rows, symmetric=symmetric, from_differences=from_differences)
+
+    return {is_brief: compiled(both, fast=is_brief, static_argnums=(2, 3)) for is_brief in (False, True)}
 
 
 def check_inputs(name: str, value: ArrayLike) -> None:

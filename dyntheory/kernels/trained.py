@@ -21,6 +21,7 @@ from dyntheory.kernels.precision import in_double, real_array, rounding_of
 from dyntheory.kernels.step_filters import GradientDescent
 
 MOVED = 1e-3
+MARGIN = 1e-9
 BLOCKS = "(n1, n2), or (n1, n2, o, o) where outputs are coupled"
 
 
@@ -193,12 +194,21 @@ class TrainedKernel:
             warn_lost(self.lost, self.system)
 
     def _check_convergence(self, numbers: np.ndarray) -> None:
-        if not np.isinf(numbers).any() or not isinstance(self.algorithm, GradientDescent):
+        if not isinstance(self.algorithm, GradientDescent):
             return
         rate, limit = self.algorithm.learning_rate, self.max_learning_rate
-        if is_concrete(rate) and is_concrete(limit) and float(np.asarray(rate)) >= float(limit):
+        if not (is_concrete(rate) and is_concrete(limit)) or float(np.asarray(rate)) < float(limit):
+            return
+        if np.isinf(numbers).any():
             raise ValueError(
                 f"An infinite `step` needs a learning rate below max_learning_rate = {float(limit):.6g}, got {rate}."
+            )
+        if numbers.max() > 0 and float(np.asarray(rate)) > (1 + MARGIN) * float(limit):
+            warnings.warn(
+                f"Training diverges: the learning rate {rate} is above max_learning_rate = {float(limit):.6g}, and "
+                "outputs along the largest eigenvalues grow with every step.",
+                DyntheoryWarning,
+                stacklevel=5,
             )
 
     def _test_kernels(self, test_train: Any, test_test: Any) -> tuple[Array, Any, Any]:

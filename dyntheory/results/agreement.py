@@ -19,6 +19,7 @@ from dyntheory.ground.storage.saved import Saved
 Verdict: TypeAlias = Literal["agree", "disagree", "unresolved"]
 Curves: TypeAlias = dict[str, Annotated[np.ndarray, Axes("step")]]
 
+DIFFERENT = "the two sides are not the same problem"
 COARSEST_RESOLUTION = 0.2  # above this median of c · s.e. / |theory| an agreement says nothing
 
 
@@ -85,7 +86,8 @@ class Agreement(Saved):
             f"worst point: {worst.metric} at step {worst.step}, predicted {worst.theory:.6g}, "
             f"simulated {worst.simulation:.6g}, z = {worst.z:+.2f}",
         ]
-        return "\n".join([*lines, *self.notes])
+        first = [note for note in self.notes if note.startswith(DIFFERENT)]
+        return "\n".join([*first, *lines, *(note for note in self.notes if note not in first)])
 
 
 class Measured(NamedTuple):

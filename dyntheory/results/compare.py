@@ -17,7 +17,7 @@ import numpy as np
 from dyntheory.ground.checks import check_nonnegative, check_positive
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.names import check_name
-from dyntheory.results.agreement import Agreement, Measured, corrected_threshold, judge
+from dyntheory.results.agreement import DIFFERENT, Agreement, Measured, corrected_threshold, judge
 from dyntheory.results.escape import escaped
 from dyntheory.results.finite_size_bias import bias_allowance, bias_of_separation, separation_notes
 from dyntheory.results.trajectory import CURVES, Trajectory
@@ -273,6 +273,6 @@ def _facts(theory: Trajectory, runs: tuple[Trajectory, ...], is_default: bool) -
         notes.append(f"simulation extrapolated from two sizes: 2 m({large}) - m({small})")
     different = sorted({name for run in runs for name in _differences(theory, run)})
     if different:
-        notes.append(f"the two sides are not the same problem: they differ in {', '.join(different)}")
+        notes.append(f"{DIFFERENT}: they differ in {', '.join(different)}")
     sides = [("theory", theory), *(("simulation", run) for run in runs)]
     return (*notes, *(f"{name} {side.status}" for name, side in sides if not side.status.ok))

@@ -45,13 +45,23 @@ def check_maps(law: TeacherStudent, method: GeneralFirstOrderMethod, head: PyTre
     row, label = (abstract_array(shape) for shape in ((method.num_units,), law.label_shape))
     uniforms = [abstract_array((count,)) for count in (method.sample_noise, method.feature_noise)]
     shared = _call(method, "init_shared", head, abstract_array(()), method.hyperparameters)
+    _check_numbers(method, _call(method, "output", _call(method, "head_of", shared), row), label)
     sample = _call(method, "init_sample", label, shared)
     feature = _call(method, "init_feature", row, shared)
     _check_half(method, "sample", sample, (row, label), shared, uniforms[0])
     _check_half(method, "feature", feature, (row,), shared, uniforms[1])
-    prediction = _call(method, "output", _call(method, "head_of", shared), row)
+
+
+def _check_numbers(method: GeneralFirstOrderMethod, prediction: Any, label: Any) -> None:
+    """Check loss and error, before the maps take derivatives of the loss."""
     for name in ("loss", "error"):
-        value = _call(method, name, prediction, label)
+        try:
+            value = _call(method, name, prediction, label)
+        except Exception as error:
+            raise ValueError(
+                f"`{name}` of {method.description or method.name} does not take a prediction of shape "
+                f"{prediction.shape} with a label of shape {label.shape}: {error}"
+            ) from error
         if value.shape != ():
             raise ValueError(f"`{name}` of {method.name} must return one number, got shape {value.shape}.")
 

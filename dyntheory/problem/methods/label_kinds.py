@@ -37,8 +37,17 @@ def check_labels(labels: Any, method: GeneralFirstOrderMethod, *, name: str = "l
     wanted = "indicator vectors of classes" if wants_classes else "-1 and 1"
     raise ValueError(
         f"{name} must be {wanted} for the loss of {method.description or method.name}, got such as "
-        f"{np.round(given[:3], 3).tolist()}: {cure}take a loss for numbers, loss='squared'."
+        f"{np.round(given[:3], 3).tolist()}: {cure or _cure(given, wants_classes)}take a loss for numbers, "
+        "loss='squared'."
     )
+
+
+def _cure(labels: np.ndarray, wants_classes: bool) -> str:
+    """Return what makes classes that are counted what a loss wants."""
+    found = np.unique(labels) if labels.ndim == 1 else np.empty(0)
+    if not len(found) or not np.array_equal(found, np.arange(len(found))):
+        return ""
+    return f"pass np.eye({len(found)})[y], or " if wants_classes else "of classes 0 and 1 pass 2 * y - 1, or "
 
 
 def check_labels_of(law: TeacherStudent, method: GeneralFirstOrderMethod) -> None:

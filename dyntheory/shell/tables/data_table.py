@@ -12,6 +12,7 @@ from dyntheory.shell.tables.array_file import bytes_unpacked, read_npy, read_npz
 from dyntheory.shell.tables.csv_file import read_csv
 from dyntheory.shell.tables.label_copies import check_gaps, without_copies
 from dyntheory.shell.tables.missing import without_missing
+from dyntheory.shell.tables.nearly_numbers import check_words
 from dyntheory.shell.tables.raw_columns import RawColumns, listed, quoted
 from dyntheory.shell.tables.reading import Reading
 
@@ -90,8 +91,12 @@ def _with_indicators(raw: RawColumns, limit: int) -> RawColumns:
     """Return the columns with indicators of words behind the numbers, one for every word but the first."""
     found = {name: np.unique(column.astype(str), return_inverse=True) for name, column in raw.words.items()}
     for name, (words, _) in found.items():
+        check_words(name, words.tolist())
         if len(words) > MOST_CATEGORIES:
-            raise ValueError(_too_many(name, words))
+            raise ValueError(
+                f"Column {name!r} holds {len(words)} different words, such as {str(words[0])!r}: leave it out with "
+                f"--drop {quoted([name])}, or encode it as numbers first."
+            )
     width = sum(len(words) for words, _ in found.values())
     _check_size("indicators of words", 8.0 * COPIES * width * len(raw.labels), limit)
     parts, names = [raw.numbers], list(raw.names)
@@ -106,28 +111,6 @@ def _with_indicators(raw: RawColumns, limit: int) -> RawColumns:
     if len(varied) < len(found):
         notes = (*notes, f"columns of one word were left out: {listed([name for name in found if name not in varied])}")
     return raw._replace(numbers=np.hstack(parts), names=tuple(names), words={}, notes=notes)
-
-
-def _too_many(name: str, words: np.ndarray) -> str:
-    """Say why a column of many words is none of numbers, or that it has to be left out."""
-    odd = [str(word) for word in words if not _is_number(str(word))]
-    if 2 * len(odd) < len(words):
-        return (
-            f"Column {name!r} holds numbers and also {listed([repr(word) for word in odd], most=3)}: empty these "
-            f"entries, or leave the column out with --drop {quoted([name])}."
-        )
-    return (
-        f"Column {name!r} holds {len(words)} different words, such as {str(words[0])!r}: leave it out with "
-        f"--drop {quoted([name])}, or encode it as numbers first."
-    )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _without_constants(raw: RawColumns) -> Table:

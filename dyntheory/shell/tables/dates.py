@@ -23,6 +23,9 @@ DATES = re.compile(
     re.IGNORECASE,
 )
 NUMERIC = r"^\s*(\d{1,2})[-/.](\d{1,2})[-/.]"
+SHORT_YEAR = re.compile(
+    rf"\s*\d{{1,2}}(?:[-/.]\d{{1,2}}[-/.]|[-/. ]{{1,2}}{MONTH}[-/., ]{{1,2}})\d{{2,3}}(?!\d)", re.IGNORECASE
+)
 WRITTEN = {"days": "in one way", "day-first": "with the day first", "month-first": "with the month first"}
 REFUSED = "--dates days counts the days since the earliest, --drop {name} leaves the column out"
 
@@ -66,6 +69,12 @@ def _all_dates(column: Column) -> bool:
 
 def _moments(name: str, column: Column, order: str) -> np.ndarray:
     """Return the dates of a column as UTC."""
+    short = next((entry for entry in column.dropna() if SHORT_YEAR.match(entry)), None)
+    if short is not None:
+        raise ValueError(
+            f"{short!r} in column {name!r} may be of several centuries: write years with four digits, or leave the "
+            f"column out with --drop {quoted([name])}."
+        )
     year_first = column.dropna().str.match(r"\s*\d{4}").all()
     wanted = {"day-first": (True,), "month-first": (False,), "days": (True, False)}[order]
     wanted = (False,) if year_first else wanted  # 2024-02-01 is in February whoever writes it

@@ -21,6 +21,7 @@ Covariance: TypeAlias = str | ArrayLike | Spectrum
 MOST_MODES = 256
 NUM_CHAINS = 4
 ZERO = 1e-12
+MOST_SPREAD = 2.0
 
 
 class ChosenSpectrum(NamedTuple):
@@ -42,8 +43,8 @@ def chosen_spectrum(
     """Return the spectrum for a choice of covariance.
 
     Args:
-        covariance: a name of `COVARIANCES`, eigenvalues (p,), a `Spectrum`, or unlabelled rows (N, d); None is
-            "sample".
+        covariance: a name of `COVARIANCES`, eigenvalues (p,) or a `Spectrum`, both relative to their mean since the
+            columns have variance one, or unlabelled rows (N, d); None is "sample".
         rows: the standardised rows.
         standardisation: of the rows, applied to unlabelled ones.
         num_groups: with "sample", into how many groups of like leverage rows are put; n gives every row its own, 0
@@ -54,9 +55,8 @@ def chosen_spectrum(
         TypeError: none of these.
         ValueError: an unknown name, eigenvalues or rows that are not.
     """
-    n, d = rows.shape
-    one = jnp.zeros(n, int)
-    check_covariance(covariance, d)
+    one = jnp.zeros(len(rows), int)
+    check_covariance(covariance, standardisation)
     if covariance is None or isinstance(covariance, str):
         name = covariance or "sample"
         if name == "sample":
@@ -64,21 +64,22 @@ def chosen_spectrum(
         values = np.ones(1) if name == "isotropic" else shrunk_eigenvalues(rows)
         return ChosenSpectrum(_known(values, None, num_steps), one, name)
     if isinstance(covariance, Spectrum):
-        known = _known(np.asarray(covariance.values), np.asarray(covariance.weights), num_steps)
+        values, shares = np.asarray(covariance.values), np.asarray(covariance.weights)
+        known = _known(values / (shares @ values), shares, num_steps)
         return ChosenSpectrum(known, one, f"spectrum with {covariance.num_modes} eigenvalues")
     given = np.asarray(covariance)
     if given.ndim == 2:
         pool = standardisation(numeric_rows("covariance", given))
         return ChosenSpectrum(_known(shrunk_eigenvalues(pool), None, num_steps), one, f"pool of {len(pool)} rows")
-    return ChosenSpectrum(_known(given, None, num_steps), one, f"{len(given)} given eigenvalues")
+    return ChosenSpectrum(_known(given / given.mean(), None, num_steps), one, f"{len(given)} given eigenvalues")
 
 
-def check_covariance(covariance: Covariance | None, num_features: int) -> None:
+def check_covariance(covariance: Covariance | None, standardisation: Standardisation) -> None:
     """Refuse what is no choice of covariance, before anything is trained.
 
     Raises:
         TypeError: none of the kinds.
-        ValueError: an unknown name, eigenvalues or rows that are not.
+        ValueError: an unknown name, eigenvalues or rows that are not, rows in other units, a matrix of covariances.
     """
     if covariance is None or isinstance(covariance, Spectrum):
         return
@@ -87,16 +88,32 @@ def check_covariance(covariance: Covariance | None, num_features: int) -> None:
         return
     given = np.asarray(covariance)
     if given.ndim == 2:
-        numeric_rows("covariance", given)
+        _check_pool(numeric_rows("covariance", given), standardisation)
         return
     if given.ndim != 1 or given.dtype.kind not in "fiu":
         raise TypeError(
             f"`covariance` must be one of {', '.join(COVARIANCES)}, eigenvalues (p,), a Spectrum, or unlabelled rows "
-            f"(N, {num_features}), got {covariance!r}."
+            f"(N, {len(standardisation.mean)}), got {covariance!r}."
         )
     check_nonnegative("covariance", given)
     if not given.max(initial=0.0) > 0:
         raise ValueError("`covariance` must have a positive eigenvalue.")
+
+
+def _check_pool(rows: np.ndarray, standardisation: Standardisation) -> None:
+    """Require rows of the same columns in the same units."""
+    if rows.shape[0] == rows.shape[1] and np.allclose(rows, rows.T, rtol=1e-10, atol=0):
+        raise ValueError(
+            "`covariance` is a symmetric matrix, and two axes mean unlabelled rows (N, d): of a matrix S pass "
+            "eigenvalues, np.linalg.eigvalsh(S / np.sqrt(np.outer(np.diag(S), np.diag(S)))), since columns are scaled "
+            "to variance one."
+        )
+    ratio = float(np.median(np.mean(np.square(standardisation(rows, "covariance")), axis=0)))
+    if not 1 / MOST_SPREAD <= ratio <= MOST_SPREAD:
+        raise ValueError(
+            f"The unlabelled rows in `covariance` spread {ratio:.3g} times as much as the training rows around their "
+            "means (median over columns of the mean squares): both must have the same columns in the same units."
+        )
 
 
 def _known(values: np.ndarray, shares: np.ndarray | None, num_steps: int) -> KnownSpectrum:

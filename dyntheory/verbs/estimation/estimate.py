@@ -59,7 +59,8 @@ def estimate(
         num_steps: T, zero or more.
         key: `jax.random.key(seed)`; decides head, first layer, mini-batches and probes.
         covariance: of the columns: "sample" (default) needs to know nothing of it and gives every row the leverage that
-            it has; "isotropic"; eigenvalues (p,) or a `Spectrum`; unlabelled rows (N, d); "shrinkage" estimates
+            it has; "isotropic"; eigenvalues (p,) of the correlation matrix or a `Spectrum`, of which the ratios count
+            since columns have variance one; unlabelled rows (N, d) in the units of X; "shrinkage" estimates
             eigenvalues.
         test_data: (inputs, labels) for `held_out_error`, a comparison; not used for anything else.
         head: the initial head; default one draw from `key`, the same as in `predict` and `simulate`.
@@ -96,7 +97,7 @@ def estimate(
     data = labelled_rows(inputs, labels)
     check_arguments(estimate, locals())
     num_steps = check_count("num_steps", num_steps, minimum=0)
-    check_covariance(covariance, data.rows.shape[1])
+    check_covariance(covariance, data.standardisation)
     test = None if test_data is None else _test_rows(test_data, data)
     resources = Resources.checked(max_memory=max_memory, progress=progress)
     with double_precision():

@@ -132,10 +132,13 @@ def _seed(random_state: int | np.random.RandomState | None) -> int:
 
 
 def _safe_rate(rows: np.ndarray) -> float:
-    """Return 2/λ, λ the largest eigenvalue of the correlation of the columns, at most one."""
+    """Return 1/λ, λ the largest eigenvalue of the correlation of the columns, at most one half.
+
+    Half of where a linear model becomes unstable: as the head grows, so does the curvature.
+    """
     scaled = (rows - rows.mean(axis=0)) / rows.std(axis=0)
     largest = np.linalg.norm(scaled, ord=2) ** 2 / len(rows)
-    return float(min(1.0, 2.0 / largest))
+    return float(min(0.5, 1.0 / largest))
 
 
 class NetworkRegressor(RegressorMixin, _Stopped):
@@ -144,7 +147,7 @@ class NetworkRegressor(RegressorMixin, _Stopped):
     Args:
         hidden: widths of the hidden layers; the first is the k of the theory and should be far below n and d.
         activation: a name of `dyntheory.problem.networks.activations`.
-        learning_rate: of gradient descent; None takes min(1, 2/λ), λ the largest eigenvalue of the columns'
+        learning_rate: of gradient descent; None takes min(½, 1/λ), λ the largest eigenvalue of the columns'
             correlation.
         num_steps: T, the largest number of steps.
         early_stopping: "theory" stops where the estimated loss on fresh rows is smallest; None at the end, or at the
@@ -173,6 +176,8 @@ class NetworkRegressor(RegressorMixin, _Stopped):
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> NetworkRegressor:
         """Train on rows (n, d) and labels (n,)."""
+        if np.asarray(y).dtype.kind in "US":
+            raise ValueError("`y` must hold numbers, got words: NetworkClassifier takes classes.")
         inputs, labels = _checked(self, X, y, y_numeric=True)
         mean, spread = float(labels.mean()), float(labels.std())
         self._label_mean, self._label_scale = mean, spread if spread > 0 else 1.0
@@ -193,7 +198,7 @@ class NetworkClassifier(ClassifierMixin, _Stopped):
     Args:
         hidden: widths of the hidden layers; the first is the k of the theory and should be far below n and d.
         activation: a name of `dyntheory.problem.networks.activations`.
-        learning_rate: of gradient descent; None takes min(1, 2/λ), λ the largest eigenvalue of the columns'
+        learning_rate: of gradient descent; None takes min(½, 1/λ), λ the largest eigenvalue of the columns'
             correlation.
         num_steps: T, the largest number of steps.
         early_stopping: "theory" stops where the estimated loss on fresh rows is smallest; None at the end, or at the

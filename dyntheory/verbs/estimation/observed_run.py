@@ -82,7 +82,7 @@ def observed_run(
             little memory.
     """
     check_method(method)
-    check_labels(data.labels, method, name="`labels`", cure="of labels 0 and 1 pass 2 y - 1, or ")
+    check_labels(data.labels, method, name="`labels`")
     num_steps = check_count("num_steps", num_steps, minimum=0)
     check_key(key)
     if max_trainings is not None:

@@ -36,6 +36,11 @@ CASES: list[tuple[dict[str, Any], type[Exception], str]] = [
         ValueError,
         "`loss` .* one number",
     ),
+    (
+        {"loss": lambda prediction, label: label[0, 0]},
+        ValueError,
+        r"`loss` of .* prediction of shape .* label of shape",
+    ),
 ]
 
 
@@ -58,6 +63,14 @@ def test_what_is_wrong_for_all_laws_is_refused_at_construction(
 ) -> None:
     with pytest.raises(error, match=message):
         dataclasses.replace(METHOD, **change)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", lambda prediction, label: jnp.stack([prediction, label])])
+def test_a_loss_that_does_not_fit_the_network_is_named(loss: Any) -> None:
+    """The derivative of the loss was taken before anyone looked at the loss."""
+    method = dt.gradient_descent(dt.LinearModel(), learning_rate=0.1, loss=loss)
+    with pytest.raises(ValueError, match="`loss` of "):
+        dt.predict(LAW, method, num_steps=2, key=jax.random.key(0))
 
 
 @pytest.mark.parametrize(("change", "error", "message"), CASES)

@@ -66,5 +66,7 @@ def test_message_passing_for_signs_wants_signs() -> None:
 
 def test_data_of_zeros_and_ones_are_refused(key: jax.Array) -> None:
     rows = np.random.default_rng(0).normal(size=(40, 5))
-    with pytest.raises(ValueError, match=r"`labels` must be -1 and 1 .*pass 2 y - 1"):
+    with pytest.raises(ValueError, match=r"`labels` must be -1 and 1 .*pass 2 \* y - 1"):
         dt.estimate(rows, (rows[:, 0] > 0).astype(float), _method("logistic"), num_steps=1, key=key)
+    with pytest.raises(ValueError, match=r"`labels` must be indicator vectors .*pass np.eye\(3\)\[y\]"):
+        dt.estimate(rows, np.arange(40) % 3, _method("cross_entropy", 3), num_steps=1, key=key)

@@ -47,6 +47,14 @@ def test_a_date_in_another_order_than_was_said_is_refused(order: str, odd: str) 
     np.testing.assert_array_equal(frame["day"], 0.0)
 
 
+@pytest.mark.parametrize("short", ["17.05.52", "05/17/52", "17 May 52", "17-05-52 10:00", "17 Jan 952"])
+@pytest.mark.parametrize("order", ["days", "day-first", "month-first"])
+def test_years_of_two_digits_are_refused(short: str, order: str) -> None:
+    """Births from 1940 to 1999 were put into two centuries, cut at fifty years from today."""
+    with pytest.raises(ValueError, match="'born' may be of several centuries: write years with four digits"):
+        with_days(pandas.DataFrame({"born": ["17.05.1952", None, short]}), order)
+
+
 @pytest.mark.parametrize("words", [["1.2.3", "v1"], ["red", "may"], ["12:30", "13:00"], ["3-4", "5-6"], ["A-1", "B-2"]])
 def test_words_are_not_dates(words: list[str]) -> None:
     assert date_columns(pandas.DataFrame({"a": words})) == []

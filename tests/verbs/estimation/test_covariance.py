@@ -30,3 +30,15 @@ def test_other_ways_to_know_the_covariance_are_near(covariance):
     found = dt.estimate(rows, labels, network(), num_steps=8, key=KEY, covariance=given)
     sample = dt.estimate(rows, labels, network(), num_steps=8, key=KEY)
     np.testing.assert_allclose(found.test_error, sample.test_error, rtol=0.06)
+
+
+def test_of_eigenvalues_the_ratios_count() -> None:
+    """Columns have variance one inside: eigenvalues in other units gave 2e138 for .33 with status ok."""
+    rows, labels = data(60, 12)
+    values = np.linspace(0.5, 1.5, 12)
+    for kind in (np.asarray, dt.spectra.Spectrum):
+        one, other = (
+            dt.estimate(rows * scale, labels, network(), num_steps=4, key=KEY, covariance=kind(values * scale**2))
+            for scale in (1, 7)
+        )
+        np.testing.assert_allclose(one.test_error, other.test_error, rtol=1e-9)

@@ -1,5 +1,7 @@
 """The forms that scikit-learn knows stop by the estimate."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,21 @@ def test_an_explosion_is_not_kept_and_said(early_stopping, least):
     assert f"Step {model.n_iter_} of 15 is kept" in str(seen[0].message) and seen[0].filename == __file__
     assert np.isfinite(model.estimated_loss_) and model.estimated_loss_ > 0
     assert model.score(rows[300:], labels[300:]) > least  # −2940 and worse in the explosion
+
+
+def test_the_rate_that_nobody_chose_is_stable():
+    """It was at the edge of stability of a linear model: training blew up at step 36 of 100."""
+    for labels in linear_data(200, 50, noise=0.3)[1], np.random.default_rng(1).normal(size=200):
+        rows = linear_data(200, 50, noise=0.3)[0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert 0 < dt.estimators.NetworkRegressor().fit(rows, labels).n_iter_ <= 100
+
+
+def test_words_are_no_numbers_to_predict():
+    rows, _ = linear_data(20, 3)
+    with pytest.raises(ValueError, match="`y` must hold numbers, got words"):
+        dt.estimators.NetworkRegressor().fit(rows, ["a"] * 20)
 
 
 @pytest.mark.full
