@@ -68,7 +68,8 @@ def test_estimators_are_scikit_learns(name):
     from sklearn.exceptions import SkipTestWarning
     from sklearn.utils.estimator_checks import check_estimator
 
-    with pytest.warns(SkipTestWarning):
+    with pytest.warns(SkipTestWarning), warnings.catch_warnings():
+        warnings.simplefilter("ignore", dt.estimators.UnstableTraining)  # what is fitted there is hardly data
         results = check_estimator(getattr(dt.estimators, name)(num_steps=30), on_fail=None)
     assert len(results) > 40
     assert not [one["check_name"] for one in results if one["status"] == "failed"]
