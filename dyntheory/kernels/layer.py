@@ -109,7 +109,9 @@ class Layer(abc.ABC):
                 shapes = f"{first.shape[1:]}, {second.shape[1:]}"
                 raise ValueError(f"`x1` and `x2` must hold inputs of one shape, got {shapes}.")
             numbers = first.shape[0] * second.shape[0] * _numbers_per_pair(self, first.shape)
-            program = _programs(self._same)[numbers <= MOST_BRIEF]
+            # A network that holds what is being traced must not outlive the trace.
+            programs = _made_programs(self) if is_traced(self) else _programs(self._same)
+            program = programs[numbers <= MOST_BRIEF]
             found, left_out = program(first, second, symmetric, from_differences)
             warn_left_out(left_out)
             return found
@@ -140,8 +142,12 @@ class Layer(abc.ABC):
 
 @functools.lru_cache(maxsize=MOST_PROGRAMS)
 def _programs(same: Same) -> dict[bool, Callable[..., tuple[Kernels, Array]]]:
+    """Return the programs of a network, made once for all that are built alike."""
+    return _made_programs(same.value)
+
+
+def _made_programs(layer: Layer) -> dict[bool, Callable[..., tuple[Kernels, Array]]]:
     """Return the kernel of two sets of rows as one compiled function, compiled fast if True and well if False."""
-    layer: Layer = same.value
 
     def both(x1: Array, x2: Array, symmetric: bool, from_differences: bool) -> tuple[Kernels, Array]:
         labels = jnp.arange(x1.shape[0])

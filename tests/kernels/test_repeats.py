@@ -11,7 +11,7 @@ import pytest
 
 from dyntheory import kernels as k
 from dyntheory.kernels import duals
-from dyntheory.kernels.layer import Layer, labelled_kernel
+from dyntheory.kernels.layer import Layer, _programs, labelled_kernel
 from dyntheory.kernels.moments import State, input_state
 from dyntheory.kernels.repeats import _repeat
 from dyntheory.kernels.sameness import Same
@@ -107,6 +107,15 @@ def test_derivatives_go_through_repeats() -> None:
 
     far, near = ((total(1.2 + w) - total(1.2 - w)) / (2 * w) for w in (2e-3, 1e-3))
     assert float(jax.grad(total)(1.2)) == pytest.approx(float(4 * near - far) / 3, rel=1e-8)
+
+
+def test_what_is_traced_is_not_kept() -> None:
+    def total(slope: Any) -> Any:
+        return jnp.sum(k.serial(k.dense(3, weight_std=slope), k.leaky_relu(slope), k.dense(1)).kernel(rows).ntk)
+
+    before = _programs.cache_info().misses
+    assert np.isfinite(jax.grad(total)(0.3))
+    assert _programs.cache_info().misses == before
 
 
 def test_layers_are_the_same_only_if_their_programs_are() -> None:

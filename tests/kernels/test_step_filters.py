@@ -77,7 +77,7 @@ def test_the_limit_of_stability_is_where_it_is(name: str, regular: Problem) -> N
             warnings.simplefilter("always")
             found = run.predict(step=200_000)
         assert (np.abs(found.mean - limits.mean).max() < 1e-6) == converges
-        assert [str(one.message)[:17] for one in said] == [] if converges else ["Training diverges"]
+        assert [str(one.message)[:17] for one in said] == ([] if converges else ["Training diverges"])
 
 
 def test_infinitely_many_steps_are_infinite_time(singular: Problem) -> None:

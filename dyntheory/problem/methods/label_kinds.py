@@ -47,7 +47,9 @@ def _cure(labels: np.ndarray, wants_classes: bool) -> str:
     found = np.unique(labels) if labels.ndim == 1 else np.empty(0)
     if not len(found) or not np.array_equal(found, np.arange(len(found))):
         return ""
-    return f"pass np.eye({len(found)})[y], or " if wants_classes else "of classes 0 and 1 pass 2 * y - 1, or "
+    if wants_classes:
+        return f"pass np.eye({len(found)})[y], or "
+    return "of classes 0 and 1 pass 2 * y - 1, or " if len(found) == 2 else ""
 
 
 def check_labels_of(law: TeacherStudent, method: GeneralFirstOrderMethod) -> None:
