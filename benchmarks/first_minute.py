@@ -8,7 +8,7 @@ numbers.
 * predict: two layers, three units, tanh, 20 steps, default nodes; another architecture in the same process (four units,
   erf); and all of it in a process that finds the programs of an earlier one.
 * simulate: the same problem, d = 400, 10 runs. estimate: 500 rows, 50 columns, 30 steps.
-* kernel: 6 images of 8 × 8 × 3 through convolutions, ReLU and a global average.
+* kernel: 6 images of 8 × 8 × 3 through convolutions, ReLU and a global average; imports apart.
 
 Ratios are to `import jax`; that of the second prediction is also to a product of two 1500 × 1500 matrices in the same
 process. Nothing is asserted.

@@ -114,6 +114,11 @@ def kernel(depth: int, window: int) -> None:
     images = np.random.default_rng(0).standard_normal((6, 8, 8, 3))
     made: list[Any] = []
 
+    def importing() -> None:
+        from dyntheory import kernels as k
+
+        _ = k.conv, k.relu, k.serial
+
     def first() -> None:
         from dyntheory import kernels as k
 
@@ -121,6 +126,7 @@ def kernel(depth: int, window: int) -> None:
         made.append(k.serial(*layers, k.global_average_pool(), k.dense(1)))
         made[0].kernel(images)
 
+    timed("imports", importing)
     timed("first", first)
     timed("again", lambda: made[0].kernel(1.0 + images))
 
@@ -137,6 +143,7 @@ SCENES: dict[str, Callable[[], None]] = {
     "kernel, depth 3, window 3": lambda: kernel(3, 3),
     "kernel, depth 3, window 5": lambda: kernel(3, 5),
     "kernel, depth 6, window 3": lambda: kernel(6, 3),
+    "kernel, depth 12, window 3": lambda: kernel(12, 3),
 }
 
 

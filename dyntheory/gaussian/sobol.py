@@ -1,9 +1,9 @@
 """Scrambled Sobol points, any rows of them at a time.
 
 A digital net is a linear map over bits: point i is the shift ⊕ the columns of the bits of its Gray code. The scrambled
-columns are read off a few points of SciPy's generator. The points themselves are two small tables XORed together, and
-their normal quantiles are taken on the device, so a run of any length makes the coordinates of its next steps and no
-more. Contiguous blocks are nets themselves.
+columns are read off a few points of SciPy's generator. The points themselves are two small tables XORed together, so a
+run of any length makes the coordinates of its next steps and no more. Their normal quantiles are taken on the device;
+those of a few by SciPy, sooner than a program for their shape is compiled. Contiguous blocks are nets themselves.
 
 Reference: `owen1998scrambling`.
 """
@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt32
+from scipy.special import ndtri
 from scipy.stats import qmc
 
 from dyntheory.ground.arrays import Array
@@ -25,6 +26,7 @@ from dyntheory.ground.precision import double_precision
 
 MAX_DIMENSIONS = 21201
 SOBOL_BITS = 30
+FEW = 2**21
 
 
 class SobolNet(NamedTuple):
@@ -126,7 +128,9 @@ def _quantile(digits: Array, sharding: jax.sharding.Sharding | None) -> Array:
 
 def uniforms(net: SobolNet) -> Float[np.ndarray, "dimensions nodes"]:
     """Return the points in (0, 1), at the midpoints of their cells, as a NumPy array."""
-    return (_digits(net) + 0.5) / 2**SOBOL_BITS
+    points = _digits(net) + 0.5
+    points /= 2**SOBOL_BITS
+    return points
 
 
 def normals(net: SobolNet, sharding: jax.sharding.Sharding | None = None) -> Float[Array, "dimensions nodes"]:
@@ -137,4 +141,7 @@ def normals(net: SobolNet, sharding: jax.sharding.Sharding | None = None) -> Flo
         sharding: how to spread them over devices; default as JAX places them.
     """
     with double_precision():
+        if sharding is None and net.num_nodes * len(net.shift) <= FEW:
+            values = uniforms(net)
+            return jnp.asarray(ndtri(values, out=values))
         return _quantile(_digits(net), sharding)

@@ -56,7 +56,7 @@ def in_blocks(
         numbers_per_pair: size of the moments of one pair of rows.
         symmetric: whether the two sets are one, and the result a symmetric matrix.
     """
-    if x1.shape[0] * x2.shape[0] * numbers_per_pair <= 4 * NUMBERS_IN_A_BLOCK:
+    if x1.shape[0] * x2.shape[0] * numbers_per_pair <= NUMBERS_IN_A_BLOCK:
         return compute(x1, x2, rows)
     area = max(NUMBERS_IN_A_BLOCK // numbers_per_pair, 1)
     side = max(math.isqrt(area), 1)
