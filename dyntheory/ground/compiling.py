@@ -23,7 +23,7 @@ Options = dict[str, Any]
 
 PLAIN_LOOPS: Options = {"xla_cpu_use_fusion_emitters": False}  # jaxlib 0.12 has no such option any more
 UNOPTIMISED: Options = {"xla_backend_optimization_level": "0"}
-MOST_WORK = 2**20
+MOST_WORK = 3 * 2**19
 
 
 def is_brief(num_nodes: int, num_steps: int, num_units: int) -> bool:
