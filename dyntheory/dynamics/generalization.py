@@ -50,19 +50,20 @@ def population_metrics(
     if coordinates.shape[1] != wanted:
         raise ValueError(f"The test nodes must have {wanted} coordinates, got {coordinates.shape[1]}.")
     shift = method.noise_coefficients if law.has_additive_noise else None
+    noise = coordinates[:, size:] if shift is None else jnp.zeros_like(coordinates[:, size:])
+    # The teacher stays as it is, and so do labels: its rows of the root come first and depend on its moment alone.
+    labels = jax.vmap(law.label)(coordinates[:, :r] @ rank_aware_cholesky(gram[0])[:r, :r].T, noise)
 
     def at_state(state: tuple[Array, PyTree]) -> tuple[Array, Array]:
         moment, theta = state
-        joint = coordinates[:, :size] @ rank_aware_cholesky(moment).T
-        noise = coordinates[:, size:] if shift is None else jnp.zeros_like(coordinates[:, size:])
+        students = coordinates[:, :size] @ rank_aware_cholesky(moment)[r:].T
 
-        def metrics(row: Array, xi: Array) -> tuple[Array, Array]:
-            label = law.label(row[:r], xi)
-            h = row[r:] if law.separation is None else row[r:] + law.separation * moment[r:, :r] @ label.reshape(r)
+        def metrics(row: Array, label: Array) -> tuple[Array, Array]:
+            h = row if law.separation is None else row + law.separation * moment[r:, :r] @ label.reshape(r)
             prediction = method.output(theta, h)
             return method.loss(prediction, label), method.error(prediction, label)
 
-        loss, error = jax.vmap(metrics)(joint, noise)
+        loss, error = jax.vmap(metrics)(students, labels)
         return weights @ loss, weights @ error
 
     loss, error = jax.lax.map(at_state, (gram, head))

@@ -1,0 +1,161 @@
+"""Points that share a program: prepared, compared by structure, and cut into tasks whose size no machine decides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from dyntheory.dynamics.observables import Record, check_record
+from dyntheory.ground.arrays import Key, PyTree
+from dyntheory.ground.compiling import is_brief
+from dyntheory.ground.status import Status
+from dyntheory.problem.methods.linearity import feature_map_is_linear
+from dyntheory.problem.prepared import PreparedProblem, described, prepare
+from dyntheory.problem.shape import Shape
+from dyntheory.verbs.prediction.budget import Budget, first_num_nodes
+from dyntheory.verbs.prediction.pieces import LimitProblem
+from dyntheory.verbs.prediction.wanted import Wanted
+from dyntheory.verbs.studies.sweep.axes import Values
+from dyntheory.verbs.studies.sweep.points import Point, Points
+from dyntheory.verbs.studies.sweep.programs import Task
+
+MOST_IN_A_TASK = 64
+LEAST_TASKS = 8
+
+
+class Prepared(NamedTuple):
+    """A point that is ready: its problem, and what is said of it that no program computes."""
+
+    problem: LimitProblem
+    sub_nets_moment: Any
+    num_steps: int
+    num_nodes: int
+    has_feature_nodes: bool
+    teacher_status: Status
+
+
+class Piece(NamedTuple):
+    """A task, the places of its points in the sweep, and what their results need beside the numbers."""
+
+    task: Task
+    places: tuple[int, ...]
+    teacher_statuses: tuple[Status, ...]
+    method: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """A name of its own: its first point."""
+        return f"points_from_{self.places[0]:06}"
+
+    @property
+    def work(self) -> float:
+        """How much it is beside others."""
+        task = self.task
+        return float(len(self.places) * task.num_nodes * (task.num_steps + 1) ** 2 * task.problem.method.num_units**2)
+
+
+class Preparation:
+    """Makes points ready; the start of a run is prepared once for all points that share it."""
+
+    def __init__(self, points: Points, key: Key, num_nodes: int | None, means: Record) -> None:
+        self.points, self.key, self.num_nodes, self.means = points, key, num_nodes, means
+        self._starts: dict[Any, tuple[PreparedProblem, bool]] = {}
+
+    def ready(self, values: Values) -> Prepared:
+        """Return the point with these values, ready; call inside `double_precision`.
+
+        Raises:
+            TypeError: as `predict` does.
+            ValueError: as `predict` does.
+        """
+        point, token = self.points.problem(values), self.points.start_token(values)
+        if token not in self._starts:
+            self._starts[token] = self._prepared(point)
+        start, on_nodes = self._starts[token]
+        wanted = self._wanted(point, start._replace(law=_numbers(point.law), method=_numbers(point.method)), on_nodes)
+        law, method, heads, moment, draw = wanted.problem
+        problem = LimitProblem(law, method, heads[0], moment, 0.0, draw)
+        return Prepared(
+            problem, wanted.sub_nets_moment, point.num_steps, wanted.num_nodes, on_nodes, wanted.teacher_status
+        )
+
+    def check(self, values: Values, max_memory: int) -> None:
+        """Refuse a point that cannot be solved, with all that `predict` would say of it."""
+        point = self.points.problem(values)
+        wanted = self._wanted(point, *self._prepared(point))
+        wanted.check()
+        Budget(wanted.num_nodes, max_memory).check(wanted)
+
+    def _wanted(self, point: Point, problem: PreparedProblem, on_nodes: bool) -> Wanted:
+        size = first_num_nodes(self.num_nodes, Shape.of(point.law, point.method, point.num_steps), drops=False)
+        return Wanted(problem, self.key, point.num_steps, size, on_nodes, means=self.means, keep_preactivations=False)
+
+    def _prepared(self, point: Point) -> tuple[PreparedProblem, bool]:
+        given = {"head": point.head, "first_layer": point.first_layer}
+        problem = prepare(point.law, point.method, self.key, **given, num_heads=1)
+        on_nodes = not feature_map_is_linear(problem.method, problem.heads[0])
+        check_record(self.means, problem.law, problem.method, problem.heads[0], has_feature_rows=on_nodes)
+        return problem, on_nodes
+
+
+def _numbers(tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
+
+
+def cut_in_pieces(points: Sequence[Prepared], key: Key, means: Record) -> list[Piece]:
+    """Return tasks of points that differ in numbers alone; the last of a family repeats its last point."""
+    families: dict[Any, list[int]] = {}
+    for place, point in enumerate(points):
+        families.setdefault(_family(point), []).append(place)
+    return [
+        piece
+        for places in families.values()
+        for piece in _pieces_of([points[place] for place in places], places, key, means)
+    ]
+
+
+def _family(point: Prepared) -> Any:
+    leaves, structure = jax.tree.flatten((point.problem, point.sub_nets_moment))
+    shapes = tuple((np.shape(leaf), str(np.result_type(leaf))) for leaf in leaves)
+    return structure, shapes, point.num_steps, point.num_nodes, point.has_feature_nodes
+
+
+def _pieces_of(points: list[Prepared], places: list[int], key: Key, means: Record) -> list[Piece]:
+    columns = list(zip(*(jax.tree.leaves((point.problem, point.sub_nets_moment)) for point in points), strict=True))
+    varying = {place: np.stack(column) for place, column in enumerate(columns) if not _is_constant(column)}
+    size = min(MOST_IN_A_TASK, math.ceil(len(points) / LEAST_TASKS))
+    first, pieces = points[0], []
+    work = first.num_nodes * len(points)
+    task = Task(
+        problem=first.problem,
+        sub_nets_moment=first.sub_nets_moment,
+        numbers={},
+        key=np.asarray(jax.random.key_data(key)),
+        num_steps=first.num_steps,
+        num_nodes=first.num_nodes,
+        has_feature_nodes=first.has_feature_nodes,
+        record=means,
+        is_brief=is_brief(work, first.num_steps, first.problem.method.num_units),
+    )
+    for start in range(0, len(points), size):
+        index = np.minimum(np.arange(start, start + size), len(points) - 1)
+        chosen = range(start, min(start + size, len(points)))
+        numbers = {place: values[index] for place, values in varying.items()} or {-1: index.astype(float)}
+        pieces.append(
+            Piece(
+                task._replace(numbers=numbers),
+                tuple(places[i] for i in chosen),
+                tuple(points[i].teacher_status for i in chosen),
+                described(first.problem.method),
+            )
+        )
+    return pieces
+
+
+def _is_constant(column: tuple[Any, ...]) -> bool:
+    first = column[0]
+    return all(leaf is first or np.array_equal(leaf, first) for leaf in column)
