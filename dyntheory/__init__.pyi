@@ -30,6 +30,7 @@ from .verbs.prediction.responses import ResponseFunctions, responses
 from .verbs.prediction.sensitivity import Derivatives, sensitivity
 from .verbs.simulation.simulate import simulate
 from .verbs.studies.finite_size import FiniteSize, finite_size
+from .verbs.studies.sweep.sweep import sweep
 
 __all__ = [
     # Nouns: the data, the network
@@ -65,6 +66,7 @@ __all__ = [
     "simulate",
     "compare",
     "finite_size",
+    "sweep",
     "FeatureMean",
     "estimate",
     "tune",

@@ -97,10 +97,10 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
     "thing": """input_shape law method key inputs labels network prior report theory runs run spectrum data curve layers
         branches fig kernel kernels targets x1 x vector test_train train_train joint_second_moment nodes test_nodes
         coefficients probabilities means stds eigenvalues target_coefficients optimizer channel methods values
-        num_classes num_test_nodes""",
+        num_classes num_test_nodes over""",
     "thing?": """first_layer mesh record ax feature_nodes draw test_data weights teacher_weights initial test_initial x2
         head_optimizer estimate alignment shares second_moment teacher_overlap teacher_second_moment teacher_prior
-        features test_test covariance noise_coefficients prediction""",
+        features test_test covariance noise_coefficients prediction executor""",
     "anything": "head params checkpoints module hyperparameters",
     "name?": "early_stopping",
     "count or zero?": "random_state",
@@ -125,6 +125,9 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     "generalized_amp.prior": "thing?",
     "generalized_amp.channel": "function",
     "finite_size.theory": "thing?",
+    **dict.fromkeys(("sweep.law", "sweep.method"), "function"),
+    "sweep.first_layer": "function?",
+    "sweep.num_steps": "count or zero?",
     "simulate.inputs": "function",
     "applicability.inputs": "thing?",
     "assumption_report.labels": "thing?",

@@ -93,6 +93,7 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     },
     "sensitivity": {"problem": lambda rate: {"law": LAW, "method": METHOD}},
     "finite_size": {"sizes": (20, 30, 40)},
+    "sweep": {"over": {"noise_std": [0.1, 0.2]}, "num_steps": 1},
     "FeatureMean": {"function": lambda shared, teacher, w: w},
     "compare": {"*": (THEORY,)},
     "load": {"path": "x.nc"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -43,7 +43,8 @@ def _answer(solved: Solved, weights: np.ndarray, piece: Piece, teacher_status: S
     blocks = {name: solved.blocks.get(name) for name in values}
     errors = standard_errors(values, blocks, relative=POSITIVE, scaled=("recorded",))
     steps = np.arange(piece.task.num_steps + 1)
-    tail = heavy_tail(solved.labels, weights, solved.residual_share, solved.values["train_error"])
+    labels, share = np.asarray(solved.labels), np.asarray(solved.residual_share)
+    tail = heavy_tail(labels, weights, share, solved.values["train_error"])
     result = Trajectory(
         steps=steps,
         **values,
@@ -78,7 +79,8 @@ def packed(answers: list[Answer]) -> list[np.ndarray]:
     names = sorted(answers[0].arrays)
     said = [[str(one.status.code), one.status.message, one.status.step] for one in answers]
     text = json.dumps({"names": names, "statuses": said})
-    return [np.frombuffer(text.encode(), np.uint8), *(np.stack([one.arrays[name] for one in answers]) for name in names)]
+    columns = [np.stack([one.arrays[name] for one in answers]) for name in names]
+    return [np.frombuffer(text.encode(), np.uint8), *columns]
 
 
 def unpacked(arrays: list[np.ndarray]) -> list[Answer]:

@@ -84,8 +84,8 @@ def _refuse_repeats(name: str, labels: np.ndarray) -> None:
     found, counts = np.unique(labels, return_counts=True)
     if counts.max() > 1:
         raise ValueError(
-            f"`over[{name!r}]` has {found[counts.argmax()]!s} twice: a coordinate must tell its values apart (functions "
-            "are told by their names)."
+            f"`over[{name!r}]` has {found[counts.argmax()]!s} twice: a coordinate must tell its values apart (those of "
+            "functions are their names)."
         )
 
 
@@ -97,8 +97,8 @@ def _list(over: Sequence[Any]) -> Axes:
             raise TypeError(f"Point {number} of `over` must be names with one value each, got {shown(point)}.")
         if set(point) != set(over[0]):
             raise ValueError(
-                f"Points of `over` must name the same things: point 0 has {', '.join(map(str, over[0]))}, point {number} "
-                f"has {', '.join(map(str, point))}."
+                f"Points of `over` must name the same things: point 0 has {', '.join(map(str, over[0]))}, "
+                f"point {number} has {', '.join(map(str, point))}."
             )
     points = [{_checked(name): point[name] for name in over[0]} for point in over]
     coordinates = {name: (POINT, labels_of(name, [point[name] for point in points])) for name in points[0]}

@@ -27,7 +27,10 @@ def to_dataset(axes: Axes, answers: Sequence[Answer], provenance: dict[str, Any]
     variables: dict[str, Any] = {}
     for name in names:
         values = _stacked([answer.arrays.get(name) for answer in answers])
-        variables[name] = ((*dimensions, *_dimensions(name, values.ndim - 1)), values.reshape(*shape, *values.shape[1:]))
+        variables[name] = (
+            (*dimensions, *_dimensions(name, values.ndim - 1)),
+            values.reshape(*shape, *values.shape[1:]),
+        )
     said = [answer.status for answer in answers]
     columns = {
         "status": [str(one.code) for one in said],

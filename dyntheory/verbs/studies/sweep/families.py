@@ -120,7 +120,7 @@ def cut_in_pieces(points: Sequence[Prepared], key: Key, means: Record) -> list[P
 
 def _family(point: Prepared) -> Any:
     leaves, structure = jax.tree.flatten((point.problem, point.sub_nets_moment))
-    shapes = tuple((np.shape(leaf), str(np.result_type(leaf))) for leaf in leaves)
+    shapes = tuple((np.shape(leaf), str(np.asarray(leaf).dtype)) for leaf in leaves)
     return structure, shapes, point.num_steps, point.num_nodes, point.has_feature_nodes
 
 

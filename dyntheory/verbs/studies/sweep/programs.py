@@ -1,8 +1,8 @@
 """One program for many points: problems that differ in numbers alone, solved one after the other inside of it.
 
 Points share everything but numbers: node sets, shapes, maps. A point is solved on all nodes and on its sub-nets beside
-each other, as `predict` does. On processors points follow each other (products of many matrices at once are slower than
-one after the other); on accelerators some are solved together.
+each other, as `predict` does. On processors small points are solved two at a time and large ones one after the other
+(more at once leave the cache: measured); on accelerators many are solved together.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from dyntheory.verbs.prediction.on_nodes import MIN_TEST_NODES
 from dyntheory.verbs.prediction.pieces import LimitProblem, nets_for
 
 TOGETHER_ON_ACCELERATORS = 32
+SMALL = 2**12  # nodes
 
 
 class Task(NamedTuple):
@@ -116,10 +117,15 @@ def _solve(
         blocks = jax.vmap(lambda sets: solution(coarser, sets)[0])(parts)
         return Solved(values_, blocks, labels, share)
 
-    together = 1 if jax.default_backend() == "cpu" else TOGETHER_ON_ACCELERATORS
-    if together == 1:
-        return jax.lax.map(point, numbers)
-    return jax.lax.map(point, numbers, batch_size=together)
+    together = _together(whole.samples.num_nodes)
+    return jax.lax.map(point, numbers, batch_size=together if together > 1 else None)
+
+
+def _together(num_nodes: int) -> int:
+    """Return how many points are solved at the same time."""
+    if jax.default_backend() != "cpu":
+        return TOGETHER_ON_ACCELERATORS
+    return 2 if num_nodes <= SMALL else 1
 
 
 _SOLVE = {

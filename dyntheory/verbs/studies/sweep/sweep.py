@@ -8,6 +8,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dyntheory.dynamics.observables import means_of
 from dyntheory.ground.arrays import Key, Progress, PyTree
 from dyntheory.ground.checkpoint import checkpoint_folder
@@ -21,10 +23,10 @@ from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.prepared import environment
-from dyntheory.verbs.studies.sweep.axes import Axes, axes_of
+from dyntheory.verbs.studies.sweep.axes import Axes, axes_of, labels_of
 from dyntheory.verbs.studies.sweep.dataset import to_dataset
 from dyntheory.verbs.studies.sweep.families import Preparation, Prepared, cut_in_pieces
-from dyntheory.verbs.studies.sweep.points import Points, Question, arguments_of, needed_of
+from dyntheory.verbs.studies.sweep.points import Points, Question, needed_of
 from dyntheory.verbs.studies.sweep.work import solve_all
 
 if TYPE_CHECKING:
@@ -75,8 +77,8 @@ def sweep(
     Returns:
         A dataset with what was swept and `step` as dimensions: `train_loss`, `test_loss`, `train_error`, `test_error`,
         overlaps and order parameters, each with `…_standard_error` (numerical, one sigma); `status` of every point
-        ("ok", "unresolved", "heavy_tail", "diverged"; values are NaN from where a point diverges), `status_message`,
-        `status_step` (−1 for none). Heads and magnifications are left to `predict`.
+        ("ok", "unresolved", "heavy_tail", "diverged"; values are NaN from where they stop being finite),
+        `status_message`, `status_step` (−1 for none). Heads and magnifications are left to `predict`.
 
     Raises:
         TypeError: an argument of the wrong kind.
@@ -131,22 +133,13 @@ def _check_question(question: Question, axes: Axes) -> None:
 
 
 def _corners(axes: Axes) -> list[int]:
-    """Return points of which everything is checked: for every name one with each label, or with its ends."""
-    chosen = {0, len(axes.points) - 1}
-    for name, (_, labels) in axes.coordinates.items():
-        values = [point[name] for point in axes.points]
-        tokens = [str(label) if labels.dtype.kind == "U" else float(value) for label, value in _labelled(labels, values)]
-        wanted = set(tokens) if labels.dtype.kind == "U" else {min(tokens), max(tokens)}
-        chosen |= {tokens.index(one) for one in wanted}
-    return sorted(chosen)
-
-
-def _labelled(labels: Any, values: list[Any]) -> list[tuple[Any, Any]]:
-    if labels.dtype.kind != "U":
-        return [(value, value) for value in values]
-    from dyntheory.verbs.studies.sweep.axes import labels_of
-
-    return list(zip(labels_of("", values), values, strict=True))
+    """Return points of which everything is checked: for every name one of each label, or those with the ends."""
+    chosen = {0}
+    for name in axes.names:
+        labels = labels_of(name, [point[name] for point in axes.points])
+        is_text = labels.dtype.kind == "U"
+        chosen |= set(np.unique(labels, return_index=True)[1] if is_text else (labels.argmin(), labels.argmax()))
+    return sorted(map(int, chosen))
 
 
 def _identity(axes: Axes, points: list[Prepared], means: Any, key: Key) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -108,6 +108,3 @@ def _threads(count: int) -> Iterator[tuple[Executor, int]]:
         yield pool, count
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-Submit = Callable[..., Future[Result]]
