@@ -30,6 +30,7 @@ from .verbs.prediction.responses import ResponseFunctions, responses
 from .verbs.prediction.sensitivity import Derivatives, sensitivity
 from .verbs.simulation.simulate import simulate
 from .verbs.studies.finite_size import FiniteSize, finite_size
+from .verbs.studies.sweep.boundary import boundary
 from .verbs.studies.sweep.sweep import sweep
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "compare",
     "finite_size",
     "sweep",
+    "boundary",
     "FeatureMean",
     "estimate",
     "tune",

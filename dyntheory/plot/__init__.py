@@ -3,6 +3,7 @@
 from dyntheory.plot.live_figure import live
 from dyntheory.plot.sizes import finite_size
 from dyntheory.plot.style import save_figure
+from dyntheory.plot.sweeps import phase_diagram, slices
 from dyntheory.plot.trajectories import agreement, curves, preactivations
 
-__all__ = ["agreement", "curves", "finite_size", "live", "preactivations", "save_figure"]
+__all__ = ["agreement", "curves", "finite_size", "live", "phase_diagram", "preactivations", "save_figure", "slices"]

@@ -91,18 +91,18 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
     "text?": "title label_kind",
     "path": "path",
     "path?": "checkpoint",
-    "function": """fn link loss activation apply problem function prox pull corners teacher init_shared
+    "function": """fn link loss activation apply problem function prox pull corners teacher quantity init_shared
         init_head init_sample init_feature sample_map feature_map output error head_of after_samples after_features""",
     "function?": "progress",
     "thing": """input_shape law method key inputs labels network prior report theory runs run spectrum data curve layers
         branches fig kernel kernels targets x1 x vector test_train train_train joint_second_moment nodes test_nodes
         coefficients probabilities means stds eigenvalues target_coefficients optimizer channel methods values
-        num_classes num_test_nodes over""",
+        num_classes num_test_nodes over between sweep""",
     "thing?": """first_layer mesh record ax feature_nodes draw test_data weights teacher_weights initial test_initial x2
         head_optimizer estimate alignment shares second_moment teacher_overlap teacher_second_moment teacher_prior
         features test_test covariance noise_coefficients prediction executor""",
     "anything": "head params checkpoints module hyperparameters",
-    "name?": "early_stopping",
+    "name?": "early_stopping x y along",
     "count or zero?": "random_state",
 }
 OF_KIND = {name: kind for kind, names in NAMES.items() for name in names.split()}
@@ -125,9 +125,16 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     "generalized_amp.prior": "thing?",
     "generalized_amp.channel": "function",
     "finite_size.theory": "thing?",
-    **dict.fromkeys(("sweep.law", "sweep.method"), "function"),
+    **dict.fromkeys(("sweep.law", "sweep.method", "boundary.law", "boundary.method"), "function"),
     "sweep.first_layer": "function?",
-    "sweep.num_steps": "count or zero?",
+    **dict.fromkeys(
+        ("sweep.num_steps", "boundary.num_steps", "plot.slices.step", "plot.phase_diagram.step"), "count or zero?"
+    ),
+    "boundary.tolerance": "positive",
+    "boundary.along": "text",
+    "plot.phase_diagram.boundary": "anything",
+    "plot.phase_diagram.sweep": "anything",
+    "plot.slices.sweep": "anything",
     "simulate.inputs": "function",
     "applicability.inputs": "thing?",
     "assumption_report.labels": "thing?",

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import xarray
 from matplotlib.figure import Figure
 
 import dyntheory as dt
@@ -38,6 +39,12 @@ RATIOS = {"features_per_input": 2.0, "samples_per_input": 3.0}
 TARGET = {"eigenvalues": np.ones(3), "target_coefficients": np.ones(3)}
 MODES = {"num_features": 2.0, "num_samples": 2.0, **TARGET}
 FIT = LimitFit(*[CURVE] * 5)
+SWEPT = {"noise_std": [0.1, 0.2], "learning_rate": [0.1, 0.2]}
+SWEEP = xarray.Dataset(
+    {name: ((*SWEPT, "step"), np.ones((2, 2, 2))) for name in ("test_error", "test_error_standard_error")}
+    | {"status": (tuple(SWEPT), np.full((2, 2), "ok"))},
+    SWEPT,
+)
 SIZES = dt.FiniteSize(np.array([1, 2, 3]), THEORY, (THEORY,) * 3, {"test_error": FIT}, {}, {}, {}, AGREEMENT)
 
 GIVEN: dict[str, Any] = {  # by name: a right value for what has no default
@@ -94,6 +101,7 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "sensitivity": {"problem": lambda rate: {"law": LAW, "method": METHOD}},
     "finite_size": {"sizes": (20, 30, 40)},
     "sweep": {"over": {"noise_std": [0.1, 0.2]}, "num_steps": 1},
+    "boundary": {"over": {"noise_std": [0.1]}, "num_steps": 1, "along": "learning_rate", "between": (0.1, 5.0)},
     "FeatureMean": {"function": lambda shared, teacher, w: w},
     "compare": {"*": (THEORY,)},
     "load": {"path": "x.nc"},
@@ -135,6 +143,8 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "closed_forms.spiked_wigner_amp": {"signal_strength": 2.0, "side_information": 0.1},
     "plot.agreement": {"report": AGREEMENT},
     "plot.finite_size": {"report": SIZES},
+    "plot.phase_diagram": {"sweep": SWEEP},
+    "plot.slices": {"sweep": SWEEP.isel(noise_std=0)},
     "plot.live": {"run": THEORY},
     "plot.preactivations": {"runs": THEORY, "step": 0},
     "plot.save_figure": {"fig": Figure(), "path": "x.png"},

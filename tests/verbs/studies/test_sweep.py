@@ -55,8 +55,18 @@ def test_every_point_of_a_grid_is_what_predict_says() -> None:
     [
         (dt.gradient_descent(dt.MLP((2,), "tanh"), optax.adam, learning_rate=0.1), "learning_rate", [0.05, 0.2]),
         (dt.mini_batches(METHOD, 0.5), "fraction", [0.25, 1.0]),
-        (dt.gradient_descent(dt.MLP((2,)), optax.sgd, learning_rate=0.1, momentum=0.5), "momentum", [0.0, 0.9]),
-        (dt.gradient_descent(dt.LinearModel(), dt.ista, learning_rate=0.3, penalty=0.1), "penalty", [0.05, 0.3]),
+        pytest.param(
+            dt.gradient_descent(dt.MLP((2,)), optax.sgd, learning_rate=0.1, momentum=0.5),
+            "momentum",
+            [0.0, 0.9],
+            marks=pytest.mark.full,
+        ),
+        pytest.param(
+            dt.gradient_descent(dt.LinearModel(), dt.ista, learning_rate=0.3, penalty=0.1),
+            "penalty",
+            [0.05, 0.3],
+            marks=pytest.mark.full,
+        ),
     ],
     ids=["adam", "mini-batches", "momentum", "ista"],
 )
@@ -82,10 +92,10 @@ def test_functions_make_widths_activations_and_starts() -> None:
     def start(width: int, scale: float) -> dt.FirstLayer:
         return dt.FirstLayer(second_moment=scale**2 * np.eye(width))
 
-    over = {"width": [1, 2], "activation": ["tanh", "relu"], "learning_rate": [0.1, 0.4], "scale": [0.5, 1.0]}
+    over = {"width": [1, 2], "activation": ["relu"], "learning_rate": [0.1, 0.4], "scale": [0.5, 1.0]}
     found = dt.sweep(LAW, method, over=over, first_layer=start, num_steps=2, **OPTIONS)
-    assert list(found.activation.values) == ["tanh", "relu"]
-    for width, activation, rate, scale in ((1, "relu", 0.4, 0.5), (2, "tanh", 0.1, 1.0)):
+    assert list(found.activation.values) == ["relu"]
+    for width, activation, rate, scale in ((1, "relu", 0.4, 0.5), (2, "relu", 0.1, 1.0)):
         own = dt.gradient_descent(dt.MLP((width,), activation), optax.sgd, learning_rate=rate)
         point = found.sel(width=width, activation=activation, learning_rate=rate, scale=scale)
         check_point(point, LAW, own, 2, first_layer=start(width, scale))
@@ -189,7 +199,7 @@ def test_functions_need_what_they_take() -> None:
 OVER = {"samples_per_feature": [1.0, 2.0, 3.0], "link": ["sin", "tanh"]}
 
 
-@pytest.mark.parametrize("count", [1, 3, 6])
+@pytest.mark.parametrize("count", [1, pytest.param(4, marks=pytest.mark.full)])
 def test_a_killed_sweep_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     def run(**options: Any) -> Any:
         return dt.sweep(LAW, METHOD, over=OVER, num_steps=2, **OPTIONS, **options)

@@ -21,7 +21,7 @@ from dyntheory.verbs.prediction.pieces import LimitProblem
 from dyntheory.verbs.prediction.wanted import Wanted
 from dyntheory.verbs.studies.sweep.axes import Values
 from dyntheory.verbs.studies.sweep.points import Point, Points
-from dyntheory.verbs.studies.sweep.programs import Task
+from dyntheory.verbs.studies.sweep.programs import Task, solved_together
 
 MOST_IN_A_TASK = 64
 LEAST_TASKS = 8
@@ -127,8 +127,9 @@ def _family(point: Prepared) -> Any:
 def _pieces_of(points: list[Prepared], places: list[int], key: Key, means: Record) -> list[Piece]:
     columns = list(zip(*(jax.tree.leaves((point.problem, point.sub_nets_moment)) for point in points), strict=True))
     varying = {place: np.stack(column) for place, column in enumerate(columns) if not _is_constant(column)}
-    size = min(MOST_IN_A_TASK, math.ceil(len(points) / LEAST_TASKS))
     first, pieces = points[0], []
+    together = solved_together(first.num_nodes)
+    size = together * min(MOST_IN_A_TASK // together, math.ceil(len(points) / (LEAST_TASKS * together)))
     work = first.num_nodes * len(points)
     task = Task(
         problem=first.problem,
@@ -157,5 +158,6 @@ def _pieces_of(points: list[Prepared], places: list[int], key: Key, means: Recor
 
 
 def _is_constant(column: tuple[Any, ...]) -> bool:
+    """Return whether all points share an array; single numbers may always vary, or equal ones would compile anew."""
     first = column[0]
-    return all(leaf is first or np.array_equal(leaf, first) for leaf in column)
+    return np.ndim(first) > 0 and all(leaf is first or np.array_equal(leaf, first) for leaf in column)

@@ -117,11 +117,11 @@ def _solve(
         blocks = jax.vmap(lambda sets: solution(coarser, sets)[0])(parts)
         return Solved(values_, blocks, labels, share)
 
-    together = _together(whole.samples.num_nodes)
+    together = solved_together(whole.samples.num_nodes)
     return jax.lax.map(point, numbers, batch_size=together if together > 1 else None)
 
 
-def _together(num_nodes: int) -> int:
+def solved_together(num_nodes: int) -> int:
     """Return how many points are solved at the same time."""
     if jax.default_backend() != "cpu":
         return TOGETHER_ON_ACCELERATORS

@@ -108,7 +108,7 @@ def sweep(
             preparation.check(axes.points[corner], resources.max_memory)
         points = [preparation.ready(values) for values in axes.points]
         pieces = cut_in_pieces(points, key, means)
-        identity = _identity(axes, points, means, key)
+        identity = _identity(axes, points, means, key) | {"pieces": [piece.name for piece in pieces]}
     kept = nullcontext() if resources.checkpoint is None else _folder(resources, identity)
     with kept as folder:
         answers = solve_all(pieces, executor, folder, resources.report)
