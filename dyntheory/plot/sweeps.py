@@ -1,4 +1,7 @@
-"""Pictures of sweeps: a map over two numbers with contours and boundaries, and slices with bars."""
+"""Pictures of sweeps: a map over two numbers with contours and boundaries, and slices with bars.
+
+Values of points that diverged are left out: they say nothing, and would decide the scale.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from dyntheory.ground.checks import check_count
 from dyntheory.ground.kinds import check_arguments
@@ -16,10 +21,12 @@ from dyntheory.plot.style import STEP, WIDTH, add_legend, figure_of, finish, new
 
 NUM_CONTOURS = 8
 MOST_LINES = 12
+LEAST_RATIOS = 3  # values that a logarithmic axis needs
 LOG_RANGE = 30.0
 ERROR = "_standard_error"
 STEP_NAME = "step"
-NOT_OK = {"diverged": "x", "unresolved": ".", "heavy_tail": "."}
+NOT_OK = {"diverged": "x", "unresolved": ".", "heavy_tail": "+"}
+GEOMETRIC = 1e-6  # deviation of ratios below which values get a logarithmic axis
 DASHES: tuple[Any, ...] = ("-", (0, (5.0, 2.0)), (0, (1.0, 1.5)), (0, (6.0, 1.5, 1.0, 1.5)))
 
 
@@ -62,9 +69,10 @@ def phase_diagram(
         raise ValueError(f"A phase diagram has two dimensions, the sweep has {', '.join(names)}: choose with .sel(…).")
     axes = new_figure(5.2, 4.0).add_subplot() if ax is None else ax
     values, status = values.transpose(y, x), sweep.status.transpose(y, x)
-    mesh = axes.pcolormesh(values[x], values[y], values.values, shading="nearest", cmap="cividis", rasterized=True)
-    if np.isfinite(values.values).all() and min(values.shape) > 1:
-        lines = axes.contour(values[x], values[y], values.values, NUM_CONTOURS, colors="white", linewidths=0.8)
+    shown = np.ma.masked_invalid(values.values)
+    mesh = axes.pcolormesh(values[x], values[y], shown, shading="nearest", cmap="cividis", rasterized=True)
+    if min(values.shape) > 1:
+        lines = axes.contour(values[x], values[y], shown, NUM_CONTOURS, colors="white", linewidths=0.8)
         axes.clabel(lines, fontsize="x-small")
     for code, marker in NOT_OK.items():
         rows, columns = np.nonzero(status.values == code)
@@ -74,6 +82,8 @@ def phase_diagram(
         _draw_boundary(axes, boundary, x, y)
     figure_of(axes).colorbar(mesh, ax=axes, label=f"{_words(metric)} at step {_chosen(sweep, step)}")
     finish(axes, _words(x), _words(y), title)
+    _scale(axes, "x", values[x].values)
+    _scale(axes, "y", values[y].values)
     if axes.get_legend_handles_labels()[1]:
         axes.legend(fontsize="small", loc="best")
     return figure_of(axes)
@@ -121,6 +131,7 @@ def slices(
     if finite.size and finite.min() > 0 and finite.max() > LOG_RANGE * finite.min():
         axes.set_yscale("log")
     where = "" if along == STEP_NAME else f" at step {_chosen(sweep, step)}"
+    _scale(axes, "x", values[along].values)
     finish(axes, STEP if along == STEP_NAME else _words(along), _words(metric) + where, title)
     if others:
         add_legend(axes, alone=ax is None)
@@ -135,11 +146,25 @@ def _read(sweep: Any, name: str, step: int | None, *, whole: bool) -> Any:
 
 def _checked(sweep: Any, metric: str) -> Any:
     known = [str(name) for name, one in sweep.data_vars.items() if str(one.dims[-1:]) == "('step',)"]
-    return sweep[check_name("metric", metric, known)]
+    values = sweep[check_name("metric", metric, known)]
+    return values.where(sweep.status != "diverged") if "status" in sweep else values
 
 
 def _at_step(sweep: Any, metric: str, step: int | None) -> Any:
     return _checked(sweep, metric).isel(step=_chosen(sweep, step))
+
+
+def _scale(axes: Axes, direction: str, values: np.ndarray) -> None:
+    """Make an axis logarithmic whose values were chosen in equal ratios."""
+    if values.dtype.kind == "U" or len(values) < LEAST_RATIOS or values.min() <= 0:
+        return
+    ratios = values[1:] / values[:-1]
+    if np.ptp(ratios) < GEOMETRIC * ratios[0]:
+        axes.set(**{f"{direction}scale": "log"})
+        axis: Axis = getattr(axes, f"{direction}axis")
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def _chosen(sweep: Any, step: int | None) -> int:

@@ -46,6 +46,17 @@ def test_points_that_did_not_end_well_are_marked() -> None:
     axes: Any = plot.phase_diagram(_sweep(status={(2, 1): "diverged"})).axes[0]
     (line,) = [line for line in axes.lines if line.get_label() == "diverged"]
     np.testing.assert_allclose([line.get_xdata(), line.get_ydata()], [[3.0], [0.4]])
+    mesh: Any = next(one for one in axes.collections if isinstance(one, QuadMesh))
+    assert np.ma.getmaskarray(mesh.get_array()).tolist() == [[False] * 3, [False, False, True]]
+    slices: Any = plot.slices(_sweep(status={(2, 1): "diverged"}), along="samples_per_feature").axes[0]
+    assert [np.isnan(line.get_ydata()).sum() for line in slices.lines] == [0, 1]
+
+
+def test_values_in_equal_ratios_get_a_logarithmic_axis() -> None:
+    geometric = _sweep().assign_coords(samples_per_feature=[0.5, 1.0, 2.0])
+    for sweep, scale in ((_sweep(), "linear"), (geometric, "log")):
+        assert plot.slices(sweep, along="samples_per_feature").axes[0].get_xscale() == scale
+        assert plot.phase_diagram(sweep).axes[0].get_xscale() == scale
 
 
 @pytest.mark.parametrize("over", ["samples_per_feature", "learning_rate"])

@@ -45,7 +45,7 @@ class Budget(NamedTuple):
         Raises:
             ValueError: it needs more memory than there is.
         """
-        needed, memory = _cost(wanted), _memory(wanted)
+        needed, memory = _cost(wanted), memory_of(wanted)
         if memory > self.max_memory:
             raise ValueError(
                 f"This prediction needs about {memory / 1e9:.3g} GB ({wanted.num_nodes} nodes × "
@@ -64,7 +64,7 @@ class Budget(NamedTuple):
     def _largest(self, wanted: Wanted) -> int:
         """Return the largest number of nodes that `max_nodes` and the memory allow."""
         size = 2 ** math.floor(math.log2(self.max_nodes))
-        while size > 1 and _memory(wanted._replace(num_nodes=size)) > self.max_memory:
+        while size > 1 and memory_of(wanted._replace(num_nodes=size)) > self.max_memory:
             size //= 2
         return size
 
@@ -80,5 +80,6 @@ def _cost(wanted: Wanted) -> Cost:
     )
 
 
-def _memory(wanted: Wanted) -> int:
+def memory_of(wanted: Wanted) -> int:
+    """Return the bytes of one solution on all nodes and one on a sub-net."""
     return _cost(wanted).memory + wanted.recorded_memory

@@ -190,6 +190,11 @@ def test_functions_need_what_they_take() -> None:
         dt.sweep(LAW, lambda width: METHOD, over={"noise_std": [0.1]}, num_steps=1, **OPTIONS)
     with pytest.raises(TypeError, match="`law` must make a TeacherStudent"):
         dt.sweep(lambda x: x, METHOD, over={"x": [0.1]}, num_steps=1, **OPTIONS)  # pyright: ignore[reportArgumentType]
+    both = dt.generalized_amp("gaussian", noise_std=0.3)
+    with pytest.raises(ValueError, match="Law and method both have 'noise_std'"):
+        dt.sweep(LAW, both, over={"noise_std": [0.1]}, num_steps=1, **OPTIONS)
+    with pytest.raises(ValueError, match="`fraction` is `fraction` of mini_batches"):
+        dt.sweep(LAW, dt.mini_batches(METHOD, 0.5), over={"fraction": [0.0, 0.5]}, num_steps=1, **OPTIONS)
     with pytest.raises(ValueError, match="num_steps"):
         dt.sweep(LAW, METHOD, over={"noise_std": [0.1]}, **OPTIONS)
     with pytest.raises(ValueError, match="memory"):

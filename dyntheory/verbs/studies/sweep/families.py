@@ -16,7 +16,7 @@ from dyntheory.ground.status import Status
 from dyntheory.problem.methods.linearity import feature_map_is_linear
 from dyntheory.problem.prepared import PreparedProblem, described, prepare
 from dyntheory.problem.shape import Shape
-from dyntheory.verbs.prediction.budget import Budget, first_num_nodes
+from dyntheory.verbs.prediction.budget import Budget, first_num_nodes, memory_of
 from dyntheory.verbs.prediction.pieces import LimitProblem
 from dyntheory.verbs.prediction.wanted import Wanted
 from dyntheory.verbs.studies.sweep.axes import Values
@@ -25,6 +25,7 @@ from dyntheory.verbs.studies.sweep.programs import Task, solved_together
 
 MOST_IN_A_TASK = 64
 LEAST_TASKS = 8
+AT_ONCE = 2  # the sub-nets of a point are solved together: as much as all nodes
 
 
 class Prepared(NamedTuple):
@@ -58,12 +59,29 @@ class Piece(NamedTuple):
         return float(len(self.places) * task.num_nodes * (task.num_steps + 1) ** 2 * task.problem.method.num_units**2)
 
 
+class Start(NamedTuple):
+    """What points share that differ in light numbers alone."""
+
+    problem: LimitProblem
+    sub_nets_moment: Any
+    shape: Shape
+    has_feature_nodes: bool
+    wanted: Wanted
+    statuses: dict[int, Status]
+
+    def status_on(self, num_nodes: int) -> Status:
+        """Return whether a few features carry the teacher on so many nodes."""
+        if num_nodes not in self.statuses:
+            self.statuses[num_nodes] = self.wanted._replace(num_nodes=num_nodes).teacher_status
+        return self.statuses[num_nodes]
+
+
 class Preparation:
     """Makes points ready; the start of a run is prepared once for all points that share it."""
 
     def __init__(self, points: Points, key: Key, num_nodes: int | None, means: Record) -> None:
         self.points, self.key, self.num_nodes, self.means = points, key, num_nodes, means
-        self._starts: dict[Any, tuple[PreparedProblem, bool]] = {}
+        self._starts: dict[Any, Start] = {}
 
     def ready(self, values: Values) -> Prepared:
         """Return the point with these values, ready; call inside `double_precision`.
@@ -74,25 +92,36 @@ class Preparation:
         """
         point, token = self.points.problem(values), self.points.start_token(values)
         if token not in self._starts:
-            self._starts[token] = self._prepared(point)
-        start, on_nodes = self._starts[token]
-        wanted = self._wanted(point, start._replace(law=_numbers(point.law), method=_numbers(point.method)), on_nodes)
-        law, method, heads, moment, draw = wanted.problem
-        problem = LimitProblem(law, method, heads[0], moment, 0.0, draw)
+            self._starts[token] = self._started(point)
+        start = self._starts[token]
+        size = self._num_nodes(start.shape._replace(num_steps=point.num_steps))
+        problem = start.problem._replace(law=_numbers(point.law), method=_numbers(point.method))
         return Prepared(
-            problem, wanted.sub_nets_moment, point.num_steps, wanted.num_nodes, on_nodes, wanted.teacher_status
+            problem, start.sub_nets_moment, point.num_steps, size, start.has_feature_nodes, start.status_on(size)
         )
 
-    def check(self, values: Values, max_memory: int) -> None:
-        """Refuse a point that cannot be solved, with all that `predict` would say of it."""
+    def check(self, values: Values, max_memory: int) -> int:
+        """Refuse a point that cannot be solved, with all that `predict` would say; return the bytes that it takes."""
         point = self.points.problem(values)
         wanted = self._wanted(point, *self._prepared(point))
         wanted.check()
-        Budget(wanted.num_nodes, max_memory).check(wanted)
+        needed = AT_ONCE * solved_together(wanted.num_nodes)
+        Budget(wanted.num_nodes, max_memory // needed).check(wanted)
+        return needed * memory_of(wanted)
+
+    def _started(self, point: Point) -> Start:
+        wanted = self._wanted(point, *self._prepared(point))
+        law, method, heads, moment, draw = wanted.problem
+        problem = LimitProblem(law, method, heads[0], moment, 0.0, draw)
+        shape = Shape.of(law, method, point.num_steps)
+        return Start(problem, wanted.sub_nets_moment, shape, wanted.has_feature_nodes, wanted, {})
 
     def _wanted(self, point: Point, problem: PreparedProblem, on_nodes: bool) -> Wanted:
-        size = first_num_nodes(self.num_nodes, Shape.of(point.law, point.method, point.num_steps), drops=False)
+        size = self._num_nodes(Shape.of(problem.law, problem.method, point.num_steps))
         return Wanted(problem, self.key, point.num_steps, size, on_nodes, means=self.means, keep_preactivations=False)
+
+    def _num_nodes(self, shape: Shape) -> int:
+        return first_num_nodes(self.num_nodes, shape, drops=False)
 
     def _prepared(self, point: Point) -> tuple[PreparedProblem, bool]:
         given = {"head": point.head, "first_layer": point.first_layer}

@@ -73,6 +73,7 @@ class Points:
             elif name in used:
                 continue
             elif name in _fields(law):
+                _refuse_both(name, method)
                 law = dataclasses.replace(law, **{name: value})
             else:
                 method = _with_number(method, name, value, law, used)
@@ -160,6 +161,14 @@ def _with_number(
     return dataclasses.replace(method, hyperparameters=hyperparameters)
 
 
+def _refuse_both(name: str, method: GeneralFirstOrderMethod) -> None:
+    """Refuse a name that law and method share: whether both are meant, nobody said."""
+    if any(_is_called(path, name) for path, _ in _numbers(method.hyperparameters)):
+        raise ValueError(
+            f"Law and method both have {name!r}: say which by functions of it, law=lambda {name}: …, or method=…."
+        )
+
+
 def _is_called(path: Path, name: str) -> bool:
     if name in (path[-1], ".".join(path)):
         return True
@@ -174,8 +183,9 @@ def _check_number(name: str, value: Any) -> None:
     last = name.rpartition(".")[2]
     if last.endswith(NOT_NEGATIVE):
         check_nonnegative(name, value)
-    if last in PROBABILITIES and not 0 <= float(value) <= 1:
-        raise ValueError(f"`{name}` must be between 0 and 1, got {value}.")
+    number = float(value)
+    if (last == "fraction" and not 0 < number <= 1) or (last == "rate" and not 0 <= number < 1):
+        raise ValueError(f"`{name}` is {PROBABILITIES[last]} and must be a part, got {value}.")
 
 
 def _numbers(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

@@ -25,7 +25,7 @@ from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.prepared import environment
 from dyntheory.verbs.studies.sweep.axes import Axes, axes_of, labels_of
 from dyntheory.verbs.studies.sweep.dataset import to_dataset
-from dyntheory.verbs.studies.sweep.families import Preparation, Prepared, cut_in_pieces
+from dyntheory.verbs.studies.sweep.families import Piece, Preparation, cut_in_pieces
 from dyntheory.verbs.studies.sweep.points import Points, Question, needed_of
 from dyntheory.verbs.studies.sweep.work import solve_all
 
@@ -104,19 +104,25 @@ def sweep(
     _check_question(question, axes)
     with double_precision():
         preparation = Preparation(Points(question), key, num_nodes, means)
-        for corner in _corners(axes):
-            preparation.check(axes.points[corner], resources.max_memory)
+        needed = max(preparation.check(axes.points[one], resources.max_memory) for one in _corners(axes))
         points = [preparation.ready(values) for values in axes.points]
         pieces = cut_in_pieces(points, key, means)
-        identity = _identity(axes, points, means, key) | {"pieces": [piece.name for piece in pieces]}
-    kept = nullcontext() if resources.checkpoint is None else _folder(resources, identity)
-    with kept as folder:
-        answers = solve_all(pieces, executor, folder, resources.report)
+    with nullcontext() if resources.checkpoint is None else _folder(resources, axes, pieces, key) as folder:
+        answers = solve_all(pieces, executor or max(1, resources.max_memory // needed), folder, resources.report)
     return to_dataset(axes, answers, {"kind": "sweep", **environment(key), "num_nodes": num_nodes})
 
 
-def _folder(resources: Resources, identity: dict[str, Any]) -> Any:
+def _folder(resources: Resources, axes: Axes, pieces: list[Piece], key: Key) -> Any:
+    """Return the folder of this sweep and no other."""
     assert resources.checkpoint is not None
+    with double_precision():
+        identity = {
+            "kind": "sweep",
+            "over": {name: [str(label) for label in labels] for name, (_, labels) in axes.coordinates.items()},
+            "pieces": {piece.name: fingerprint(piece.task) for piece in pieces},
+            "key": fingerprint(key),
+            **versions(),
+        }
     return checkpoint_folder(resources.checkpoint, identity, resume=resources.resume)
 
 
@@ -140,14 +146,3 @@ def _corners(axes: Axes) -> list[int]:
         is_text = labels.dtype.kind == "U"
         chosen |= set(np.unique(labels, return_index=True)[1] if is_text else (labels.argmin(), labels.argmax()))
     return sorted(map(int, chosen))
-
-
-def _identity(axes: Axes, points: list[Prepared], means: Any, key: Key) -> dict[str, Any]:
-    return {
-        "kind": "sweep",
-        "over": {name: [str(label) for label in labels] for name, (_, labels) in axes.coordinates.items()},
-        "points": fingerprint([(one.problem, one.sub_nets_moment, one.num_steps, one.num_nodes) for one in points]),
-        "means": fingerprint(means),
-        "key": fingerprint(key),
-        **versions(),
-    }

@@ -24,9 +24,9 @@ Result = list[Answer]
 
 
 def solve_all(
-    pieces: list[Piece], executor: Executor | None, folder: CheckpointFolder | None, report: Progress
+    pieces: list[Piece], executor: Executor | int, folder: CheckpointFolder | None, report: Progress
 ) -> list[Answer]:
-    """Return the answers of all points in their order."""
+    """Return the answers of all points in their order; `executor` may be a number, the most threads that fit."""
     answers: dict[int, Answer] = {}
     clock = _Clock(pieces, report)
 
@@ -69,7 +69,7 @@ class _Clock:
         self.report(self.done / self.total, f"{self.num_points} of {self.all_points} points, {rest:.0f} s left")
 
 
-def _solved(pieces: list[Piece], executor: Executor | None) -> Iterator[tuple[Piece, Result]]:
+def _solved(pieces: list[Piece], executor: Executor | int) -> Iterator[tuple[Piece, Result]]:
     """Yield the answers of pieces as they come; one whose worker died is given to another."""
     with _workers(executor) as (pool, count):
         waiting: dict[Future[Result], tuple[Piece, int]] = {}
@@ -86,7 +86,7 @@ def _solved(pieces: list[Piece], executor: Executor | None) -> Iterator[tuple[Pi
                     error = future.exception()
                     if error is None:
                         yield piece, future.result()
-                    elif executor is not None and attempt < ATTEMPTS and not isinstance(error, ValueError | TypeError):
+                    elif isinstance(executor, Executor) and attempt < ATTEMPTS and _is_of_the_worker(error):
                         again.append((piece, attempt + 1))
                     else:
                         raise error
@@ -95,10 +95,15 @@ def _solved(pieces: list[Piece], executor: Executor | None) -> Iterator[tuple[Pi
                 future.cancel()
 
 
-def _workers(executor: Executor | None) -> AbstractContextManager[tuple[Any, int]]:
-    if executor is not None:
+def _is_of_the_worker(error: BaseException) -> bool:
+    """Return whether another worker may have more luck: our own refusals are the same everywhere."""
+    return not isinstance(error, ValueError | TypeError)
+
+
+def _workers(executor: Executor | int) -> AbstractContextManager[tuple[Any, int]]:
+    if isinstance(executor, Executor):
         return nullcontext((executor, int(getattr(executor, "_max_workers", MANY) or MANY)))
-    return _threads(1 if jax.default_backend() != "cpu" else os.cpu_count() or 1)
+    return _threads(1 if jax.default_backend() != "cpu" else min(executor, os.cpu_count() or 1))
 
 
 @contextmanager
