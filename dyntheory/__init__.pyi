@@ -16,6 +16,7 @@ from .problem.methods.gradient_descent import gradient_descent
 from .problem.methods.method import GeneralFirstOrderMethod
 from .problem.methods.proximal import fista, ista, proximal_gradient
 from .problem.methods.randomised import dropout, label_noise, mini_batches
+from .problem.methods.schedules import piecewise_sgd
 from .problem.networks.network import MLP, FlaxNetwork, LinearModel
 from .results.compare import Agreement, compare
 from .results.trajectory import Trajectory
@@ -31,6 +32,8 @@ from .verbs.prediction.sensitivity import Derivatives, sensitivity
 from .verbs.simulation.simulate import simulate
 from .verbs.studies.finite_size import FiniteSize, finite_size
 from .verbs.studies.sweep.boundary import boundary
+from .verbs.studies.sweep.design import design
+from .verbs.studies.sweep.designed import Choice, Design
 from .verbs.studies.sweep.sweep import sweep
 
 __all__ = [
@@ -49,6 +52,7 @@ __all__ = [
     "mini_batches",
     "label_noise",
     "dropout",
+    "piecewise_sgd",
     "ista",
     "fista",
     "proximal_gradient",
@@ -69,6 +73,7 @@ __all__ = [
     "finite_size",
     "sweep",
     "boundary",
+    "design",
     "FeatureMean",
     "estimate",
     "tune",
@@ -79,6 +84,8 @@ __all__ = [
     # Results
     "Trajectory",
     "Derivatives",
+    "Design",
+    "Choice",
     "ResponseFunctions",
     "Cost",
     "Applicability",

@@ -7,7 +7,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Key
 
-STREAMS = ("head", "nodes", "test_nodes", "runs", "feature_nodes", "estimate")
+STREAMS = ("head", "nodes", "test_nodes", "runs", "feature_nodes", "estimate", "design")
 
 
 def stream(key: Key, name: str) -> Key:

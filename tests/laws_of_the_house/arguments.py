@@ -71,9 +71,9 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
 }
 NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None through
     "count": """num_features num_samples num_runs num_heads num_units num_outputs max_nodes max_runs num_resamples width
-        head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window""",
+        head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window max_sweeps num_knots""",
     "count or zero": "num_steps degree step unit rank order sample_noise feature_noise seed",
-    "count?": "num_nodes block_size strides",
+    "count?": "num_nodes block_size strides population",
     "positive": """samples_per_feature learning_rate threshold gamma scale std source ratio memory max_operations
         weight_std delta threshold_ratio capacity features_per_input samples_per_input signal_strength""",
     "positive?": "rtol tolerance step_size max_memory max_trainings",
@@ -125,12 +125,17 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     "generalized_amp.prior": "thing?",
     "generalized_amp.channel": "function",
     "finite_size.theory": "thing?",
-    **dict.fromkeys(("sweep.law", "sweep.method", "boundary.law", "boundary.method"), "function"),
+    **dict.fromkeys(
+        ("sweep.law", "sweep.method", "boundary.law", "boundary.method", "design.law", "design.method"), "function"
+    ),
     "sweep.first_layer": "function?",
     **dict.fromkeys(
         ("sweep.num_steps", "boundary.num_steps", "plot.slices.step", "plot.phase_diagram.step"), "count or zero?"
     ),
     "boundary.tolerance": "positive",
+    "design.confirm": "thing?",
+    "design.over": "thing",
+    "design.tied": "thing",
     "boundary.along": "text",
     "plot.phase_diagram.boundary": "anything",
     "plot.phase_diagram.sweep": "anything",

@@ -101,6 +101,7 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "sensitivity": {"problem": lambda rate: {"law": LAW, "method": METHOD}},
     "finite_size": {"sizes": (20, 30, 40)},
     "sweep": {"over": {"noise_std": [0.1, 0.2]}, "num_steps": 1},
+    "design": {"over": {"learning_rate": (0.1, 0.5)}},
     "boundary": {"over": {"noise_std": [0.1]}, "num_steps": 1, "along": "learning_rate", "between": (0.1, 5.0)},
     "FeatureMean": {"function": lambda shared, teacher, w: w},
     "compare": {"*": (THEORY,)},

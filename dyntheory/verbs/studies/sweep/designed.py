@@ -1,0 +1,91 @@
+"""What `design` returns: the choice, the constant one beside it, and the gain."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from dyntheory.ground.storage.saved import Saved
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice(Saved):
+    """Numbers of a run, and the test error that follows from them at its last step.
+
+    Args:
+        values: by name.
+        predicted: in the limit, on nodes that the search never saw.
+        standard_error: numerical error of it, one sigma.
+        simulated: mean over trained networks, None where none were trained.
+        simulated_error: its standard error.
+    """
+
+    values: dict[str, float]
+    predicted: float
+    standard_error: float
+    simulated: float | None = None
+    simulated_error: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Design(Saved):
+    """What the theory chose.
+
+    Args:
+        best: the choice.
+        constant: the best one in which the tied numbers are equal, None where none are tied.
+        history: smallest test error plus two standard errors, after every sweep of the search.
+    """
+
+    best: Choice
+    constant: Choice | None
+    history: tuple[float, ...]
+
+    @property
+    def gain(self) -> float:
+        """Predicted test error of the constant choice less that of the best.
+
+        Raises:
+            ValueError: nothing was tied.
+        """
+        return self._constant.predicted - self.best.predicted
+
+    @property
+    def gain_error(self) -> float:
+        """One sigma of the predicted gain, numerical."""
+        return float(np.hypot(self._constant.standard_error, self.best.standard_error))
+
+    @property
+    def confirmed_gain(self) -> tuple[float, float] | None:
+        """The gain of trained networks and its standard error, None where none were trained."""
+        pairs = [(one.simulated, one.simulated_error) for one in (self.constant, self.best) if one is not None]
+        numbers = [(value, error) for value, error in pairs if value is not None and error is not None]
+        if len(numbers) < len((self.constant, self.best)):
+            return None
+        (before, before_error), (after, after_error) = numbers
+        return before - after, float(np.hypot(before_error, after_error))
+
+    @property
+    def _constant(self) -> Choice:
+        if self.constant is None:
+            raise ValueError("There is no constant choice to gain on: name what it has in common with `tied`.")
+        return self.constant
+
+    def __str__(self) -> str:
+        named = {"best": self.best, "constant": self.constant}
+        lines = [f"{name}: {_told(choice)}" for name, choice in named.items() if choice is not None]
+        if self.constant is None:
+            return "\n".join(lines)
+        lines.append(f"predicted gain {self.gain:.4g} ± {self.gain_error:.2g}")
+        if (confirmed := self.confirmed_gain) is not None:
+            lines[-1] += f", simulated {confirmed[0]:.4g} ± {confirmed[1]:.2g}"
+        return "\n".join(lines)
+
+
+def _told(choice: Choice) -> str:
+    values = ", ".join(f"{name} {value:.4g}" for name, value in choice.values.items())
+    told = f"{values}; test error {choice.predicted:.4g} ± {choice.standard_error:.2g}"
+    if choice.simulated is None or choice.simulated_error is None:
+        return told
+    return f"{told}, simulated {choice.simulated:.4g} ± {choice.simulated_error:.2g}"

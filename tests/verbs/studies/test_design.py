@@ -1,0 +1,120 @@
+"""A design is what the theory says is best: for one step of least squares the best rate is known exactly."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+import dyntheory as dt
+
+KEY = jax.random.key(0)
+NOISE, ALPHA = 0.5, 2.0
+LAW = dt.TeacherStudent(ALPHA, noise_std=NOISE)
+METHOD = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.3)
+NAMES = ("rate_0", "rate_1", "rate_2")
+
+
+def _scheduled(num_steps: int, **rates: Any) -> Any:
+    return dt.gradient_descent(dt.MLP((2,), "tanh"), dt.piecewise_sgd(num_steps, 3), **rates)
+
+
+def test_rates_are_linear_between_knots() -> None:
+    rates, law = {"rate_0": 0.8, "rate_1": 0.2, "rate_2": 0.6}, dt.TeacherStudent(2.0, link="sin", noise_std=0.2)
+    schedule = [0.8, 0.5, 0.2, 0.4, 0.6]
+    own = optax.sgd(lambda count: jax.numpy.asarray(schedule)[count])
+    options: dict[str, Any] = {"num_steps": 5, "num_nodes": 2**10, "key": KEY}
+    found = dt.predict(law, _scheduled(5, **rates), **options)
+    wanted = dt.predict(law, dt.gradient_descent(dt.MLP((2,), "tanh"), own), **options)
+    np.testing.assert_allclose(found.test_error, wanted.test_error, rtol=1e-9)
+    constant = dt.predict(law, _scheduled(5, **dict.fromkeys(rates, 0.5)), **options)
+    plain = dt.predict(law, dt.gradient_descent(dt.MLP((2,), "tanh"), optax.sgd, learning_rate=0.5), **options)
+    np.testing.assert_allclose(constant.test_error, plain.test_error, rtol=1e-12)
+    assert found.test_error is not None and plain.test_error is not None
+    assert np.abs(found.test_error[-1] / plain.test_error[-1] - 1) > 1e-3
+
+
+def test_knots_must_fit_the_steps() -> None:
+    with pytest.raises(ValueError, match="num_knots"):
+        dt.piecewise_sgd(3, 4)
+    with pytest.raises(ValueError, match="num_knots"):
+        dt.piecewise_sgd(3, 1)
+
+
+def test_the_best_rate_of_one_step_of_least_squares() -> None:
+    """f(η) = 2 ((1 − η)² + η²/α) + η² σ²/α + σ² is least at η = 2/(2 + (2 + σ²)/α)."""
+    best = 2 / (2 + (2 + NOISE**2) / ALPHA)
+    found = dt.design(LAW, METHOD, over={"learning_rate": (0.0, 2.0)}, num_steps=1, num_nodes=2**10, key=KEY)
+    assert found.best.values["learning_rate"] == pytest.approx(best, abs=0.02)
+    least = 2 * ((1 - best) ** 2 + best**2 / ALPHA) + best**2 * NOISE**2 / ALPHA + NOISE**2
+    assert found.best.predicted == pytest.approx(least, rel=1e-3)
+    assert found.constant is None
+    assert list(found.history) == sorted(found.history, reverse=True)
+    with pytest.raises(ValueError, match="tied"):
+        found.gain  # noqa: B018
+
+
+@pytest.fixture(scope="module")
+def schedule() -> dt.Design:
+    return dt.design(
+        dt.TeacherStudent(2.0, link="sin", noise_std=0.2),
+        _scheduled(6, **dict.fromkeys(NAMES, 0.5)),
+        over=dict.fromkeys(NAMES, (0.0, 2.0)),
+        tied=NAMES,
+        num_steps=6,
+        num_nodes=2**11,
+        population=24,
+        max_sweeps=12,
+        key=KEY,
+        confirm={"num_features": 200, "num_runs": 16},
+    )
+
+
+def test_a_schedule_is_compared_with_the_best_constant_rate(schedule: dt.Design) -> None:
+    assert schedule.constant is not None
+    (constant,) = set(schedule.constant.values.values())
+    assert 0.0 < constant < 2.0
+    assert len(set(schedule.best.values.values())) == 3
+    assert schedule.gain > -2 * schedule.gain_error
+    assert schedule.history[-1] <= schedule.history[0]
+
+
+def test_what_is_reported_comes_from_other_nodes_and_the_same_head(schedule: dt.Design) -> None:
+    searched = schedule.history[-1]  # with two standard errors of the search
+    assert 0 < searched - schedule.best.predicted < 6 * schedule.best.standard_error
+
+
+def test_a_design_is_confirmed_by_training(schedule: dt.Design) -> None:
+    gain = schedule.confirmed_gain
+    assert gain is not None
+    for choice in (schedule.best, schedule.constant):
+        assert choice is not None and choice.simulated is not None and choice.simulated_error is not None
+        error = np.hypot(choice.simulated_error, choice.standard_error)
+        assert abs(choice.simulated - choice.predicted) < 4 * error + 0.05 * choice.predicted  # 1/d at d = 200
+    assert "predicted gain" in str(schedule) and "simulated" in str(schedule)
+
+
+def test_designs_are_saved(schedule: dt.Design, tmp_path: Path) -> None:
+    assert dt.load(schedule.save(tmp_path / "design.nc")) == schedule
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"over": {"learning_rate": (2.0, 1.0)}}, ValueError, "lower and a higher"),
+        ({"over": {"learning_rate": (1.0,)}}, TypeError, "two bounds"),
+        ({"over": {}}, ValueError, "nothing to design"),
+        ({"over": {"learning_rte": (0.0, 1.0)}}, ValueError, "Did you mean 'learning_rate'"),
+        ({"over": {"learning_rate": (-1.0, 1.0)}}, ValueError, "learning_rate"),
+        ({"tied": ("momentum",)}, ValueError, "not designed"),
+        ({"confirm": {"num_feature": 100}}, ValueError, "Did you mean 'num_features'"),
+        ({"confirm": {"num_runs": 4}}, ValueError, "`confirm` needs num_features"),
+        ({"population": 2}, ValueError, "population"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(change: dict[str, Any], error: type[Exception], words: str) -> None:
+    given: dict[str, Any] = {"over": {"learning_rate": (0.0, 1.0)}, "num_steps": 1, "num_nodes": 2**10, "key": KEY}
+    with pytest.raises(error, match=words):
+        dt.design(LAW, METHOD, **{**given, **change})
