@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class DyntheoryWarning(UserWarning):
     """A result is returned but should not be trusted blindly; the text says why."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Leave out the library's warnings, where the status of every result is read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DyntheoryWarning)
+        yield
 
 
 class Outcome(enum.StrEnum):

@@ -25,7 +25,7 @@ LEAST_RATIOS = 3  # values that a logarithmic axis needs
 LOG_RANGE = 30.0
 ERROR = "_standard_error"
 STEP_NAME = "step"
-NOT_OK = {"diverged": "x", "unresolved": ".", "heavy_tail": "+"}
+NOT_OK = {"status": {"diverged": "x", "unresolved": ".", "heavy_tail": "+"}, "verdict": {"disagree": "v"}}
 GEOMETRIC = 1e-6  # deviation of ratios below which values get a logarithmic axis
 DASHES: tuple[Any, ...] = ("-", (0, (5.0, 2.0)), (0, (1.0, 1.5)), (0, (6.0, 1.5, 1.0, 1.5)))
 
@@ -42,6 +42,8 @@ def phase_diagram(
     title: str | None = None,
 ) -> Figure:
     """Draw one metric over two swept numbers: colours, contours, and marks where a point did not end well.
+
+    Of a sweep with trained networks choose one source, `sweep.sel(source="theory")`; where both disagree is marked.
 
     Args:
         sweep: from `dyntheory.sweep` over a grid; what is swept beside x and y must be chosen, `sweep.sel(…)`.
@@ -68,16 +70,13 @@ def phase_diagram(
     if len(names) != 2:
         raise ValueError(f"A phase diagram has two dimensions, the sweep has {', '.join(names)}: choose with .sel(…).")
     axes = new_figure(5.2, 4.0).add_subplot() if ax is None else ax
-    values, status = values.transpose(y, x), sweep.status.transpose(y, x)
+    values = values.transpose(y, x)
     shown = np.ma.masked_invalid(values.values)
     mesh = axes.pcolormesh(values[x], values[y], shown, shading="nearest", cmap="cividis", rasterized=True)
     if min(values.shape) > 1:
         lines = axes.contour(values[x], values[y], shown, NUM_CONTOURS, colors="white", linewidths=0.8)
         axes.clabel(lines, fontsize="x-small")
-    for code, marker in NOT_OK.items():
-        rows, columns = np.nonzero(status.values == code)
-        if len(rows):
-            axes.plot(values[x][columns], values[y][rows], marker, color="black", markersize=4, label=code)
+    _mark(axes, sweep, x, y)
     if boundary is not None:
         _draw_boundary(axes, boundary, x, y)
     figure_of(axes).colorbar(mesh, ax=axes, label=f"{_words(metric)} at step {_chosen(sweep, step)}")
@@ -136,6 +135,17 @@ def slices(
     if others:
         add_legend(axes, alone=ax is None)
     return figure_of(axes)
+
+
+def _mark(axes: Axes, sweep: Any, x: str, y: str) -> None:
+    """Mark points that did not end well, and those whose theory and simulation disagree."""
+    for name, markers in NOT_OK.items():
+        said = sweep[name].transpose(y, x) if name in sweep else None
+        for code, marker in markers.items():
+            rows, columns = np.nonzero(said.values == code) if said is not None else ((), ())
+            if len(rows):
+                style: dict[str, Any] = {"color": "black", "markersize": 4, "label": code}
+                axes.plot(sweep[x].values[columns], sweep[y].values[rows], marker, **style)
 
 
 def _read(sweep: Any, name: str, step: int | None, *, whole: bool) -> Any:

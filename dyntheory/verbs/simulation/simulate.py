@@ -25,7 +25,7 @@ from dyntheory.ground.names import check_name
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.randomness import seed, stream
 from dyntheory.ground.resources import Resources
-from dyntheory.ground.status import DyntheoryWarning
+from dyntheory.ground.status import DyntheoryWarning, quiet
 from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.inputs import check_standardised, name_of_inputs, num_test_rows, resolve_inputs
 from dyntheory.problem.laws.law import TeacherStudent
@@ -190,8 +190,7 @@ def check_simulation(*arguments: Any, **given: Any) -> None:
     """
     bound = inspect.signature(simulate).bind(*arguments, **given)
     bound.apply_defaults()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DyntheoryWarning)
+    with quiet():
         checked_request(bound.arguments)
 
 

@@ -124,7 +124,9 @@ def test_order_parameters_have_errors() -> None:
 
 
 def test_a_point_that_diverges_stops_nobody() -> None:
-    found = dt.sweep(LAW, METHOD, over={"learning_rate": [0.5, 1e12, 0.6]}, num_steps=6, **OPTIONS)
+    with pytest.warns(dt.DyntheoryWarning, match="Of 3 results 1 diverged") as told:
+        found = dt.sweep(LAW, METHOD, over={"learning_rate": [0.5, 1e12, 0.6]}, num_steps=6, **OPTIONS)
+    assert len(told) == 1
     assert list(found.status.values) == ["ok", "diverged", "ok"]
     assert found.status_step.values[1] > 0
     assert "learning rate" in str(found.status_message.values[1])

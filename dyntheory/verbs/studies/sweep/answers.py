@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -21,11 +21,19 @@ FIELDS = (*CURVES, "estimation_error", *OVERLAPS)
 ERROR = "_standard_error"
 
 
-class Answer(NamedTuple):
-    """One point, as NumPy arrays by name; axes of steps first."""
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """One point.
+
+    Args:
+        arrays: by name; axes of steps first.
+        status: how it ended.
+        verdict: whether theory and simulation agree, "" where there are not both.
+    """
 
     arrays: dict[str, np.ndarray]
     status: Status
+    verdict: str = ""
 
 
 def solve_piece(piece: Piece) -> list[Answer]:
@@ -52,19 +60,22 @@ def _answer(solved: Solved, weights: np.ndarray, piece: Piece, teacher_status: S
         status=teacher_status if tail.ok else tail,
         provenance={"method": piece.method},
     )
-    return _reported(finish(result, None))
+    return reported(finish(result, None))
 
 
-def _reported(result: Trajectory) -> Answer:
+def reported(result: Trajectory) -> Answer:
+    """Return what a sweep keeps of a result; a single run has no errors, which is said by NaN."""
     arrays: dict[str, np.ndarray] = {}
     errors = result.standard_error
-    assert errors is not None
     for name in FIELDS:
-        if getattr(result, name) is not None:
-            arrays[name], arrays[name + ERROR] = getattr(result, name), getattr(errors, name)
+        if (values := getattr(result, name)) is not None:
+            error = None if errors is None else getattr(errors, name)
+            arrays[name], arrays[name + ERROR] = values, np.full_like(values, np.nan) if error is None else error
     for name, tree in (result.recorded or {}).items():
         arrays |= _leaves(name, tree)
-        arrays |= {key + ERROR: leaf for key, leaf in _leaves(name, (errors.recorded or {})[name]).items()}
+        error = (errors and errors.recorded) or {}
+        unknown = jax.tree.map(lambda leaf: np.full_like(leaf, np.nan), tree)
+        arrays |= {key + ERROR: leaf for key, leaf in _leaves(name, error.get(name, unknown)).items()}
     return Answer(arrays, result.status)
 
 
@@ -76,18 +87,19 @@ def _leaves(name: str, tree: PyTree) -> dict[str, np.ndarray]:
 
 def packed(answers: list[Answer]) -> list[np.ndarray]:
     """Return the answers of one piece as arrays alone, for a file: names and statuses as text, then the values."""
-    names = sorted(answers[0].arrays)
-    said = [[str(one.status.code), one.status.message, one.status.step] for one in answers]
-    text = json.dumps({"names": names, "statuses": said})
-    columns = [np.stack([one.arrays[name] for one in answers]) for name in names]
+    names = sorted({name for one in answers for name in one.arrays})
+    having = [[place for place, one in enumerate(answers) if name in one.arrays] for name in names]
+    said = [[str(one.status.code), one.status.message, one.status.step, one.verdict] for one in answers]
+    text = json.dumps({"names": names, "having": having, "said": said})
+    columns = [np.stack([answers[i].arrays[name] for i in places]) for name, places in zip(names, having, strict=True)]
     return [np.frombuffer(text.encode(), np.uint8), *columns]
 
 
 def unpacked(arrays: list[np.ndarray]) -> list[Answer]:
     """Return the answers that `packed` made these of."""
-    said = json.loads(bytes(arrays[0]).decode())
-    columns = dict(zip(said["names"], arrays[1:], strict=True))
-    return [
-        Answer({name: values[place] for name, values in columns.items()}, Status(*status))
-        for place, status in enumerate(said["statuses"])
-    ]
+    text = json.loads(bytes(arrays[0]).decode())
+    found: list[dict[str, np.ndarray]] = [{} for _ in text["said"]]
+    for name, places, column in zip(text["names"], text["having"], arrays[1:], strict=True):
+        for place, values in zip(places, column, strict=True):
+            found[place][name] = values
+    return [Answer(one, Status(*said[:3]), said[3]) for one, said in zip(found, text["said"], strict=True)]

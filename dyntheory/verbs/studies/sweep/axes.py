@@ -10,8 +10,8 @@ import numpy as np
 
 from dyntheory.ground.checks import is_number, shown
 
-POINT = "point"
-TAKEN = (POINT, "step", "unit", "unit_", "teacher")  # dimensions that a result has anyway
+POINT, SOURCE = "point", "source"
+TAKEN = (POINT, SOURCE, "step", "unit", "unit_", "teacher")  # dimensions that a result has anyway
 MOST_LETTERS = 60
 
 Values = dict[str, Any]

@@ -12,7 +12,7 @@ from dyntheory.ground.arrays import Key, Progress
 from dyntheory.ground.checks import check_finite, check_positive, check_scalar, shown
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.resources import silent
-from dyntheory.ground.status import Outcome
+from dyntheory.ground.status import Outcome, quiet
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.verbs.studies.sweep.answers import ERROR
@@ -164,7 +164,8 @@ class _Search:
         """Return a sweep at x, filled up to the number of all points: one program for every step."""
         filled = np.resize(np.arange(len(x)), self.count)
         chosen = [{**self.axes.points[places[one]], self.along: float(x[one])} for one in filled]
-        return self.sweeping(over=chosen, **self.given)
+        with quiet():  # beyond a boundary points end badly: that is what is looked for
+            return self.sweeping(over=chosen, **self.given)
 
     def _values(self, x: np.ndarray, places: np.ndarray) -> np.ndarray:
         return self._read(self._found(x, places))[: len(x)]

@@ -16,6 +16,7 @@ from dyntheory.ground.names import check_name
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.randomness import seed, stream
 from dyntheory.ground.resources import silent
+from dyntheory.ground.status import quiet
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.verbs.prediction.predict import predict
@@ -222,15 +223,9 @@ class _Search:
         return dict(zip(self.bounds, map(float, row), strict=True))
 
     def _swept(self, points: list[dict[str, float]]) -> xarray.Dataset:
-        return sweep(
-            self.law,
-            self.method,
-            over=points,
-            num_steps=self.num_steps,
-            key=self.key,
-            head=self.head,
-            num_nodes=self.num_nodes,
-        )
+        given: dict[str, Any] = {"num_steps": self.num_steps, "key": self.key, "head": self.head}
+        with quiet():  # choices that end badly are not chosen
+            return sweep(self.law, self.method, over=points, num_nodes=self.num_nodes, **given)
 
     def choice(self, row: np.ndarray, confirm: Mapping[str, Any] | None) -> Choice:
         """Return a choice, predicted on nodes of its own, and trained if asked for."""

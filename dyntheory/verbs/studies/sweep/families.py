@@ -53,6 +53,16 @@ class Piece(NamedTuple):
         return f"points_from_{self.places[0]:06}"
 
     @property
+    def num_points(self) -> int:
+        """How many points it has."""
+        return len(self.places)
+
+    @property
+    def definition(self) -> Any:
+        """What decides the answers."""
+        return self.task
+
+    @property
     def work(self) -> float:
         """How much it is beside others."""
         task = self.task

@@ -8,8 +8,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dyntheory.dynamics.observables import means_of
 from dyntheory.ground.arrays import Key, Progress, PyTree
 from dyntheory.ground.checkpoint import checkpoint_folder
@@ -23,9 +21,9 @@ from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.prepared import environment
-from dyntheory.verbs.studies.sweep.axes import Axes, axes_of, labels_of
-from dyntheory.verbs.studies.sweep.dataset import to_dataset
-from dyntheory.verbs.studies.sweep.families import Piece, Preparation, cut_in_pieces
+from dyntheory.verbs.studies.sweep.axes import Axes, axes_of
+from dyntheory.verbs.studies.sweep.dataset import to_dataset, with_warning
+from dyntheory.verbs.studies.sweep.plan import Asked
 from dyntheory.verbs.studies.sweep.points import Points, Question, needed_of
 from dyntheory.verbs.studies.sweep.work import solve_all
 
@@ -44,6 +42,8 @@ def sweep(
     first_layer: FirstLayer | Callable[..., FirstLayer] | None = None,
     num_nodes: int | None = None,
     record: Mapping[str, Callable[..., PyTree]] | None = None,
+    simulation: Mapping[str, Any] | None = None,
+    theory: bool = True,
     max_memory: float | None = None,
     executor: Executor | None = None,
     checkpoint: str | Path | None = None,
@@ -67,6 +67,8 @@ def sweep(
         first_layer: moments of the initial first layer, a given draw, or a function of swept names.
         num_nodes: N, a power of two; default 2^14 or what the number of steps and units asks for.
         record: order parameters by name, see `predict`.
+        simulation: keywords of `simulate` (num_features, num_runs, …): trains networks at every point.
+        theory: False leaves the predictions away, for methods that have none.
         max_memory: bytes that may be used; default most of what is free.
         executor: works on pieces of the sweep: processes, a Dask client's `get_executor()`, MPI. Default threads, as
             many as there are cores. A piece whose worker dies is given to another one, three times.
@@ -78,7 +80,9 @@ def sweep(
         A dataset with what was swept and `step` as dimensions: `train_loss`, `test_loss`, `train_error`, `test_error`,
         overlaps and order parameters, each with `…_standard_error` (numerical, one sigma); `status` of every point
         ("ok", "unresolved", "heavy_tail", "diverged"; values are NaN from where they stop being finite),
-        `status_message`, `status_step` (−1 for none). Heads and magnifications are left to `predict`.
+        `status_message`, `status_step` (−1 for none). Heads and magnifications are left to `predict`. Theory and
+        simulation lie along `source`; then there are `verdict` ("agree", "disagree", "unresolved") of every point, by
+        `compare`, and z-scores `train_error_z`, `test_error_z`.
 
     Raises:
         TypeError: an argument of the wrong kind.
@@ -102,24 +106,23 @@ def sweep(
     resources = Resources.checked(max_memory=max_memory, checkpoint=checkpoint, resume=resume, progress=progress)
     question = Question({"law": law, "method": method, "first_layer": first_layer}, head, num_steps)
     _check_question(question, axes)
+    asked = Asked(axes, Points(question), key, num_nodes, record, means, simulation, theory)
     with double_precision():
-        preparation = Preparation(Points(question), key, num_nodes, means)
-        needed = max(preparation.check(axes.points[one], resources.max_memory) for one in _corners(axes))
-        points = [preparation.ready(values) for values in axes.points]
-        pieces = cut_in_pieces(points, key, means)
-    with nullcontext() if resources.checkpoint is None else _folder(resources, axes, pieces, key) as folder:
-        answers = solve_all(pieces, executor or max(1, resources.max_memory // needed), folder, resources.report)
-    return to_dataset(axes, answers, {"kind": "sweep", **environment(key), "num_nodes": num_nodes})
+        plan = asked.plan(resources.max_memory)
+    with nullcontext() if resources.checkpoint is None else _folder(resources, axes, plan.pieces, key) as folder:
+        answers = solve_all(plan.solve, plan.pieces, executor or plan.most_threads, folder, resources.report)
+    provenance = {"kind": "sweep", **environment(key), "num_nodes": num_nodes, **asked.said_of_simulation()}
+    return with_warning(to_dataset(axes, plan.by_source(answers), provenance))
 
 
-def _folder(resources: Resources, axes: Axes, pieces: list[Piece], key: Key) -> Any:
+def _folder(resources: Resources, axes: Axes, pieces: Sequence[Any], key: Key) -> Any:
     """Return the folder of this sweep and no other."""
     assert resources.checkpoint is not None
     with double_precision():
         identity = {
             "kind": "sweep",
             "over": {name: [str(label) for label in labels] for name, (_, labels) in axes.coordinates.items()},
-            "pieces": {piece.name: fingerprint(piece.task) for piece in pieces},
+            "pieces": fingerprint({piece.name: piece.definition for piece in pieces}),
             "key": fingerprint(key),
             **versions(),
         }
@@ -136,13 +139,3 @@ def _check_question(question: Question, axes: Axes) -> None:
             )
     if question.num_steps is not None and "num_steps" in axes.names:
         raise ValueError("`num_steps` is given and swept over: leave one out.")
-
-
-def _corners(axes: Axes) -> list[int]:
-    """Return points of which everything is checked: for every name one of each label, or those with the ends."""
-    chosen = {0}
-    for name in axes.names:
-        labels = labels_of(name, [point[name] for point in axes.points])
-        is_text = labels.dtype.kind == "U"
-        chosen |= set(np.unique(labels, return_index=True)[1] if is_text else (labels.argmin(), labels.argmax()))
-    return sorted(map(int, chosen))

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 
 from dyntheory.ground.arrays import Progress
 from dyntheory.ground.checkpoint import CheckpointFolder
-from dyntheory.verbs.studies.sweep.answers import Answer, packed, solve_piece, unpacked
-from dyntheory.verbs.studies.sweep.families import Piece
+from dyntheory.verbs.studies.sweep.answers import Answer, packed, unpacked
 
 ATTEMPTS = 3
 WAITING_FOR_EACH = 4  # pieces that wait for a worker
@@ -23,8 +22,36 @@ MANY = 64  # workers of an executor that does not say how many it has
 Result = list[Answer]
 
 
+class Piece(Protocol):
+    """What is given to a worker: plain data and functions."""
+
+    @property
+    def name(self) -> str:
+        """A name of its own."""
+        ...
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Where its answers belong."""
+        ...
+
+    @property
+    def num_points(self) -> int:
+        """How many points it has."""
+        ...
+
+    @property
+    def work(self) -> float:
+        """How much it is beside others."""
+        ...
+
+
 def solve_all(
-    pieces: list[Piece], executor: Executor | int, folder: CheckpointFolder | None, report: Progress
+    solve: Callable[[Any], Result],
+    pieces: Sequence[Piece],
+    executor: Executor | int,
+    folder: CheckpointFolder | None,
+    report: Progress,
 ) -> list[Answer]:
     """Return the answers of all points in their order; `executor` may be a number, the most threads that fit."""
     answers: dict[int, Answer] = {}
@@ -42,7 +69,7 @@ def solve_all(
         else:
             take(piece, unpacked(leaves))
     clock.begin()
-    for piece, found in _solved(left, executor):
+    for piece, found in _solved(solve, left, executor):
         if folder is not None:
             folder.write(piece.name, packed(found))
         take(piece, found)
@@ -52,9 +79,9 @@ def solve_all(
 class _Clock:
     """Tells how much is done, and how long the rest takes at the pace so far."""
 
-    def __init__(self, pieces: list[Piece], report: Progress) -> None:
+    def __init__(self, pieces: Sequence[Piece], report: Progress) -> None:
         self.report, self.total, self.num_points = report, sum(piece.work for piece in pieces), 0
-        self.all_points = sum(len(piece.places) for piece in pieces)
+        self.all_points = sum(piece.num_points for piece in pieces)
         self.done, self.before, self.started = 0.0, 0.0, time.monotonic()
 
     def begin(self) -> None:
@@ -63,13 +90,15 @@ class _Clock:
 
     def count(self, piece: Piece) -> None:
         """Count a piece and tell."""
-        self.done, self.num_points = self.done + piece.work, self.num_points + len(piece.places)
+        self.done, self.num_points = self.done + piece.work, self.num_points + piece.num_points
         fresh, elapsed = self.done - self.before, time.monotonic() - self.started
         rest = (self.total - self.done) * elapsed / fresh if fresh > 0 else 0.0
         self.report(self.done / self.total, f"{self.num_points} of {self.all_points} points, {rest:.0f} s left")
 
 
-def _solved(pieces: list[Piece], executor: Executor | int) -> Iterator[tuple[Piece, Result]]:
+def _solved(
+    solve: Callable[[Any], Result], pieces: list[Piece], executor: Executor | int
+) -> Iterator[tuple[Piece, Result]]:
     """Yield the answers of pieces as they come; one whose worker died is given to another."""
     with _workers(executor) as (pool, count):
         waiting: dict[Future[Result], tuple[Piece, int]] = {}
@@ -78,7 +107,7 @@ def _solved(pieces: list[Piece], executor: Executor | int) -> Iterator[tuple[Pie
         try:
             while True:
                 while len(waiting) < WAITING_FOR_EACH * count and (one := again.pop() if again else next(left, None)):
-                    waiting[pool.submit(solve_piece, one[0])] = one
+                    waiting[pool.submit(solve, one[0])] = one
                 if not waiting:
                     return
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:

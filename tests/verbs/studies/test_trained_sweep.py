@@ -1,0 +1,102 @@
+"""A sweep may train networks beside its predictions: the numbers and verdicts are those of the verbs."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+import dyntheory as dt
+from dyntheory.ground.sealed_files import CheckpointError
+
+KEY = jax.random.key(3)
+LAW = dt.TeacherStudent(2.0, link="sin", noise_std=0.3)
+METHOD = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.3)
+SIMULATION: dict[str, Any] = {"num_features": 100, "num_runs": 8, "num_test_nodes": 2**10}
+OPTIONS: dict[str, Any] = {"num_steps": 3, "key": KEY, "simulation": SIMULATION, "num_nodes": 2**10}
+RATES: dict[str, Any] = {"learning_rate": [0.1, 0.4]}
+
+
+def with_rate(rate: float) -> Any:
+    return dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=rate)
+
+
+def test_theory_and_simulation_are_those_of_the_verbs() -> None:
+    def squared(shared: Any, h: Any, y: Any) -> Any:
+        return h**2
+
+    record = {"squared": squared}
+    found = dt.sweep(LAW, METHOD, over=RATES, record=record, **OPTIONS)
+    assert found.test_error.dims == ("learning_rate", "source", "step")
+    assert found.squared.sizes["source"] == 2
+    for rate in RATES["learning_rate"]:
+        given: dict[str, Any] = {"num_steps": 3, "key": KEY, "record": record}
+        theory = dt.predict(LAW, with_rate(rate), num_nodes=2**10, **given)
+        trained = dt.simulate(LAW, with_rate(rate), **given, **SIMULATION)
+        report = dt.compare(theory, trained)
+        point = found.sel(learning_rate=rate)
+        assert str(point.verdict.values) == report.verdict
+        for source, result in (("theory", theory), ("simulation", trained)):
+            there = point.sel(source=source)
+            assert result.standard_error is not None
+            assert result.recorded is not None
+            np.testing.assert_allclose(there.train_error, result.train_error)
+            np.testing.assert_allclose(there.test_error_standard_error, result.standard_error.test_error, atol=1e-12)
+            np.testing.assert_allclose(there.squared.values, result.recorded["squared"])
+        np.testing.assert_allclose(point.test_error_z, report.z["test_error"])
+    figure = dt.plot.slices(found, along="learning_rate")
+    assert len(figure.axes[0].lines) == 2
+
+
+def test_a_point_that_disagrees_is_said_and_drawn() -> None:
+    """The networks are trained on inputs of another law, at a size where the limit does not hold for them."""
+    over = {"learning_rate": [0.1, 0.4], "noise_std": [0.1, 0.3]}
+    simulation = {**SIMULATION, "inputs": shifted, "num_runs": 40}
+    found = dt.sweep(LAW, METHOD, over=over, **{**OPTIONS, "simulation": simulation})
+    assert "disagree" in found.verdict.values
+    figure = dt.plot.phase_diagram(found.sel(source="theory"))
+    assert "disagree" in figure.axes[0].get_legend_handles_labels()[1]
+
+
+def shifted(key: Any, shape: tuple[int, int]) -> Any:
+    return 0.5 + jax.random.normal(key, shape)
+
+
+def test_methods_without_a_limit_are_trained_alone() -> None:
+    alone = dt.sweep(LAW, METHOD, over=RATES, theory=False, **OPTIONS)
+    assert alone.test_error.dims == ("learning_rate", "step")
+    assert "verdict" not in alone
+    trained = dt.simulate(LAW, with_rate(0.4), num_steps=3, key=KEY, **SIMULATION)
+    np.testing.assert_allclose(alone.test_error.sel(learning_rate=0.4), trained.test_error)
+
+
+def test_a_trained_sweep_is_resumed_to_the_same_bits(tmp_path: Path) -> None:
+    whole = dt.sweep(LAW, METHOD, over=RATES, checkpoint=tmp_path, **OPTIONS)
+    next(tmp_path.glob("trained_000001*")).unlink()
+    again = dt.sweep(LAW, METHOD, over=RATES, checkpoint=tmp_path, resume=True, **OPTIONS)
+    assert whole.identical(again)
+    other = {**OPTIONS, "simulation": {**SIMULATION, "num_runs": 9}}
+    with pytest.raises(CheckpointError, match="another"):
+        dt.sweep(LAW, METHOD, over=RATES, checkpoint=tmp_path, resume=True, **other)
+
+
+@pytest.mark.parametrize(
+    ("simulation", "complaint"),
+    [
+        ({"num_features": 100}, "`simulation` needs num_runs"),
+        ({**SIMULATION, "num_run": 3}, "num_run'.*num_runs"),
+        ({**SIMULATION, "num_steps": 3}, "num_steps"),
+        ({**SIMULATION, "num_features": 0}, "`num_features` must"),
+        ({**SIMULATION, "matrix": "sparse"}, "matrix"),
+    ],
+)
+def test_what_simulate_would_refuse_is_refused_first(simulation: Any, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        dt.sweep(LAW, METHOD, over=RATES, **{**OPTIONS, "simulation": simulation})
+
+
+def test_nothing_to_do_is_refused() -> None:
+    with pytest.raises(ValueError, match="leaves nothing to do"):
+        dt.sweep(LAW, METHOD, over=RATES, theory=False, **{**OPTIONS, "simulation": None})
