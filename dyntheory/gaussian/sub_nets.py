@@ -25,11 +25,15 @@ NEIGHBOURS = 2
 ROUNDING = 1e-10
 
 
+def spread_factor(count: int) -> float:
+    """Return τ for so many sub-nets."""
+    return float(student.ppf(0.975, count - 1)) / 1.959963984540054
+
+
 def sub_net_spread(blocks: np.ndarray) -> np.ndarray:
     """Return τ s, the t-corrected standard error of the mean over sub-nets (leading axis)."""
     count = blocks.shape[0]
-    factor = student.ppf(0.975, count - 1) / 1.959963984540054
-    return factor * blocks.std(axis=0, ddof=1) / np.sqrt(count)
+    return spread_factor(count) * blocks.std(axis=0, ddof=1) / np.sqrt(count)
 
 
 def sub_net_shift(values: np.ndarray, blocks: np.ndarray) -> np.ndarray:

@@ -116,6 +116,8 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     "state_evolution.record": "anything",
     "state_evolution.memory": "flag",
     "sweep.theory": "flag",
+    "design.early_stopping": "flag",
+    "design.search": "text",
     "FirstLayer.from_weights.weights": "thing",
     "FirstLayer.from_weights.teacher_weights": "thing",
     "kernels.TrainedKernel.predict.time": "time",

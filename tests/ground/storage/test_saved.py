@@ -104,9 +104,9 @@ EXAMPLES: dict[str, Callable[[], Any]] = {
     "Agreement": _agreement,
     "FiniteSize": _finite_size,
     "Tuned": _tuned,
-    "Choice": lambda: dt.Choice({"rate_0": 0.1}, 0.5, 0.01),
+    "Choice": lambda: dt.Choice({"rate_0": 0.1}, 3, 0.5, 0.01),
     "Design": lambda: dt.Design(
-        dt.Choice({"rate_0": 0.1}, 0.5, 0.01, 0.49, 0.02), dt.Choice({"rate_0": 0.2}, np.inf, 0.01), (0.6, 0.5)
+        dt.Choice({"rate_0": 0.1}, 3, 0.5, 0.01, 0.49, 0.02), dt.Choice({"rate_0": 0.2}, 3, np.inf, 0.01), (0.6, 0.5)
     ),
     "TeacherDirection": lambda: dt.teacher_direction(ROWS, ROWS[:, 0], METHOD, num_steps=1, key=jax.random.key(0)),
     "AssumptionReport": _twins,

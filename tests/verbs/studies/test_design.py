@@ -9,6 +9,9 @@ import optax
 import pytest
 
 import dyntheory as dt
+from dyntheory.ground.precision import double_precision
+from dyntheory.verbs.studies.sweep.descent import Descent
+from dyntheory.verbs.studies.sweep.points import Points, Question
 
 KEY = jax.random.key(0)
 NOISE, ALPHA = 0.5, 2.0
@@ -43,10 +46,12 @@ def test_knots_must_fit_the_steps() -> None:
         dt.piecewise_sgd(3, 1)
 
 
-def test_the_best_rate_of_one_step_of_least_squares() -> None:
+@pytest.mark.parametrize("search", ["auto", "gradient"])
+def test_the_best_rate_of_one_step_of_least_squares(search: str) -> None:
     """f(η) = 2 ((1 − η)² + η²/α) + η² σ²/α + σ² is least at η = 2/(2 + (2 + σ²)/α)."""
     best = 2 / (2 + (2 + NOISE**2) / ALPHA)
-    found = dt.design(LAW, METHOD, over={"learning_rate": (0.0, 2.0)}, num_steps=1, num_nodes=2**10, key=KEY)
+    options: dict[str, Any] = {"num_steps": 1, "num_nodes": 2**10, "key": KEY, "search": search}
+    found = dt.design(LAW, METHOD, over={"learning_rate": (0.0, 2.0)}, **options)
     assert found.best.values["learning_rate"] == pytest.approx(best, abs=0.02)
     least = 2 * ((1 - best) ** 2 + best**2 / ALPHA) + best**2 * NOISE**2 / ALPHA + NOISE**2
     assert found.best.predicted == pytest.approx(least, rel=1e-3)
@@ -54,6 +59,48 @@ def test_the_best_rate_of_one_step_of_least_squares() -> None:
     assert list(found.history) == sorted(found.history, reverse=True)
     with pytest.raises(ValueError, match="tied"):
         found.gain  # noqa: B018
+
+
+def test_gradients_of_a_search_are_those_of_sweeps() -> None:
+    """Of log(error + two standard errors), by reverse differentiation and by differences of whole sweeps."""
+    law, method = dt.TeacherStudent(2.0, link="sin", noise_std=0.2), _scheduled(6, **dict.fromkeys(NAMES, 0.5))
+    question = Question({"law": law, "method": method, "first_layer": None}, None, 6)
+    bounds = {**dict.fromkeys(NAMES, (0.0, 2.0)), "noise_std": (0.0, 1.0)}
+    with double_precision():
+        descent = Descent(Points(question), bounds, KEY, 2**11, 0.0, early_stopping=False)
+    at, step = np.array([0.4, 0.6, 0.5, 0.3]), 1e-5
+    value, slope = descent(at)
+    moved = [at, *(at + sign * step * row for row in np.eye(4) for sign in (1, -1))]
+    points = [dict(zip(bounds, row, strict=True)) for row in moved]
+    found = np.log(dt.sweep(law, method, over=points, num_steps=6, num_nodes=2**11, key=KEY).test_error.values[:, -1])
+    assert value == pytest.approx(found[0], abs=1e-9)
+    np.testing.assert_allclose(slope, (found[1::2] - found[2::2]) / (2 * step), rtol=1e-5, atol=1e-7)
+
+
+def test_what_has_no_gradient_is_not_searched_by_one() -> None:
+    relu = dt.gradient_descent(dt.MLP((2,), "relu"), optax.sgd, learning_rate=0.3)
+    given: dict[str, Any] = {"num_steps": 1, "num_nodes": 2**10, "key": KEY, "search": "gradient"}
+    with pytest.raises(ValueError, match=r"relu.*jumps.*search='evolution'"):
+        dt.design(LAW, relu, over={"learning_rate": (0.0, 1.0)}, **given)
+
+    def made(scale: float) -> dt.TeacherStudent:
+        return dt.TeacherStudent(2.0, noise_std=scale**2)
+
+    with pytest.raises(ValueError, match=r"scale is not a number.*search='evolution'"):
+        dt.design(made, METHOD, over={"scale": (0.1, 1.0)}, **given)
+    with pytest.raises(ValueError, match="search"):
+        dt.design(LAW, METHOD, over={"learning_rate": (0.0, 1.0)}, **{**given, "search": "gradients"})
+
+
+def test_training_may_stop_early() -> None:
+    """With much noise and few samples the error of least squares rises again; the best step is not the last."""
+    law = dt.TeacherStudent(1.0, noise_std=1.5)
+    options: dict[str, Any] = {"num_steps": 6, "num_nodes": 2**12, "key": KEY, "max_sweeps": 2, "population": 6}
+    found = dt.design(law, METHOD, over={"learning_rate": (0.1, 0.4)}, early_stopping=True, **options)
+    whole = dt.design(law, METHOD, over={"learning_rate": (0.1, 0.4)}, **options)
+    assert 0 < found.best.step < 6
+    assert whole.best.step == 6
+    assert found.best.predicted < whole.best.predicted
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +113,9 @@ def schedule() -> dt.Design:
         num_steps=6,
         num_nodes=2**11,
         population=24,
-        max_sweeps=12,
+        max_sweeps=6,
         key=KEY,
-        confirm={"num_features": 200, "num_runs": 16},
+        confirm={"num_features": 200, "num_runs": 16, "num_test_nodes": 2**11},
     )
 
 

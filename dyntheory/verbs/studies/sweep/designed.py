@@ -11,10 +11,11 @@ from dyntheory.ground.storage.saved import Saved
 
 @dataclasses.dataclass(frozen=True)
 class Choice(Saved):
-    """Numbers of a run, and the test error that follows from them at its last step.
+    """Numbers of a run, and the test error that follows from them.
 
     Args:
         values: by name.
+        step: at which the error is taken: the last one, or where to stop.
         predicted: in the limit, on nodes that the search never saw.
         standard_error: numerical error of it, one sigma.
         simulated: mean over trained networks, None where none were trained.
@@ -22,6 +23,7 @@ class Choice(Saved):
     """
 
     values: dict[str, float]
+    step: int
     predicted: float
     standard_error: float
     simulated: float | None = None
@@ -85,7 +87,7 @@ class Design(Saved):
 
 def _told(choice: Choice) -> str:
     values = ", ".join(f"{name} {value:.4g}" for name, value in choice.values.items())
-    told = f"{values}; test error {choice.predicted:.4g} ± {choice.standard_error:.2g}"
+    told = f"{values}; test error at step {choice.step} {choice.predicted:.4g} ± {choice.standard_error:.2g}"
     if choice.simulated is None or choice.simulated_error is None:
         return told
     return f"{told}, simulated {choice.simulated:.4g} ± {choice.simulated_error:.2g}"

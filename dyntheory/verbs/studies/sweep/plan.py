@@ -66,7 +66,7 @@ class Asked(NamedTuple):
             ready = [preparation.ready(values) for values in self.axes.points]
             pieces = cut_in_pieces(ready, self.key, self.means)
             return Plan(solve_piece, pieces, max(1, max_memory // needed), (THEORY,))
-        check_keywords(self.simulation)
+        check_keywords("simulation", self.simulation)
         for values in corners:
             check_trained(self.points.problem(values), self.key, self.simulation, self.record)
         points = [self.points.problem(values) for values in self.axes.points]

@@ -111,7 +111,7 @@ def _solve(
             if place >= 0:
                 leaves[place] = value
         problem, moment = jax.tree.unflatten(structure, leaves)
-        solution = functools.partial(_curves, num_steps=num_steps, record=record)
+        solution = functools.partial(curves_of, num_steps=num_steps, record=record)
         values_, labels, share = solution(problem, whole)
         coarser = problem._replace(joint_second_moment=moment)
         blocks = jax.vmap(lambda sets: solution(coarser, sets)[0])(parts)
@@ -134,7 +134,7 @@ _SOLVE = {
 }
 
 
-def _curves(
+def curves_of(
     problem: LimitProblem, sets: _Sets, *, num_steps: int, record: Record
 ) -> tuple[dict[str, PyTree], Array, Array]:
     """Return the reported curves, the labels and the residual shares of one solution."""

@@ -73,18 +73,18 @@ class TrainedPiece(NamedTuple):
         return self._replace(theory=theory)._asdict()
 
 
-def check_keywords(simulation: Mapping[str, Any]) -> None:
-    """Refuse names that `simulate` does not have, and those that the sweep decides.
+def check_keywords(argument: str, keywords: Mapping[str, Any]) -> None:
+    """Refuse keywords that `simulate` does not have, or that the study decides itself.
 
     Raises:
         ValueError: an unknown name, or a number that is missing.
     """
     parameters = {name: one for name, one in inspect.signature(simulate).parameters.items() if name not in OWN}
-    for name in simulation:
-        check_name("keyword in `simulation`", name, parameters)
-    missing = [n for n, one in parameters.items() if one.default is inspect.Parameter.empty and n not in simulation]
+    for name in keywords:
+        check_name(f"keyword in `{argument}`", name, parameters)
+    missing = [n for n, one in parameters.items() if one.default is inspect.Parameter.empty and n not in keywords]
     if missing:
-        raise ValueError(f"`simulation` needs {', '.join(missing)}: it has the keywords of `simulate`.")
+        raise ValueError(f"`{argument}` needs {', '.join(missing)}: it has the keywords of `simulate`.")
 
 
 def check_trained(point: Point, key: Key, simulation: Mapping[str, Any], record: Any) -> None:
