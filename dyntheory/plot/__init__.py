@@ -1,9 +1,20 @@
 """Figures for papers: curves, agreement, sizes, live runs; `dyntheory.plot.gallery` has the pictures of the field."""
 
+from dyntheory.plot.designs import design
 from dyntheory.plot.live_figure import live
 from dyntheory.plot.sizes import finite_size
 from dyntheory.plot.style import save_figure
 from dyntheory.plot.sweeps import phase_diagram, slices
 from dyntheory.plot.trajectories import agreement, curves, preactivations
 
-__all__ = ["agreement", "curves", "finite_size", "live", "phase_diagram", "preactivations", "save_figure", "slices"]
+__all__ = [
+    "agreement",
+    "curves",
+    "design",
+    "finite_size",
+    "live",
+    "phase_diagram",
+    "preactivations",
+    "save_figure",
+    "slices",
+]

@@ -18,7 +18,7 @@ NumbersPath = Annotated[Path | None, tyro.conf.arg(metavar="FILE.nc")]
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What predict, simulate, compare and finite-size take."""
+    """What predict, simulate, compare, sweep, design and finite-size take."""
 
     problem: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PROBLEM.toml")]
     """The problem; `dyntheory new` writes one."""

@@ -16,7 +16,18 @@ import tyro
 
 from dyntheory.ground.names import check_name
 from dyntheory.ground.version import __version__
-from dyntheory.shell.commands import closed_form, compare, doctor, estimate, finite_size, new, predict, simulate
+from dyntheory.shell.commands import (
+    closed_form,
+    compare,
+    design,
+    doctor,
+    estimate,
+    finite_size,
+    new,
+    predict,
+    simulate,
+    sweep,
+)
 from dyntheory.shell.exit_status import DONE, INTERRUPTED
 from dyntheory.shell.failures import explained, wants_traceback
 
@@ -25,6 +36,8 @@ COMMANDS = {
     "predict": predict.command,
     "simulate": simulate.command,
     "compare": compare.command,
+    "sweep": sweep.command,
+    "design": design.command,
     "finite-size": finite_size.command,
     "closed-form": closed_form.command,
     "estimate": estimate.command,
@@ -41,6 +54,8 @@ A problem is a TOML file: what the data are, which network, which optimizer, how
   dyntheory compare problem.toml --plot curves.png    theory and simulation on one figure, and a verdict
   dyntheory compare problem.toml --out curves.nc      the numbers, as NetCDF
   dyntheory closed-form double-descent --plot out.png a picture of the field: formulas beside least squares
+  dyntheory sweep problem.toml --plot map.png         predictions at every point of the table [sweep]
+  dyntheory design problem.toml                       the best schedule before any training: the table [design]
   dyntheory finite-size problem.toml                  simulate at several sizes, extrapolate, compare
   dyntheory estimate method.toml --data data.csv --target price
                                                       train on a file; the error on fresh rows, none held out

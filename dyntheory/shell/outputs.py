@@ -5,13 +5,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import dyntheory as dt
 from dyntheory.ground.files import check_destination
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+class Savable(Protocol):
+    """A result that writes itself."""
+
+    def save(self, path: Path, *, force: bool) -> Path:
+        """Write it and return where it is."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +36,7 @@ class Outputs:
     numbers: Mapping[str, Path]
     force: bool
 
-    def write(self, draw: Callable[[], Figure], results: Mapping[str, dt.Trajectory]) -> None:
+    def write(self, draw: Callable[[], Figure], results: Mapping[str, Savable]) -> None:
         """Write the files that are wanted, and say so; the figure is drawn only for its file."""
         if self.figure is not None:
             print(f"Wrote {dt.plot.save_figure(draw(), self.figure, force=self.force)}")

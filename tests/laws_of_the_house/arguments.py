@@ -131,7 +131,7 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     **dict.fromkeys(
         ("sweep.law", "sweep.method", "boundary.law", "boundary.method", "design.law", "design.method"), "function"
     ),
-    "sweep.first_layer": "function?",
+    **dict.fromkeys(("sweep.first_layer", "design.first_layer"), "function?"),
     **dict.fromkeys(
         ("sweep.num_steps", "boundary.num_steps", "plot.slices.step", "plot.phase_diagram.step"), "count or zero?"
     ),
@@ -142,6 +142,7 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     "design.tied": "thing",
     "boundary.along": "text",
     "plot.phase_diagram.boundary": "anything",
+    "plot.design.found": "thing",
     "plot.phase_diagram.sweep": "anything",
     "plot.slices.sweep": "anything",
     "simulate.inputs": "function",

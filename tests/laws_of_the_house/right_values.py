@@ -145,6 +145,7 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "plot.agreement": {"report": AGREEMENT},
     "plot.finite_size": {"report": SIZES},
     "plot.phase_diagram": {"sweep": SWEEP},
+    "plot.design": {"found": dt.Design(dt.Choice({"learning_rate": 0.5}, 3, 0.5, 0.01), None, (0.5,))},
     "plot.slices": {"sweep": SWEEP.isel(noise_std=0)},
     "plot.live": {"run": THEORY},
     "plot.preactivations": {"runs": THEORY, "step": 0},

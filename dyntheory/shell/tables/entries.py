@@ -71,6 +71,26 @@ MATRIX = Kind("a matrix written as a list of rows of numbers", _is_matrix)
 MOMENT = Kind("a number or a matrix written as a list of rows", lambda value: _is_number(value) or _is_matrix(value))
 
 
+def _is_table_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and bool(value) and all(map(holds, value.values()))
+
+
+def _is_over(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(point, dict) and point for point in value)
+    return _is_table_of(lambda values: isinstance(values, list) and bool(values))(value)
+
+
+NAMES = Kind("a list of names", lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value))
+OVER = Kind(
+    "a table of keys with lists of values, { noise_std = [0.1, 0.3] }, or a list of tables, one a point", _is_over
+)
+BOUNDS = Kind(
+    "a table of keys with two bounds, { learning_rate = [0.0, 2.0] }",
+    _is_table_of(lambda value: _is_numbers(value) and len(value) == 2),
+)
+
+
 def with_floats(value: Any) -> Any:
     """Return nested tables and lists with integers that no machine holds as floating-point numbers, infinite at worst.
 

@@ -27,7 +27,15 @@ from dyntheory.shell.tables.entries import (
     read_entries,
 )
 from dyntheory.shell.tables.law_table import PRIOR
-from dyntheory.shell.tables.optimizers import FROZEN, OPTIMIZERS, build_schedule, is_flag, missing_numbers, numbers_of
+from dyntheory.shell.tables.optimizers import (
+    FROZEN,
+    OPTIMIZERS,
+    build_schedule,
+    is_flag,
+    missing_numbers,
+    numbers_of,
+    piecewise,
+)
 
 NETWORKS = {
     "mlp": Choice(
@@ -142,13 +150,13 @@ def _gradient_descent(entries: Mapping[str, Any], network: Network) -> GeneralFi
         needed |= {f"head_{number}": f"the optimizer {name!r} needs it" for number in missing_numbers(head, {})}
     check_entries("method", entries, method_kinds(entries), required=needed, choice="optimizer")
     kinds = {**_numbers("", first), **_numbers("head_", head)}
-    return gradient_descent(
-        network,
-        first,
-        loss=resolve_loss(entries["loss"]),
-        head_optimizer=None if name is None else head,
-        **read_entries("method", entries, kinds),
-    )
+    numbers: dict[str, Any]
+    if (scheduled := piecewise(entries)) is not None:
+        first, numbers = scheduled
+    else:
+        numbers = read_entries("method", entries, kinds)
+    loss = resolve_loss(entries["loss"])
+    return gradient_descent(network, first, loss=loss, head_optimizer=None if name is None else head, **numbers)
 
 
 def _wrapped(

@@ -12,6 +12,7 @@ from typing import Any
 import optax
 
 from dyntheory.ground.names import check_name
+from dyntheory.problem.methods.schedules import RATE, piecewise_sgd
 
 FROZEN = "frozen"
 OPTIMIZER_NAMES = (
@@ -40,6 +41,7 @@ SCHEDULES: dict[str, Callable[..., Any]] = {
     name: getattr(optax, factory) for name, factory in SCHEDULE_FACTORIES.items() if hasattr(optax, factory)
 }
 NOT_NUMBERS = ("dtype", "mask")
+PIECEWISE = "piecewise_linear"  # whose rates are numbers of the method, for designs: see `piecewise`
 
 
 def numbers_of(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -75,7 +77,7 @@ def build_schedule(argument: str, entries: Mapping[str, Any]) -> Callable[[Any],
     """
     if "schedule" not in entries:
         raise ValueError(f'`{argument}` is a table without `schedule`: write {{ schedule = "cosine_decay", … }}.')
-    factory = SCHEDULES[check_name(f"schedule of `{argument}`", entries["schedule"], SCHEDULES)]
+    factory = SCHEDULES[check_name(f"schedule of `{argument}`", entries["schedule"], [*SCHEDULES, PIECEWISE])]
     given = {name: value for name, value in entries.items() if name != "schedule"}
     for name, value in given.items():
         check_name(f"number of `{argument}`", name, numbers_of(factory))
@@ -84,6 +86,34 @@ def build_schedule(argument: str, entries: Mapping[str, Any]) -> Callable[[Any],
     if missing:
         raise ValueError(f"`{argument}.{missing[0]}` is missing: the schedule {entries['schedule']!r} needs it.")
     return factory(**given)
+
+
+def piecewise(method: Mapping[str, Any]) -> tuple[Callable[..., Any], dict[str, float]] | None:
+    """Return the factory and rates of { schedule = "piecewise_linear", num_steps = 20, rates = [0.1, 0.5] }, if any.
+
+    Args:
+        method: a table [method].
+
+    Raises:
+        TypeError: rates that are no numbers.
+        ValueError: an entry that is missing or unknown, another optimizer than plain sgd, rates that do not fit.
+    """
+    entries = method.get("learning_rate")
+    if not isinstance(entries, Mapping) or entries.get("schedule") != PIECEWISE:
+        return None
+    others = [name for name in ("momentum", "nesterov", "head_learning_rate") if name in method]
+    if method.get("optimizer", "sgd") != "sgd" or others:
+        raise ValueError(
+            f"The schedule {PIECEWISE!r} is for plain sgd: leave out {others[0] if others else 'optimizer'}."
+        )
+    for name in entries:
+        check_name("number of `learning_rate`", name, ("schedule", "num_steps", "rates"))
+    rates = entries.get("rates")
+    if not isinstance(rates, list) or not all(isinstance(rate, int | float) for rate in rates):
+        raise TypeError(f"`learning_rate.rates` must be a list of numbers, one for each knot, got {rates!r}.")
+    if "num_steps" not in entries:
+        raise ValueError("`learning_rate.num_steps` is missing: over how many steps the knots are spread.")
+    return piecewise_sgd(entries["num_steps"], len(rates)), {f"{RATE}{knot}": rate for knot, rate in enumerate(rates)}
 
 
 def _schedule_number(name: str, value: Any) -> Any:

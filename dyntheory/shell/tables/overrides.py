@@ -56,14 +56,19 @@ def apply_overrides(
         if not equals or not all(parts):
             raise ValueError(f"--set takes key=value, such as method.learning_rate=0.3, got {assignment!r}.")
         try:
-            parts = _locate(parts, known_keys(tables))
-            _assign(tables, parts, parse_value(text))
+            parts = locate(parts, known_keys(tables))
+            assign(tables, parts, parse_value(text))
         except ValueError as error:
             raise ValueError(f"--set {assignment}: {error}") from error
     return tables
 
 
-def _locate(parts: list[str], known: Mapping[str, Sequence[str]]) -> list[str]:
+def locate(parts: list[str], known: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the parts of a name with its table, which may be left out where one alone has the key.
+
+    Raises:
+        ValueError: an unknown table or key, or a key of several tables.
+    """
     if len(parts) > 1 or parts[0] in known:
         check_name("table", parts[0], known)
         return parts
@@ -75,7 +80,12 @@ def _locate(parts: list[str], known: Mapping[str, Sequence[str]]) -> list[str]:
     return [*tables, *parts]
 
 
-def _assign(tables: dict[str, Any], parts: list[str], value: Any) -> None:
+def assign(tables: dict[str, Any], parts: Sequence[str], value: Any) -> None:
+    """Write a value into nested tables.
+
+    Raises:
+        ValueError: a part before the last is no table.
+    """
     for part in parts[:-1]:
         tables = tables.setdefault(part, {})
         if not isinstance(tables, dict):

@@ -25,13 +25,16 @@ from dyntheory.problem.laws.first_layer import FirstLayer, joint_second_moment
 from dyntheory.problem.laws.inputs import INPUTS
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.shell.tables.entries import (
+    BOUNDS,
     COUNT,
     COUNTS,
     FLAG,
     MATRIX,
     MOMENT,
     NAME,
+    NAMES,
     NUMBER,
+    OVER,
     check_entries,
     with_floats,
 )
@@ -57,7 +60,12 @@ SIMULATE = {
     **{"rtol": NUMBER, "max_runs": COUNT, "num_test_nodes": COUNT},
 }
 FINITE_SIZE = {"sizes": COUNTS, "num_runs": COUNT}
-TABLES = ("law", "network", "method", "first_layer", "run", "predict", "simulate", "finite_size")
+SWEEP = {"over": OVER, "train": FLAG}
+DESIGN = {
+    **{"over": BOUNDS, "tied": NAMES, "search": NAME, "early_stopping": FLAG, "confirm": FLAG},
+    **{"population": COUNT, "max_sweeps": COUNT},
+}
+TABLES = ("law", "network", "method", "first_layer", "run", "predict", "simulate", "finite_size", "sweep", "design")
 DEFAULTS: dict[str, dict[str, Any]] = {
     "law": {"kind": "teacher_student"},
     "network": {"kind": "mlp"},
@@ -110,8 +118,8 @@ def parse_problem(table: Mapping[str, Any], *, overrides: Sequence[str] = (), di
     """Make a problem of nested dictionaries, as `tomllib` reads them.
 
     Args:
-        table: the tables law, network, method, first_layer, run, predict, simulate, finite_size; all but law, network
-            and run may be left out.
+        table: the tables law, network, method, first_layer, run, predict, simulate, finite_size, sweep, design; all
+            but law, network and run may be left out.
         overrides: see `load_problem`.
         directory: where the names of files in it start.
 
@@ -119,7 +127,7 @@ def parse_problem(table: Mapping[str, Any], *, overrides: Sequence[str] = (), di
         ProblemError: an unknown table, key or name, a value of the wrong kind or outside its range.
     """
     with _located():
-        tables = _fill(with_floats(apply_overrides(copy.deepcopy(dict(table)), overrides, known_keys=_known_keys)))
+        tables = _fill(with_floats(apply_overrides(copy.deepcopy(dict(table)), overrides, known_keys=known_keys)))
     with _located("law"):
         tables["law"] = with_files(tables["law"], Path(directory))
         law = read_law(tables["law"])
@@ -137,6 +145,9 @@ def parse_problem(table: Mapping[str, Any], *, overrides: Sequence[str] = (), di
     with _located("finite_size"):
         check_entries("finite_size", tables["finite_size"], FINITE_SIZE)
         sizes = _finite_size(tables["finite_size"], tables["simulate"])
+    for name, kinds in (("sweep", SWEEP), ("design", DESIGN)):
+        with _located(name):
+            check_entries(name, tables[name], kinds)
     predict, simulate = ({**common, **tables[name]} for name in ("predict", "simulate"))
     studied = {key: value for key, value in simulate.items() if key not in ("num_features", "keep_preactivations")}
     return Problem(law, method, predict, simulate, {**studied, **sizes}, tables)
@@ -165,13 +176,13 @@ def _fill(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return filled
 
 
-def _known_keys(tables: Mapping[str, Any]) -> dict[str, list[str]]:
+def known_keys(tables: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what may be written in every table, given the kinds and the optimizers."""
     filled = _fill(tables)
     law = LAWS.get(str(filled["law"]["kind"]), LAWS["teacher_student"])
     network = NETWORKS.get(str(filled["network"].get("kind")), NETWORKS["mlp"])
     named = ({"kind": NAME, **choice.kinds} for choice in (law, network))
-    kinds = (*named, method_kinds(filled["method"]), FIRST_LAYER, RUN, PREDICT, SIMULATE, FINITE_SIZE)
+    kinds = (*named, method_kinds(filled["method"]), FIRST_LAYER, RUN, PREDICT, SIMULATE, FINITE_SIZE, SWEEP, DESIGN)
     return {table: list(keys) for table, keys in zip(TABLES, kinds, strict=True)}
 
 

@@ -62,7 +62,7 @@ def _checked(name: Any) -> str:
 
 
 def _values(name: str, values: Any) -> list[Any]:
-    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__") or np.ndim(values) == 0:
+    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__") or getattr(values, "ndim", 1) == 0:
         raise TypeError(f"`over[{name!r}]` must be a list of values, got {shown(values)}.")
     found = list(values)
     if not found:

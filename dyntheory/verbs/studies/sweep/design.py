@@ -10,6 +10,7 @@ from dyntheory.ground.checks import check_count, check_key, shown
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.names import check_name
 from dyntheory.ground.resources import silent
+from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.verbs.studies.sweep.designed import Design
@@ -27,6 +28,7 @@ def design(
     key: Key,
     tied: Sequence[str] = (),
     head: PyTree = None,
+    first_layer: FirstLayer | Callable[..., FirstLayer] | None = None,
     num_nodes: int | None = None,
     population: int | None = None,
     max_sweeps: int = 60,
@@ -51,6 +53,7 @@ def design(
         key: `jax.random.key(seed)`; decides head, nodes and search.
         tied: names that are equal in the constant choice, with which the best is compared.
         head: the initial head; default one draw from `key`.
+        first_layer: see `sweep`; a function of its scale, say.
         num_nodes: N, see `predict`; some 2^12 are enough to search.
         population: points of a sweep; default 12 for each name, 24 at least.
         max_sweeps: budget of the search: sweeps, or gradients from each start.
@@ -86,8 +89,8 @@ def design(
     check_name("search", search, SEARCHES)
     max_sweeps, num_steps = check_count("max_sweeps", max_sweeps), check_count("num_steps", num_steps)
     size = max(24, 12 * len(bounds)) if population is None else check_count("population", population, minimum=5)
-    points = Points(Question({"law": law, "method": method, "first_layer": None}, head, num_steps))
-    task = Wanted(law, method, points, bounds, tuple(tied), key, head, num_nodes, early_stopping)
+    points = Points(Question({"law": law, "method": method, "first_layer": first_layer}, head, num_steps))
+    task = Wanted(law, method, points, bounds, tuple(tied), key, head, first_layer, num_nodes, early_stopping)
     found = Search(task, size, max_sweeps, progress or silent)
     constant, best = found.run(search)
     choices = [None if one is None else choice_of(task, one, confirm) for one in (constant, best)]

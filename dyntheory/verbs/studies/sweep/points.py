@@ -142,8 +142,8 @@ def _with_number(
     method: GeneralFirstOrderMethod, name: str, value: Any, law: TeacherStudent, used: set[str]
 ) -> GeneralFirstOrderMethod:
     """Return the method with one of its numbers replaced."""
-    numbers = dict(_numbers(method.hyperparameters))
-    paths = [path for path in numbers if _is_called(path, name)]
+    numbers = dict(numbers_of_tree(method.hyperparameters))
+    paths = [path for path in numbers if is_called(path, name)]
     if not paths:
         known = {path[-1] for path in numbers} | {".".join(path) for path in numbers}
         check_name("name in `over`", name, {*known, *_fields(law), STEPS, *used})
@@ -163,13 +163,14 @@ def _with_number(
 
 def _refuse_both(name: str, method: GeneralFirstOrderMethod) -> None:
     """Refuse a name that law and method share: whether both are meant, nobody said."""
-    if any(_is_called(path, name) for path, _ in _numbers(method.hyperparameters)):
+    if any(is_called(path, name) for path, _ in numbers_of_tree(method.hyperparameters)):
         raise ValueError(
             f"Law and method both have {name!r}: say which by functions of it, law=lambda {name}: …, or method=…."
         )
 
 
-def _is_called(path: Path, name: str) -> bool:
+def is_called(path: Path, name: str) -> bool:
+    """Return whether a name means the number at this path: its last part, all of it, or that of the head."""
     if name in (path[-1], ".".join(path)):
         return True
     return name.startswith(HEAD_PREFIX) and path[-2:] == ("head", name.removeprefix(HEAD_PREFIX))
@@ -188,11 +189,11 @@ def _check_number(name: str, value: Any) -> None:
         raise ValueError(f"`{name}` is {PROBABILITIES[last]} and must be a part, got {value}.")
 
 
-def _numbers(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def numbers_of_tree(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Yield the numbers of nested dictionaries with their paths."""
     if isinstance(tree, dict):
         for name, branch in tree.items():
-            yield from _numbers(branch, (*path, str(name)))
+            yield from numbers_of_tree(branch, (*path, str(name)))
     elif is_number(tree):
         yield path, float(tree)
 

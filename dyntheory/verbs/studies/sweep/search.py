@@ -67,6 +67,7 @@ class Wanted(NamedTuple):
     tied: tuple[str, ...]
     key: Key
     head: PyTree
+    first_layer: Any
     num_nodes: int | None
     early_stopping: bool
 
@@ -202,8 +203,9 @@ class Search:
     def _swept(self, points: list[dict[str, float]]) -> xarray.Dataset:
         wanted = self.wanted
         given: dict[str, Any] = {"num_steps": wanted.points.question.num_steps, "key": wanted.key, "head": wanted.head}
+        given |= {"first_layer": wanted.first_layer, "num_nodes": wanted.num_nodes}
         with quiet():  # choices that end badly are not chosen
-            return sweep(wanted.law, wanted.method, over=points, num_nodes=wanted.num_nodes, **given)
+            return sweep(wanted.law, wanted.method, over=points, **given)
 
 
 def choice_of(wanted: Wanted, row: np.ndarray, confirm: Mapping[str, Any] | None) -> Choice:
@@ -214,6 +216,7 @@ def choice_of(wanted: Wanted, row: np.ndarray, confirm: Mapping[str, Any] | None
         head = point.method.init_head(stream(wanted.key, "head")) if wanted.head is None else wanted.head
     fresh = jax.random.fold_in(wanted.key, 1)
     given: dict[str, Any] = {"num_steps": point.num_steps, "key": fresh, "head": head}
+    given["first_layer"] = point.first_layer
     theory = predict(point.law, point.method, num_nodes=wanted.num_nodes, keep_preactivations=False, **given)
     assert theory.test_error is not None and theory.standard_error is not None
     step = int(wanted.best_step(theory.test_error + SURE * theory.standard_error.test_error))
