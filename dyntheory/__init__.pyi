@@ -16,7 +16,7 @@ from .problem.methods.gradient_descent import gradient_descent
 from .problem.methods.method import GeneralFirstOrderMethod
 from .problem.methods.proximal import fista, ista, proximal_gradient
 from .problem.methods.randomised import dropout, label_noise, mini_batches
-from .problem.methods.schedules import piecewise_sgd
+from .problem.methods.schedules import cosine_sgd, piecewise_sgd
 from .problem.networks.network import MLP, FlaxNetwork, LinearModel
 from .results.compare import Agreement, compare
 from .results.trajectory import Trajectory
@@ -52,6 +52,7 @@ __all__ = [
     "mini_batches",
     "label_noise",
     "dropout",
+    "cosine_sgd",
     "piecewise_sgd",
     "ista",
     "fista",

@@ -107,6 +107,7 @@ OPTIMIZERS: dict[str, tuple[Any, Numbers, Numbers]] = {  # optimizer, its number
     "sign descent": (optax.sign_sgd, {"learning_rate": 0.05}, {}),
     "clipped": (CLIPPED, {}, {}),
     "ista": (dt.ista, {"learning_rate": 0.3, "penalty": 0.2}, {}),
+    "cosine": (dt.cosine_sgd(4), {"peak": 0.5, "warmup": 0.3, "final": 0.1}, {}),
     "piecewise": (dt.piecewise_sgd(4, 3), {"rate_0": 0.3, "rate_1": 0.5, "rate_2": 0.0}, {}),
     "fista": (dt.fista, {"learning_rate": 0.2, "penalty": 0.2, "ridge": 0.1}, {}),
 }

@@ -15,6 +15,7 @@ from dyntheory.ground.checks import check_count
 from dyntheory.ground.kinds import check_arguments
 
 RATE = "rate_"
+SHORT = 1e-9  # the part of a run that is none
 
 
 def piecewise_sgd(num_steps: int, num_knots: int = 5) -> Callable[..., optax.GradientTransformation]:
@@ -40,6 +41,45 @@ def piecewise_sgd(num_steps: int, num_knots: int = 5) -> Callable[..., optax.Gra
     if num_knots > num_steps:
         raise ValueError(f"`num_knots` must be at most `num_steps`, got {num_knots} knots for {num_steps} steps.")
     return _factory(num_steps, num_knots)
+
+
+def cosine_sgd(num_steps: int) -> Callable[..., optax.GradientTransformation]:
+    """Return an optimizer factory: SGD whose learning rate rises to a peak and falls to a part of it along a cosine.
+
+    Its numbers are `peak`, `warmup`, the part of the run in which the rate rises in proportion to the step, and
+    `final`, the last rate over the peak. With u = (t + 1)/T the rate of step t is peak · u/warmup up to u = warmup,
+    then peak · (final + (1 − final)(1 + cos π(u − warmup)/(1 − warmup))/2). With warmup 0 and final 1 it is constant.
+
+    Args:
+        num_steps: T, the number of steps of the run; later steps have the last rate.
+
+    Raises:
+        ValueError: `num_steps` is no count.
+
+    Example:
+        >>> import dyntheory as dt
+        >>> numbers = {"peak": 0.5, "warmup": 0.2, "final": 0.1}
+        >>> dt.gradient_descent(dt.MLP((2,)), dt.cosine_sgd(20), **numbers).num_units
+        2
+    """
+    check_arguments(cosine_sgd, locals())
+    return _cosine(check_count("num_steps", num_steps))
+
+
+@functools.cache
+def _cosine(num_steps: int) -> Callable[..., optax.GradientTransformation]:
+    def cosine(peak: Any, warmup: Any, final: Any) -> optax.GradientTransformation:
+        peak, warmup, final = (jnp.asarray(number) for number in (peak, warmup, final))
+
+        def rate(count: Any) -> Any:
+            part = jnp.minimum((jnp.asarray(count, peak.dtype) + 1) / num_steps, 1.0)
+            fall = jnp.clip((part - warmup) / jnp.maximum(1.0 - warmup, SHORT), 0.0, 1.0)
+            rise = jnp.minimum(part / jnp.maximum(warmup, SHORT), 1.0)
+            return peak * jnp.where(part < warmup, rise, final + (1.0 - final) * (1.0 + jnp.cos(jnp.pi * fall)) / 2)
+
+        return optax.sgd(rate)
+
+    return cosine
 
 
 @functools.cache

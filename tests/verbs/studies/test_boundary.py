@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from scipy.optimize import brentq
 
 import dyntheory as dt
 
@@ -105,3 +106,30 @@ def test_what_makes_no_sense_is_refused(change: dict[str, Any], error: type[Exce
     given: dict[str, Any] = {"along": "learning_rate", "between": (0.2, 4.0), "over": {"noise_std": [0.1]}}
     with pytest.raises(error, match=words):
         dt.boundary(LAW, METHOD, **{**given, **OPTIONS, **change})
+
+
+@pytest.mark.full
+def test_where_message_passing_recovers_a_sparse_teacher() -> None:
+    """The critical n/d of LASSO-AMP without noise, beside the scalar recursion of Donoho, Maleki and Montanari."""
+    ratio, density, num_steps, share = 1.4, 0.1, 20, 1e-3
+    prior = dt.priors.bernoulli_gauss(density)
+
+    def recovered(alpha: float) -> float:
+        options: dict[str, Any] = {"threshold_ratio": ratio, "prior": prior, "num_steps": num_steps}
+        errors = dt.closed_forms.lasso_state_evolution(alpha, **options).excess_error
+        return float(np.log(errors[-1] / errors[0] / share))
+
+    found = dt.boundary(
+        dt.TeacherStudent(1.0, noise_std=0.0, teacher_prior=prior),
+        dt.lasso_amp(ratio),
+        along="samples_per_feature",
+        between=(0.2, 0.9),
+        over=[{"threshold": ratio}],
+        quantity=lambda one: np.log(one.test_error.isel(step=-1) / one.test_error.isel(step=0) / share),
+        num_steps=num_steps,
+        num_nodes=2**14,
+        key=jax.random.key(0),
+    )
+    error = float(found.samples_per_feature_standard_error[0])
+    assert error < 0.01
+    assert abs(float(found.samples_per_feature[0]) - brentq(recovered, 0.2, 0.9)) < 4 * error

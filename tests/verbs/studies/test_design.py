@@ -39,6 +39,16 @@ def test_rates_are_linear_between_knots() -> None:
     assert np.abs(found.test_error[-1] / plain.test_error[-1] - 1) > 1e-3
 
 
+def test_rates_rise_and_fall_along_a_cosine() -> None:
+    law, numbers = dt.TeacherStudent(2.0, link="sin", noise_std=0.2), {"peak": 0.8, "warmup": 0.4, "final": 0.25}
+    rates = [0.4, 0.8, *(0.8 * (0.25 + 0.75 * (1 + np.cos(np.pi * part)) / 2) for part in (1 / 3, 2 / 3, 1.0))]
+    own = optax.sgd(lambda count: jax.numpy.asarray(rates)[count])
+    options: dict[str, Any] = {"num_steps": 5, "num_nodes": 2**10, "key": KEY}
+    found = dt.predict(law, dt.gradient_descent(dt.LinearModel(), dt.cosine_sgd(5), **numbers), **options)
+    wanted = dt.predict(law, dt.gradient_descent(dt.LinearModel(), own), **options)
+    np.testing.assert_allclose(found.test_error, wanted.test_error, rtol=1e-9)
+
+
 def test_knots_must_fit_the_steps() -> None:
     with pytest.raises(ValueError, match="num_knots"):
         dt.piecewise_sgd(3, 4)
