@@ -29,8 +29,18 @@ def test_every_example_parses_and_says_what_it_shows(path: Path) -> None:
 
 
 def test_all_examples_are_there() -> None:
-    names = "five_layer lasso_amp misspecified_link power_law real_inputs real_inputs_limits relu study three_layer two_layer"
-    assert [path.stem for path in EXAMPLES] == names.split()
+    names = [
+        "five_layer",
+        "lasso_amp",
+        "misspecified_link",
+        "power_law",
+        "real_inputs",
+        "real_inputs_limits",
+        "relu",
+        "study",
+        "three_layer",
+    ]
+    assert [path.stem for path in EXAMPLES] == [*names, "two_layer"]
 
 
 def test_the_template_parses() -> None:

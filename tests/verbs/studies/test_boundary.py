@@ -132,4 +132,5 @@ def test_where_message_passing_recovers_a_sparse_teacher() -> None:
     )
     error = float(found.samples_per_feature_standard_error[0])
     assert error < 0.01
-    assert abs(float(found.samples_per_feature[0]) - brentq(recovered, 0.2, 0.9)) < 4 * error
+    exact: Any = brentq(recovered, 0.2, 0.9)
+    assert abs(float(found.samples_per_feature[0]) - exact) < 4 * error

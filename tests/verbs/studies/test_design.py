@@ -25,27 +25,29 @@ def _scheduled(num_steps: int, **rates: Any) -> Any:
 
 
 def test_rates_are_linear_between_knots() -> None:
-    rates, law = {"rate_0": 0.8, "rate_1": 0.2, "rate_2": 0.6}, dt.TeacherStudent(2.0, link="sin", noise_std=0.2)
+    rates, law, network = {"rate_0": 0.8, "rate_1": 0.2, "rate_2": 0.6}, LAW, dt.LinearModel()
+
+    def scheduled(**rates: Any) -> Any:
+        return dt.gradient_descent(network, dt.piecewise_sgd(5, 3), **rates)
+
     schedule = [0.8, 0.5, 0.2, 0.4, 0.6]
     own = optax.sgd(lambda count: jax.numpy.asarray(schedule)[count])
     options: dict[str, Any] = {"num_steps": 5, "num_nodes": 2**10, "key": KEY}
-    found = dt.predict(law, _scheduled(5, **rates), **options)
-    wanted = dt.predict(law, dt.gradient_descent(dt.MLP((2,), "tanh"), own), **options)
+    found = dt.predict(law, scheduled(**rates), **options)
+    wanted = dt.predict(law, dt.gradient_descent(network, own), **options)
     np.testing.assert_allclose(found.test_error, wanted.test_error, rtol=1e-9)
-    constant = dt.predict(law, _scheduled(5, **dict.fromkeys(rates, 0.5)), **options)
-    plain = dt.predict(law, dt.gradient_descent(dt.MLP((2,), "tanh"), optax.sgd, learning_rate=0.5), **options)
-    np.testing.assert_allclose(constant.test_error, plain.test_error, rtol=1e-12)
-    assert found.test_error is not None and plain.test_error is not None
-    assert np.abs(found.test_error[-1] / plain.test_error[-1] - 1) > 1e-3
+    constant = dt.predict(law, scheduled(**dict.fromkeys(rates, 0.5)), **options)
+    assert found.test_error is not None and constant.test_error is not None
+    assert np.abs(found.test_error[-1] / constant.test_error[-1] - 1) > 1e-3
 
 
 def test_rates_rise_and_fall_along_a_cosine() -> None:
-    law, numbers = dt.TeacherStudent(2.0, link="sin", noise_std=0.2), {"peak": 0.8, "warmup": 0.4, "final": 0.25}
+    numbers: dict[str, Any] = {"peak": 0.8, "warmup": 0.4, "final": 0.25}
     rates = [0.4, 0.8, *(0.8 * (0.25 + 0.75 * (1 + np.cos(np.pi * part)) / 2) for part in (1 / 3, 2 / 3, 1.0))]
     own = optax.sgd(lambda count: jax.numpy.asarray(rates)[count])
     options: dict[str, Any] = {"num_steps": 5, "num_nodes": 2**10, "key": KEY}
-    found = dt.predict(law, dt.gradient_descent(dt.LinearModel(), dt.cosine_sgd(5), **numbers), **options)
-    wanted = dt.predict(law, dt.gradient_descent(dt.LinearModel(), own), **options)
+    found = dt.predict(LAW, dt.gradient_descent(dt.LinearModel(), dt.cosine_sgd(5), **numbers), **options)
+    wanted = dt.predict(LAW, dt.gradient_descent(dt.LinearModel(), own), **options)
     np.testing.assert_allclose(found.test_error, wanted.test_error, rtol=1e-9)
 
 
@@ -60,7 +62,7 @@ def test_knots_must_fit_the_steps() -> None:
 def test_the_best_rate_of_one_step_of_least_squares(search: str) -> None:
     """f(η) = 2 ((1 − η)² + η²/α) + η² σ²/α + σ² is least at η = 2/(2 + (2 + σ²)/α)."""
     best = 2 / (2 + (2 + NOISE**2) / ALPHA)
-    options: dict[str, Any] = {"num_steps": 1, "num_nodes": 2**10, "key": KEY, "search": search}
+    options: dict[str, Any] = {"num_steps": 1, "num_nodes": 2**10, "key": KEY, "search": search, "max_sweeps": 20}
     found = dt.design(LAW, METHOD, over={"learning_rate": (0.0, 2.0)}, **options)
     assert found.best.values["learning_rate"] == pytest.approx(best, abs=0.02)
     least = 2 * ((1 - best) ** 2 + best**2 / ALPHA) + best**2 * NOISE**2 / ALPHA + NOISE**2
@@ -122,8 +124,8 @@ def schedule() -> dt.Design:
         tied=NAMES,
         num_steps=6,
         num_nodes=2**11,
-        population=24,
-        max_sweeps=6,
+        population=12,
+        max_sweeps=4,
         key=KEY,
         confirm={"num_features": 200, "num_runs": 16, "num_test_nodes": 2**11},
     )

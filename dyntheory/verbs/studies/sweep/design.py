@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from dyntheory.ground.checks import check_count, check_key, shown
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.names import check_name
 from dyntheory.ground.resources import silent
+from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
@@ -96,6 +98,8 @@ def design(
     choices = [None if one is None else choice_of(task, one, confirm) for one in (constant, best)]
     assert choices[1] is not None
     found.report(1.0, "done")
+    if not choices[1].status.ok:
+        warnings.warn(f"Of the best choice: {choices[1].status}", DyntheoryWarning, stacklevel=2)
     return Design(choices[1], choices[0], tuple(found.history))
 
 

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from dyntheory.ground.status import Status
 from dyntheory.ground.storage.saved import Saved
 
 
@@ -20,6 +21,7 @@ class Choice(Saved):
         standard_error: numerical error of it, one sigma.
         simulated: mean over trained networks, None where none were trained.
         simulated_error: its standard error.
+        status: how the prediction ended.
     """
 
     values: dict[str, float]
@@ -28,6 +30,7 @@ class Choice(Saved):
     standard_error: float
     simulated: float | None = None
     simulated_error: float | None = None
+    status: Status = dataclasses.field(default_factory=Status)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +91,6 @@ class Design(Saved):
 def _told(choice: Choice) -> str:
     values = ", ".join(f"{name} {value:.4g}" for name, value in choice.values.items())
     told = f"{values}; test error at step {choice.step} {choice.predicted:.4g} ± {choice.standard_error:.2g}"
-    if choice.simulated is None or choice.simulated_error is None:
-        return told
-    return f"{told}, simulated {choice.simulated:.4g} ± {choice.simulated_error:.2g}"
+    if choice.simulated is not None and choice.simulated_error is not None:
+        told += f", simulated {choice.simulated:.4g} ± {choice.simulated_error:.2g}"
+    return told if choice.status.ok else f"{told} ({choice.status})"

@@ -13,7 +13,7 @@ from dyntheory.ground.arrays import Key, Progress, PyTree
 from dyntheory.ground.checks import check_finite, check_scalar, shown
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.randomness import seed, stream
-from dyntheory.ground.status import quiet
+from dyntheory.ground.status import Outcome, quiet
 from dyntheory.verbs.prediction.predict import predict
 from dyntheory.verbs.simulation.simulate import simulate
 from dyntheory.verbs.studies.sweep.descent import Descent, NoGradient
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import xarray
 
 SURE = 2.0  # standard errors by which a choice must be better: a search finds what nodes get wrong
+DOUBTFUL = 10.0  # times the value: behind all choices whose every step is resolved
 SPREAD = 1e-3  # of the quantity in a population, relative, at which a search ends
 REFINEMENTS = 4  # of the constant choice, each four times finer
 STARTS = 4  # of descents: the constant choice and the best of the others
@@ -137,7 +138,7 @@ class Search:
 
         order = np.argsort(first)
         places = [0, *(place for place in order if place)] if self.wanted.tied else list(order)
-        ends = []
+        ends: list[np.ndarray] = []
         for place in places[:STARTS]:
             found = minimize(
                 value,
@@ -147,8 +148,9 @@ class Search:
                 bounds=[(0.0, 1.0)] * len(spread),
                 options={"maxfun": self.max_sweeps, "ftol": SPREAD / 100},
             )
-            ends.append((float(found.fun), self.lows + spread * np.clip(found.x, 0.0, 1.0)))
-        return min(ends, key=lambda end: end[0])[1]
+            ends.append(self.lows + spread * np.clip(found.x, 0.0, 1.0))
+        found = np.stack([*ends, *(start[place] for place in places[:STARTS])])
+        return found[self._values(found).argmin()]
 
     def _evolved(self, start: np.ndarray, first: np.ndarray) -> np.ndarray:
         """Return the best of generations of differential evolution."""
@@ -192,7 +194,8 @@ class Search:
         found = self._swept([self.wanted.named(row) for row in filled])
         sure = (found.test_error + SURE * found.test_error_standard_error).values[: len(rows)]
         chosen = sure[np.arange(len(sure)), self.wanted.best_step(sure)]
-        values = np.where(np.isfinite(chosen), chosen, np.inf)
+        doubtful = found.status.isin([Outcome.UNRESOLVED, Outcome.DIVERGED]).values[: len(rows)]
+        values = np.where(np.isfinite(chosen), np.where(doubtful, DOUBTFUL * chosen, chosen), np.inf)
         self._count(float(values.min()))
         return values
 
@@ -217,13 +220,14 @@ def choice_of(wanted: Wanted, row: np.ndarray, confirm: Mapping[str, Any] | None
     fresh = jax.random.fold_in(wanted.key, 1)
     given: dict[str, Any] = {"num_steps": point.num_steps, "key": fresh, "head": head}
     given["first_layer"] = point.first_layer
-    theory = predict(point.law, point.method, num_nodes=wanted.num_nodes, keep_preactivations=False, **given)
+    with quiet():  # the choice says it
+        theory = predict(point.law, point.method, num_nodes=wanted.num_nodes, keep_preactivations=False, **given)
     assert theory.test_error is not None and theory.standard_error is not None
     step = int(wanted.best_step(theory.test_error + SURE * theory.standard_error.test_error))
     trained = (None, None)
     if confirm is not None:
         trained = _at(simulate(point.law, point.method, **given, **confirm), step)
-    return Choice(values, step, *_at(theory, step), *trained)
+    return Choice(values, step, *_at(theory, step), *trained, status=theory.status)
 
 
 def _at(result: Any, step: int) -> tuple[float, float]:
