@@ -51,7 +51,7 @@ class Scaling(NamedTuple):
     initialization: str
     trains_head: bool = True
 
-    def numbers(self, k: int, rate: float) -> dict[str, float]:
+    def numbers(self, k: int, rate: float) -> dict[str, Any]:
         """Return the learning rates of W and of the head that are called `rate`."""
         if not self.trains_head:
             return {"learning_rate": rate, "head_learning_rate": 0.0}
@@ -109,7 +109,7 @@ def at_sizes(optimizer: Any, rates: Sequence[float], options: Options, sizes: Ma
 def at_width(scaling: Scaling, k: int, rates: Sequence[float], options: Options, *, is_predicted: bool = True) -> Case:
     """Predict one width at all rates, or leave the theory open."""
     methods = methods_of(scaling, k, rates)
-    theory = np.full((2, len(rates)), np.nan)
+    theory = (np.full(len(rates), np.nan), np.full(len(rates), np.nan))
     if is_predicted:
         names = ("first_layer.learning_rate", "head.learning_rate")
         points = [dict(zip(names, scaling.numbers(k, rate).values(), strict=True)) for rate in rates]
