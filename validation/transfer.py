@@ -91,7 +91,7 @@ class Settings:
 
     num_steps: int = 20
     sizes: tuple[int, ...] = (500, 1000, 2000, 4000, 8000)
-    num_runs: tuple[int, ...] = (128, 64, 48, 24, 16)
+    num_runs: tuple[int, ...] = (64, 40, 24, 16, 12)
     sgd_rates: tuple[float, ...] = (0.28, 0.4, 0.57, 0.8, 1.13, 1.6, 2.26)
     adam_rates: tuple[float, ...] = (0.07, 0.1, 0.14, 0.2, 0.28, 0.4, 0.57)
     widths: tuple[int, ...] = (2, 8, 32, 64)

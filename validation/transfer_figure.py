@@ -49,8 +49,8 @@ def _colors(count: int) -> np.ndarray:
 
 
 def _points(axes: Any, rates: np.ndarray, runs: np.ndarray, *, marker: str, color: Any, label: str) -> None:
-    """Draw means of runs where none diverged."""
-    kept = np.isfinite(runs).all(axis=1) & (runs.mean(axis=1) < 2 * HIGHEST)
+    """Draw means of runs, but of rates at which some of them are about to diverge."""
+    kept = (np.where(np.isfinite(runs), runs, np.inf) < HIGHEST).all(axis=1)
     means, errors = runs[kept].mean(axis=1), runs[kept].std(axis=1, ddof=1) / np.sqrt(runs.shape[1])
     look: dict[str, Any] = {"fmt": marker, "ms": 4.5, "mfc": "white", "capsize": 2.0, "lw": 0.9}
     axes.errorbar(rates[: len(runs)][kept], means, yerr=WIDTH * errors, color=color, label=label, **look)
