@@ -29,7 +29,7 @@ move (1.6 at all three), so tanh cannot be the control. What lowers rates is the
 φ(h_j) share a direction of power k (E φ)², along which the head is stable for η < 2/(k (E φ)²) only. E φ is 0 for tanh,
 0.4 for ReLU. With a frozen head that direction does not move. Both are measured beside the claim (`reported_widths`).
 
-    python -m validation.transfer [--quick]    # a quarter of an hour; writes validation/results/transfer.{json,png}
+    python -m validation.transfer [--quick]    # 20 minutes of processor time; writes validation/results/transfer.*
 
 Reference: `yang2021tuning`, table 3.
 """
