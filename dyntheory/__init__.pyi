@@ -10,7 +10,11 @@ from .problem.laws.fit_law import FittedLaw, fit_law
 from .problem.laws.law import TeacherStudent
 from .problem.laws.mixture import gaussian_mixture
 from .problem.methods.amp import bayes_amp, lasso_amp
-from .problem.methods.flax_dictionary import flax_hyperparameters, from_flax_hyperparameters
+from .problem.methods.flax_dictionary import (
+    flax_hyperparameters,
+    from_flax_hyperparameters,
+    hyperparameters_at_width,
+)
 from .problem.methods.generalized_amp import generalized_amp
 from .problem.methods.gradient_descent import gradient_descent
 from .problem.methods.method import GeneralFirstOrderMethod
@@ -62,6 +66,7 @@ __all__ = [
     "generalized_amp",
     "flax_hyperparameters",
     "from_flax_hyperparameters",
+    "hyperparameters_at_width",
     # Verbs: in the limit, at finite size, on your rows
     "predict",
     "state_evolution",

@@ -71,11 +71,13 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
 }
 NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None through
     "count": """num_features num_samples num_runs num_heads num_units num_outputs max_nodes max_runs num_resamples width
-        head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window max_sweeps num_knots""",
+        head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window max_sweeps num_knots
+        from_width to_width""",
     "count or zero": "num_steps degree step unit rank order sample_noise feature_noise seed",
     "count?": "num_nodes block_size strides population",
     "positive": """samples_per_feature learning_rate threshold gamma scale std source ratio memory max_operations
-        weight_std delta threshold_ratio capacity features_per_input samples_per_input signal_strength""",
+        weight_std delta threshold_ratio capacity features_per_input samples_per_input signal_strength
+        output_multiplier""",
     "positive?": "rtol tolerance step_size max_memory max_trainings",
     "at least zero": """noise_std penalty ridge separation drop_below momentum epsilon score_std value_std exponent
         signal_power initial_power nonlinear_power linear nonlinear variance side_information times""",

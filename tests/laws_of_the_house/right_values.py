@@ -108,6 +108,7 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "load": {"path": "x.nc"},
     "from_flax_hyperparameters": {"learning_rate": 0.1},
     "flax_hyperparameters": {"learning_rate": 0.1},
+    "hyperparameters_at_width": {"from_width": 8, "to_width": 16, "learning_rate": 0.1},
     "gradient_descent": {"learning_rate": 0.1},
     "kernels.attention": {"num_heads": 2, "head_width": 4},
     "kernels.elementwise": {"function": jnp.tanh},

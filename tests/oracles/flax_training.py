@@ -14,17 +14,18 @@ import optax
 
 
 class Network(nn.Module):
-    """Dense layers without biases, an activation between them, one output."""
+    """Dense layers without biases, an activation between them, one output, times a number."""
 
     widths: tuple[int, ...]
     activation: Callable[[jax.Array], jax.Array]
+    multiplier: float = 1.0
 
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
         signal = inputs
         for width in self.widths:
             signal = self.activation(nn.Dense(width, use_bias=False, param_dtype=inputs.dtype)(signal))
-        return nn.Dense(1, use_bias=False, param_dtype=inputs.dtype)(signal)[:, 0]
+        return self.multiplier * nn.Dense(1, use_bias=False, param_dtype=inputs.dtype)(signal)[:, 0]
 
 
 class Training(NamedTuple):
