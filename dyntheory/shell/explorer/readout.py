@@ -1,0 +1,118 @@
+"""What the page says in words and numbers, as pieces of HTML; every text from outside is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import dyntheory as dt
+from dyntheory.shell.explorer.figures import METRICS
+from dyntheory.shell.explorer.work import Shown
+from dyntheory.shell.report import shown_steps, with_error
+
+Texts = Mapping[str, str]
+
+
+def alert(heading: str, text: str) -> str:
+    """Return a box that screen readers announce."""
+    return f'<div role="alert" class="alert"><strong>{escape(heading)}</strong><br>{escape(text)}</div>'
+
+
+def accuracy(shown: Shown | None, texts: Texts, *, is_stale: bool, is_busy: bool) -> str:
+    """Return the line that says what is shown, and what is being done about it."""
+    parts: list[str] = []
+    if shown is not None:
+        level = shown.level
+        nodes = shown.theory.trajectory.provenance.get("num_nodes", level.keywords.get("num_nodes"))
+        told = texts["accuracy"].format(level=level.number, levels=level.count, nodes=nodes)
+        parts += [told, *([] if is_stale else [texts["final" if level.is_last else "more"]])]
+    elif is_busy:
+        parts.append(texts["computing"])
+    if is_stale:
+        parts = [texts["stale"], *parts]
+    if is_busy and parts != [texts["computing"]]:
+        parts.append(texts["computing"])
+    data = _attributes(
+        level="" if shown is None else shown.level.number,
+        levels="" if shown is None else shown.level.count,
+        stale=str(is_stale).lower(),
+        busy=str(is_busy).lower(),
+    )
+    return f'<p role="status" class="accuracy" id="accuracy"{data}>{escape("; ".join(parts))}</p>'
+
+
+def notes(shown: Shown, texts: Texts) -> str:
+    """Return how the prediction ended, what it rests on, and what the verbs warned of."""
+    theory = shown.theory.trajectory
+    lines = [] if theory.status.ok else [f"{texts['status']}: {theory.status}"]
+    if theory.assumptions is not None:
+        lines.append(f"{texts['rests_on']}: {theory.assumptions.level} ({theory.assumptions.reason})")
+    for side in (shown.theory, shown.simulation):
+        lines += [] if side is None else side.warnings
+    if shown.simulation is not None and not shown.simulation.trajectory.status.ok:
+        lines.append(f"{texts['simulation']}: {shown.simulation.trajectory.status}")
+    return "".join(f'<p class="note">{escape(line)}</p>' for line in lines)
+
+
+def progress(fraction: float, text: str, texts: Texts) -> str:
+    """Return a bar with its label."""
+    label = escape(f"{texts['simulating']}: {text}")
+    bar = f'<progress id="progress" max="1" value="{fraction:.4f}" aria-label="{label}"></progress>'
+    return f'<p role="status">{bar} {label}</p>'
+
+
+def verdict(shown: Shown, texts: Texts) -> str:
+    """Return the verdict in words, the report of `compare`, and what is drawn below."""
+    agreement = shown.agreement
+    if not isinstance(agreement, dt.Agreement):
+        return f'<p class="verdict">{escape(texts["no_verdict"])}: {escape(str(agreement))}</p>'
+    report = "<br>".join(map(escape, str(agreement).splitlines()))
+    drawn = texts["threshold"].format(level=f"{agreement.level:g}", value=f"{agreement.threshold:.2f}")
+    data = _attributes(verdict=agreement.verdict)
+    return (
+        f'<p class="verdict" id="verdict"{data}><strong>{escape(texts[f"verdict_{agreement.verdict}"])}</strong></p>'
+        f'<p class="note">{report}</p><h3>{escape(texts["scores"])}</h3><p class="note">{escape(drawn)}</p>'
+    )
+
+
+def simulation_line(simulation: dt.Trajectory | None, texts: Texts) -> str:
+    """Return what was simulated, if anything."""
+    if simulation is None:
+        return f"<p>{escape(texts['not_simulated'])}</p>"
+    record = simulation.provenance
+    sizes = {"runs": record["num_runs"], "features": record["num_features"], "samples": record["num_samples"]}
+    return f'<p id="simulated">{escape(texts["simulated"].format(**sizes))}</p>'
+
+
+def numbers(shown: Shown, texts: Texts) -> str:
+    """Return the curves as a table at about a dozen steps, their full digits as `data-value`."""
+    sides = {"theory": shown.theory.trajectory}
+    if shown.simulation is not None:
+        sides["simulation"] = shown.simulation.trajectory
+    columns = [(metric, side, one) for metric in METRICS for side, one in sides.items()]
+    heads = [f"{texts[metric.split('_')[0]]}, {texts[side]}" for metric, side, _ in columns]
+    first = "".join(f'<th scope="col">{escape(head)}</th>' for head in (texts["step"], *heads))
+    rows = []
+    for step in shown_steps(sides["theory"].steps):
+        cells = "".join(_cell(one, metric, side, step) for metric, side, one in columns)
+        rows.append(f'<tr><th scope="row">{step}</th>{cells}</tr>')
+    body = f"<thead><tr>{first}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    return f'<div class="scroll"><table id="numbers"><caption>{escape(texts["bars"])}</caption>{body}</table></div>'
+
+
+def kept(text: str, texts: Texts) -> str:
+    """Return what a table holds beyond the controls, as TOML."""
+    return f'<h2>{escape(texts["rest"])}</h2><pre id="rest">{escape(text)}</pre>' if text else ""
+
+
+def _cell(trajectory: dt.Trajectory, metric: str, side: str, step: int) -> str:
+    if step not in trajectory.steps:
+        return "<td>-</td>"
+    row = trajectory.at(step)
+    data = _attributes(side=side, metric=metric, step=step, value=repr(row[metric]))
+    return f"<td{data}>{escape(with_error(row[metric], row.get(f'{metric}_standard_error')))}</td>"
+
+
+def _attributes(**data: Any) -> str:
+    return "".join(f' data-{name}="{escape(str(value))}"' for name, value in data.items())
