@@ -46,18 +46,22 @@ class CurvesFigure:
             for side in (THEORY, SIMULATION)
             for metric in METRICS
         }
-        shown: list[Any] = []
-        for metric in METRICS:
-            shown += self._draw(metric, texts)
-        self.figure.y_range.renderers = shown  # bands of few nodes would shrink the curves to lines
+        drawn = [self._draw(metric, texts) for metric in METRICS]
+        self._lines = [line for line, _ in drawn]
+        self.figure.y_range.renderers = [
+            one for pair in drawn for one in pair
+        ]  # bands of few nodes would shrink the curves to lines
         _finish_legend(self.figure)
 
     def show(self, theory: dt.Trajectory | None, simulation: dt.Trajectory | None) -> None:
         """Put curves in place of those shown."""
+        for item in self.figure.legend[0].items:
+            item.visible = simulation is not None or item.renderers[0] in self._lines
         for (side, metric), source in self.sources.items():
             source.data = _curve(theory if side == THEORY else simulation, metric, is_log=self.is_log)
 
-    def _draw(self, metric: str, texts: Mapping[str, str]) -> list[Any]:
+    def _draw(self, metric: str, texts: Mapping[str, str]) -> tuple[Any, Any]:
+        """Draw theory and simulation of one curve, and return the line and the points."""
         from bokeh.models import Whisker
 
         color, name = STYLES[metric].color, texts[metric.split("_")[0]]
@@ -81,7 +85,7 @@ class CurvesFigure:
             fill_color="white",
             legend_label=label,
         )
-        return [line, points]
+        return line, points
 
 
 class ScoresFigure:
@@ -146,6 +150,7 @@ def _new_figure(texts: Mapping[str, str], height: int, label: str, scale: str) -
     made.toolbar.logo = None
     made.toolbar.autohide = True
     made.xaxis.ticker.min_interval = 1
+    made.axis.minor_tick_line_color = None
     made.outline_line_color = None
     return made
 

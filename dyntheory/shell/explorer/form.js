@@ -49,8 +49,8 @@ function makeField(field, send) {
   const follow = (text) => {
     if (range === null) return;
     const place = position(text, field.slider);
-    if (place !== null) range.value = place;
-    range.setAttribute("aria-valuetext", text);
+    range.value = place === null ? range.min : place;
+    range.setAttribute("aria-valuetext", text || input.placeholder);
   };
   let sent = null;
   const tell = (teller, now) => {

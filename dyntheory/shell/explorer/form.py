@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,10 @@ def form_class() -> Any:
 
         _esm = Path(__file__).with_name("form.js").read_text(encoding="utf-8")
         _stylesheets = (STYLE,)
+        hear: Callable[[dict[str, str]], None] = staticmethod(lambda message: None)
+
+        def _handle_msg(self, data: dict[str, str]) -> None:
+            self.hear(data)
 
     return Form
 

@@ -8,6 +8,7 @@ it finds is not delivered.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
@@ -122,7 +123,11 @@ class Lane:
     def _run(self) -> None:
         while (found := self._next()) is not None:
             owner, request = found
-            goes_on = request.advance()
+            try:
+                goes_on = request.advance()
+            except Exception:  # of `deliver`: its page is gone, the other pages are not
+                logging.getLogger(__name__).exception("a result could not be delivered")
+                goes_on = False
             with self._changed:
                 if self._requests.get(owner) is not request:
                     continue

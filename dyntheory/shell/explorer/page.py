@@ -55,7 +55,7 @@ class Page:
         self.state, self.start, self.lanes = state, start, lanes
         self.token, self.at_ease, self.location = token, at_ease, location
         self.memory = Memory()
-        self.newest = 0
+        self.newest = self.newest_simulation = 0
         texts = TEXTS[state.view["language"]]
         self.form = form_class()(
             fields=fields_of(state, texts),
@@ -63,7 +63,7 @@ class Page:
             words=words_of(state, texts),
             sizing_mode="stretch_width",
         )
-        self.form.on_msg(self._edited)
+        self.form.hear = self._edited
         self.results = Results(texts, on_simulate=self.simulate, on_cancel=self.cancel)
         self.results.axis = state.view["axis"]
         self.refresh()
@@ -75,21 +75,26 @@ class Page:
         self.results.describe()
         state = self.state
         self.lanes.theory.submit(
-            self, lambda progress: theory_of(state.table, self.memory, progress), self._to(self._theory), wait=wait
+            self,
+            lambda progress: theory_of(state.table, self.memory, progress),
+            self._to(self._theory, self.newest),
+            wait=wait,
         )
 
     def simulate(self, *_: Any) -> None:
         """Ask for a simulation of the state as it is now."""
         state = self.state
+        self.newest_simulation += 1
 
         def work(progress: Progress) -> Any:
             return simulation_of(state.table, self.memory, progress)
 
         self.results.simulation_begins()
-        self.lanes.simulation.submit(self, work, self._to(self._simulation))
+        self.lanes.simulation.submit(self, work, self._to(self._simulation, self.newest_simulation))
 
     def cancel(self, *_: Any) -> None:
         """End the simulation; everything else stays."""
+        self.newest_simulation += 1
         self.lanes.simulation.cancel(self)
         self.results.simulation_ends(was_cancelled=True)
 
@@ -98,8 +103,7 @@ class Page:
         for lane in self.lanes:
             lane.cancel(self)
 
-    def _to(self, handle: Callable[[Any, int], None]) -> Callable[[Any], None]:
-        number = self.newest
+    def _to(self, handle: Callable[[Any, int], None], number: int) -> Callable[[Any], None]:
         return lambda value: self.at_ease(partial(handle, value, number))
 
     def _edited(self, message: dict[str, str]) -> None:
@@ -115,6 +119,7 @@ class Page:
             self.results.translate(texts, self.state.view["axis"])
             self._write_address()
         else:
+            self.results.failed = ""
             self.refresh(wait=DEBOUNCE)
 
     def _write_address(self) -> None:
@@ -136,6 +141,8 @@ class Page:
         self._write_address()
 
     def _simulation(self, value: Any, number: int) -> None:
+        if number != self.newest_simulation:
+            return
         if isinstance(value, Progressed):
             self.results.simulation_goes_on(value.fraction, value.text)
         elif isinstance(value, Failed):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dyntheory.problem.laws.datasets import DATASETS
@@ -12,6 +12,7 @@ from dyntheory.shell.tables.method_table import METHODS, NETWORKS, WRAPPERS, has
 from dyntheory.shell.tables.optimizers import FROZEN, OPTIMIZERS, SCHEDULE_FACTORIES
 from dyntheory.shell.tables.problem import Problem
 
+LONGEST_LINE = 100
 Choices = Mapping[str, Any]
 
 
@@ -31,17 +32,30 @@ def python_lines(problem: Problem, level: Level, *, simulated: bool) -> str:
         imports.append("from dyntheory.problem.laws.datasets import DATASETS")
     start = ["first_layer=first_layer"] if table["first_layer"] else []
     predict = [*_keywords(level.keywords), *start, "key=key"]
-    lines.append(f"theory = dt.predict(law, method, {', '.join(predict)})")
+    lines.append(_call_of("theory = dt.predict", ["law", "method", *predict]))
     if not simulated:
-        return "\n".join([*imports, "", *lines, "dt.plot.curves(theory).savefig('curves.png')", ""]).replace("'", '"')
+        return _script(imports, [*lines, "dt.plot.curves(theory).savefig('curves.png')"])
     asked = _keywords({key: value for key, value in problem.simulate.items() if key != "inputs"})
     rows = f"inputs=DATASETS[{inputs!r}]()" if inputs in DATASETS else f"inputs={inputs!r}"
     lines += [
-        f"simulation = dt.simulate(law, method, {', '.join([*asked, rows, *start, 'key=key'])})",
+        _call_of("simulation = dt.simulate", ["law", "method", *asked, rows, *start, "key=key"]),
         "print(dt.compare(theory, simulation))",
         "dt.plot.curves(theory, simulation).savefig('curves.png')",
     ]
+    return _script(imports, lines)
+
+
+def _script(imports: Sequence[str], lines: Sequence[str]) -> str:
+    """Return the file; names are all checked, so that no quote stands inside another."""
     return "\n".join([*imports, "", *lines, ""]).replace("'", '"')
+
+
+def _call_of(function: str, arguments: Sequence[str]) -> str:
+    """Return a call on one line, or on one line for each argument where that is too long."""
+    line = f"{function}({', '.join(arguments)})"
+    if len(line) <= LONGEST_LINE:
+        return line
+    return "\n    ".join([f"{function}(", *(f"{argument}," for argument in arguments)]) + "\n)"
 
 
 def _keywords(given: Mapping[str, Any]) -> list[str]:
@@ -50,7 +64,7 @@ def _keywords(given: Mapping[str, Any]) -> list[str]:
 
 def _problem_lines(problem: Problem) -> list[str]:
     table = problem.table
-    lines = [f"key = jax.random.key({table['run']['seed']})", f"law = {_law(table['law'])}"]
+    lines = [f"key = jax.random.key({table['run']['seed']})", "law = " + _call("dt.", table["law"], LAWS)]
     entries = table["method"]
     if has_network(entries):
         lines += [f"network = {_call('dt.', table['network'], NETWORKS)}", f"method = {_trained(entries)}"]
@@ -91,10 +105,6 @@ def _value(key: str, value: Any) -> str:
     return repr(value)
 
 
-def _law(entries: Mapping[str, Any]) -> str:
-    return _call("dt.", entries, LAWS)
-
-
 def _trained(entries: Mapping[str, Any]) -> str:
     numbers = {key: value for key, value in entries.items() if key not in (*WRAPPERS, "kind", "loss")}
     parts = ["network"]
@@ -102,7 +112,7 @@ def _trained(entries: Mapping[str, Any]) -> str:
         is_optimizer = key in ("optimizer", "head_optimizer")
         parts.append(f"{key}={_optimizer(value) if is_optimizer else _value(key, value)}")
     parts.append(f"loss={entries['loss']!r}")
-    return f"dt.gradient_descent({', '.join(parts)})"
+    return _call_of("dt.gradient_descent", parts)
 
 
 def _optimizer(name: str) -> str:

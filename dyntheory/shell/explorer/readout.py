@@ -39,7 +39,7 @@ def accuracy(shown: Shown | None, texts: Texts, *, is_stale: bool, is_busy: bool
         stale=str(is_stale).lower(),
         busy=str(is_busy).lower(),
     )
-    return f'<p role="status" class="accuracy" id="accuracy"{data}>{escape("; ".join(parts))}</p>'
+    return f'<p role="status" class="accuracy" id="accuracy"{data}>{escape(" · ".join(parts))}</p>'
 
 
 def notes(shown: Shown, texts: Texts) -> str:

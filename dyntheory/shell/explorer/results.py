@@ -13,8 +13,8 @@ from dyntheory.shell.explorer.work import Shown
 
 STYLE = """
 :host { font: inherit; color: inherit; line-height: 1.45; }
-p { margin: 0.25rem 0; } h2 { font-size: 1.02rem; margin: 0.6rem 0 0.2rem; } h3 { font-size: 0.95rem;
-  margin: 0.6rem 0 0; }
+p { margin: 0.25rem 0; font-size: 0.92rem; } h2 { font-size: 1.02rem; margin: 0.6rem 0 0.2rem; }
+h3 { font-size: 0.95rem; margin: 0.6rem 0 0; }
 .alert { border: 2px solid #b3261e; background: #fdecea; color: #7a1712; padding: 0.5rem 0.7rem; border-radius: 4px; }
 .note { color: #4a5663; font-size: 0.87rem; } .accuracy { font-size: 0.92rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
@@ -23,6 +23,7 @@ th, td { padding: 0.15rem 0.7rem; text-align: right; border-bottom: 1px solid #e
 .scroll { overflow-x: auto; } pre { overflow-x: auto; background: #f1f3f6; padding: 0.5rem; border-radius: 4px; }
 progress { width: min(100%, 20rem); accent-color: #0b3c78; }
 """
+PIECES = ("alert", "heading", "accuracy", "notes", "simulation", "progress", "verdict", "numbers")
 FIGURE_KINDS = {"png": "PNG", "svg": "SVG", "pdf": "PDF"}
 
 
@@ -47,15 +48,15 @@ class Results:
         self.is_busy = False
         self.is_simulating = False
         html = {
-            name: pn.pane.HTML("", stylesheets=[STYLE], sizing_mode="stretch_width", margin=(0, 0))
-            for name in ("alert", "heading", "accuracy", "notes", "simulation", "progress", "verdict", "numbers")
+            name: pn.pane.HTML("", stylesheets=[STYLE], sizing_mode="stretch_width", margin=0)
+            for name in (*PIECES, "save", "kept")
         }
-        html |= {"save": pn.pane.HTML("", stylesheets=[STYLE]), "kept": pn.pane.HTML("", stylesheets=[STYLE])}
         self.html: dict[str, Any] = html
         self.curves = CurvesFigure(texts, is_log=False)
         self.scores = ScoresFigure(texts)
         self.curves_pane = pn.pane.Bokeh(self.curves.figure, sizing_mode="stretch_width", margin=0)
-        self.scores_pane = pn.pane.Bokeh(self.scores.figure, sizing_mode="stretch_width", margin=0, visible=False)
+        self.scores_pane = pn.pane.Bokeh(self.scores.figure, sizing_mode="stretch_width", margin=0)
+        self.scores_box = pn.Column(self.scores_pane, sizing_mode="stretch_width", margin=0, visible=False)
         self.simulate = pn.widgets.Button(button_type="primary", on_click=on_simulate, margin=(4, 8, 4, 0))
         self.cancel = pn.widgets.Button(on_click=on_cancel, disabled=True, margin=(4, 0))
         self.saves = self._save_buttons()
@@ -118,7 +119,7 @@ class Results:
             return
         simulation = None if shown.simulation is None else shown.simulation.trajectory
         html["notes"].object = readout.notes(shown, texts)
-        html["simulation"].object = f"<h2>{texts['simulation']}</h2>" + readout.simulation_line(simulation, texts)
+        html["simulation"].object = f"<h2>{texts['group_simulation']}</h2>" + readout.simulation_line(simulation, texts)
         html["verdict"].object = "" if shown.agreement is None else readout.verdict(shown, texts)
         html["numbers"].object = f"<h2>{texts['numbers']}</h2>" + readout.numbers(shown, texts)
 
@@ -132,7 +133,7 @@ class Results:
             self.curves_pane.object = self.curves.figure
         self.curves.show(self.shown.theory.trajectory, simulation)
         agreement = self.shown.agreement
-        self.scores_pane.visible = isinstance(agreement, dt.Agreement)
+        self.scores_box.visible = isinstance(agreement, dt.Agreement)
         if isinstance(agreement, dt.Agreement):
             self.scores.show(agreement)
 
@@ -185,7 +186,7 @@ class Results:
         return pn.Column(
             *(html["alert"], html["heading"], html["accuracy"], self.curves_pane, html["notes"], html["simulation"]),
             pn.FlexBox(self.simulate, self.cancel, margin=0),
-            *(html["progress"], html["verdict"], self.scores_pane, html["numbers"], html["save"]),
+            *(html["progress"], html["verdict"], self.scores_box, html["numbers"], html["save"]),
             pn.FlexBox(*self.saves.values(), margin=0),
             html["kept"],
             sizing_mode="stretch_width",

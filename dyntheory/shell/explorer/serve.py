@@ -106,6 +106,7 @@ def _visit(start: State, lanes: Lanes, token: str) -> Any:
     pn.state.on_session_destroyed(page.close)
     source = Path(__file__).with_name("template.html").read_text(encoding="utf-8")
     template = pn.Template(source)
+    template.location = True
     template.add_panel("controls", page.form)
     template.add_panel("results", page.results.layout)
     return template
