@@ -6,16 +6,13 @@ A figure is made once for a language and a scale; what changes afterwards is the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from dyntheory.plot.style import STYLES, WIDTH
 
 if TYPE_CHECKING:
-    from bokeh.models import ColumnDataSource
-    from bokeh.plotting import figure as Figure
-
     import dyntheory as dt
 
 METRICS = ("train_error", "test_error")
@@ -69,9 +66,9 @@ class CurvesFigure:
         self.figure.varea("step", "low", "high", source=theory, color=color, alpha=0.22)
         label = f"{name}, {texts['theory']}"
         line = self.figure.line(
-            *("step", "value"), source=theory, color=color, width=2, line_dash=DASHES[metric], legend_label=label
+            *("step", "value"), source=theory, color=color, line_width=2, line_dash=DASHES[metric], legend_label=label
         )
-        bars = Whisker(base="step", lower="low", upper="high", source=simulation, line_color=color)
+        bars: Any = Whisker(base="step", lower="low", upper="high", source=simulation, line_color=color)
         for head in (bars.upper_head, bars.lower_head):
             head.size, head.line_color = 6, color
         self.figure.add_layout(bars)
@@ -99,7 +96,7 @@ class ScoresFigure:
         from bokeh.models import ColumnDataSource, Range1d, Span
 
         self.figure = _new_figure(texts, 240, "z", "linear")
-        self.figure.y_range = Range1d(-1, 1)
+        self.figure.y_range = Range1d(start=-1, end=1)
         self.sources = {
             metric: ColumnDataSource(_empty("step", "value", "low", "high"), name=f"z {metric}") for metric in METRICS
         }
@@ -132,10 +129,10 @@ def spans_decades(trajectories: Sequence[dt.Trajectory]) -> bool:
     return bool(values.size and values.min() > 0 and values.max() > LOG_RANGE * values.min())
 
 
-def _new_figure(texts: Mapping[str, str], height: int, label: str, scale: str) -> Figure:
+def _new_figure(texts: Mapping[str, str], height: int, label: str, scale: Literal["linear", "log"]) -> Any:
     from bokeh.plotting import figure
 
-    made = figure(
+    made: Any = figure(
         height=height,
         sizing_mode="stretch_width",
         y_axis_type=scale,
@@ -155,18 +152,18 @@ def _new_figure(texts: Mapping[str, str], height: int, label: str, scale: str) -
     return made
 
 
-def _finish_legend(made: Figure) -> None:
+def _finish_legend(made: Any) -> None:
     made.add_layout(made.legend[0], "above")
     legend = made.legend[0]
     legend.orientation, legend.ncols, legend.border_line_alpha = "horizontal", 2, 0.0
     legend.padding, legend.margin, legend.spacing = 0, 0, 2
 
 
-def _draw_scores(made: Figure, metric: str, source: ColumnDataSource, name: str) -> None:
+def _draw_scores(made: Any, metric: str, source: Any, name: str) -> None:
     color = STYLES[metric].color
     for bound in ("low", "high"):
-        made.line("step", bound, source=source, color=color, width=1, alpha=0.6, line_dash=DASHES[metric])
-    made.line("step", "value", source=source, color=color, width=1, line_dash=DASHES[metric], legend_label=name)
+        made.line("step", bound, source=source, color=color, line_width=1, alpha=0.6, line_dash=DASHES[metric])
+    made.line("step", "value", source=source, color=color, line_width=1, line_dash=DASHES[metric], legend_label=name)
     made.scatter(
         *("step", "value"),
         source=source,

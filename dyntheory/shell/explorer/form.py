@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from dyntheory.shell.explorer.controls import CONTROLS, DEPTH, Control, applies, listed_widths
 from dyntheory.shell.explorer.state import VIEW, State
@@ -41,7 +41,7 @@ def form_class() -> Any:
         words = param.Dict(doc="other texts of the language")
 
         _esm = Path(__file__).with_name("form.js").read_text(encoding="utf-8")
-        _stylesheets = (STYLE,)
+        _stylesheets: ClassVar[list[str]] = [STYLE]
         hear: Callable[[dict[str, str]], None] = staticmethod(lambda message: None)
 
         def _handle_msg(self, data: dict[str, str]) -> None:

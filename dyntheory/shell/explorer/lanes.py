@@ -47,7 +47,7 @@ Work = Callable[[Progress], Iterator[Any]]
 @dataclasses.dataclass
 class _Request:
     work: Work
-    deliver: Callable[[Any], None]
+    deliver: Callable[[Any], object]
     ready_at: float
     ended: threading.Event = dataclasses.field(default_factory=threading.Event)
     values: Iterator[Any] | None = None
@@ -86,7 +86,7 @@ class Lane:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, owner: Hashable, work: Work, deliver: Callable[[Any], None], *, wait: float = 0.0) -> None:
+    def submit(self, owner: Hashable, work: Work, deliver: Callable[[Any], object], *, wait: float = 0.0) -> None:
         """Ask for some work, in place of what the owner asked for before.
 
         Args:

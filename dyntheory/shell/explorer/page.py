@@ -49,7 +49,7 @@ class Page:
         start: State,
         lanes: Lanes,
         token: str,
-        at_ease: Callable[[Callable[[], None]], None],
+        at_ease: Callable[[Callable[[], None]], object],
         location: Any,
     ) -> None:
         self.state, self.start, self.lanes = state, start, lanes
@@ -103,7 +103,7 @@ class Page:
         for lane in self.lanes:
             lane.cancel(self)
 
-    def _to(self, handle: Callable[[Any, int], None], number: int) -> Callable[[Any], None]:
+    def _to(self, handle: Callable[[Any, int], None], number: int) -> Callable[[Any], object]:
         return lambda value: self.at_ease(partial(handle, value, number))
 
     def _edited(self, message: dict[str, str]) -> None:

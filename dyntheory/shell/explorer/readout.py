@@ -25,7 +25,7 @@ def accuracy(shown: Shown | None, texts: Texts, *, is_stale: bool, is_busy: bool
     if shown is not None:
         level = shown.level
         nodes = shown.theory.trajectory.provenance.get("num_nodes", level.keywords.get("num_nodes"))
-        told = texts["accuracy"].format(level=level.number, levels=level.count, nodes=nodes)
+        told = texts["accuracy"].format(level=level.number, levels=level.total, nodes=nodes)
         parts += [told, *([] if is_stale else [texts["final" if level.is_last else "more"]])]
     elif is_busy:
         parts.append(texts["computing"])
@@ -35,7 +35,7 @@ def accuracy(shown: Shown | None, texts: Texts, *, is_stale: bool, is_busy: bool
         parts.append(texts["computing"])
     data = _attributes(
         level="" if shown is None else shown.level.number,
-        levels="" if shown is None else shown.level.count,
+        levels="" if shown is None else shown.level.total,
         stale=str(is_stale).lower(),
         busy=str(is_busy).lower(),
     )

@@ -93,6 +93,7 @@ def _visit(start: State, lanes: Lanes, token: str) -> Any:
     import panel as pn
 
     location, document = pn.state.location, pn.state.curdoc
+    assert location is not None and document is not None, "there is both where a page is made"
     query = parse_qs((location.search or "").removeprefix("?"))
     if not is_allowed(query, token):
         return pn.pane.HTML("".join(f"<p>{texts['refused']}</p>" for texts in TEXTS.values()))

@@ -29,18 +29,18 @@ class Level(NamedTuple):
 
     Args:
         number: 1 for the first look.
-        count: how many accuracies there are.
+        total: how many accuracies there are.
         keywords: of `dyntheory.predict`.
     """
 
     number: int
-    count: int
+    total: int
     keywords: dict[str, Any]
 
     @property
     def is_last(self) -> bool:
         """Whether it is what `dyntheory predict` gives for the table."""
-        return self.number == self.count
+        return self.number == self.total
 
 
 class Result(NamedTuple):
