@@ -42,10 +42,8 @@ def command(
         if browser:
             webbrowser.open(address)
 
-    try:
-        serve(start, announce=announce)
-    except KeyboardInterrupt:
-        print("\ndyntheory: the page is closed.", flush=True)
+    serve(start, announce=announce)
+    print("\ndyntheory: the page is closed.", flush=True)
     return DONE
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -47,16 +49,16 @@ def serve(start: State, *, announce: Callable[[str], None]) -> None:
     """
     check_panel()
     token = secrets.token_urlsafe(24)
+    usual = signal.getsignal(signal.SIGINT)
     lanes = Lanes(Lane("theory"), Lane("simulation"))
     server = _listening(lambda: _visit(start, lanes, token))
-    try:
-        with warnings_by_thread():
-            server.start()
-            announce(f"http://{HOST}:{server.port}/{encoded({}, token)}")
-            server.io_loop.start()
-    finally:
-        lanes.close(PATIENCE)
-        server.stop()
+    with warnings_by_thread(), contextlib.suppress(KeyboardInterrupt):
+        server.start()
+        announce(f"http://{HOST}:{server.port}/{encoded({}, token)}")
+        server.io_loop.start()
+    signal.signal(signal.SIGINT, usual)  # Panel's handler has stopped the loop; a second Ctrl-C shall end the waiting
+    lanes.close(PATIENCE)
+    server.stop()
 
 
 def is_allowed(query: dict[str, list[str]], token: str) -> bool:

@@ -48,7 +48,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with subprocess.Popen(command, env=environment, **pipes) as server:
         timer = threading.Timer(PATIENCE, server.kill)
         timer.start()
-        first = server.stdout.readline() if server.stdout else ""
+        assert server.stdout is not None
+        first = "".join(server.stdout.readline() for _ in range(2))
         timer.cancel()
         found = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S{20,}", first)
         if found is None:
