@@ -37,7 +37,7 @@ class CurvesFigure:
         from bokeh.models import ColumnDataSource
 
         self.is_log = is_log
-        self.figure = _new_figure(texts, 400, texts["error"], "log" if is_log else "linear")
+        self.figure = _new_figure(texts, 360, texts["error"], "log" if is_log else "linear")
         self.sources = {
             (side, metric): ColumnDataSource(_empty("step", "value", "low", "high"), name=f"{side} {metric}")
             for side in (THEORY, SIMULATION)

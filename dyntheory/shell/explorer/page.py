@@ -127,7 +127,10 @@ class Page:
             self.location.search = encoded(self.state.query(self.start), self.token)
 
     def _theory(self, value: Any, number: int) -> None:
-        if number != self.newest or isinstance(value, Progressed):
+        if number != self.newest:
+            return
+        if isinstance(value, Progressed):
+            self.results.goes_on(value.fraction)
             return
         if value is FINISHED:
             self.results.is_busy = False

@@ -19,25 +19,27 @@ def alert(heading: str, text: str) -> str:
     return f'<div role="alert" class="alert"><strong>{escape(heading)}</strong><br>{escape(text)}</div>'
 
 
-def accuracy(shown: Shown | None, texts: Texts, *, is_stale: bool, is_busy: bool) -> str:
-    """Return the line that says what is shown, and what is being done about it."""
-    parts: list[str] = []
+def accuracy(shown: Shown | None, texts: Texts, *, is_stale: bool, busy: str) -> str:
+    """Return the line that says what is shown, and what is being done about it.
+
+    Args:
+        shown: the curves.
+        texts: of the language.
+        is_stale: whether they are of other settings than the controls.
+        busy: what is being done, empty if nothing is.
+    """
+    parts: list[str] = [texts["stale"]] if is_stale else []
     if shown is not None:
         level = shown.level
         nodes = shown.theory.trajectory.provenance.get("num_nodes", level.keywords.get("num_nodes"))
-        told = texts["accuracy"].format(level=level.number, levels=level.total, nodes=nodes)
-        parts += [told, *([] if is_stale else [texts["final" if level.is_last else "more"]])]
-    elif is_busy:
-        parts.append(texts["computing"])
-    if is_stale:
-        parts = [texts["stale"], *parts]
-    if is_busy and parts != [texts["computing"]]:
-        parts.append(texts["computing"])
+        parts.append(texts["accuracy"].format(level=level.number, levels=level.total, nodes=nodes))
+        parts += [texts["final"]] if level.is_last and not is_stale else []
+    parts += [busy] if busy else []
     data = _attributes(
         level="" if shown is None else shown.level.number,
         levels="" if shown is None else shown.level.total,
         stale=str(is_stale).lower(),
-        busy=str(is_busy).lower(),
+        busy=str(bool(busy)).lower(),
     )
     return f'<p role="status" class="accuracy" id="accuracy"{data}>{escape(" · ".join(parts))}</p>'
 

@@ -19,7 +19,7 @@ h3 { font-size: 0.95rem; margin: 0.6rem 0 0; }
 .note { color: #4a5663; font-size: 0.87rem; } .accuracy { font-size: 0.92rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
 caption { text-align: left; color: #4a5663; font-size: 0.87rem; }
-th, td { padding: 0.15rem 0.7rem; text-align: right; border-bottom: 1px solid #e4e8ed; }
+th, td { padding: 0.15rem 0.7rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #e4e8ed; }
 .scroll { overflow-x: auto; } pre { overflow-x: auto; background: #f1f3f6; padding: 0.5rem; border-radius: 4px; }
 progress { width: min(100%, 20rem); accent-color: #0b3c78; }
 """
@@ -60,7 +60,7 @@ class Results:
         self.simulate = pn.widgets.Button(button_type="primary", on_click=on_simulate, margin=(4, 8, 4, 0))
         self.cancel = pn.widgets.Button(on_click=on_cancel, disabled=True, margin=(4, 0))
         self.saves = self._save_buttons()
-        self.layout = self._laid_out()
+        self.above, self.below = self._laid_out()
         self.describe()
 
     def show(self, shown: Shown) -> None:
@@ -68,6 +68,10 @@ class Results:
         self.shown, self.refused = shown, ""
         self._draw()
         self.describe()
+
+    def goes_on(self, fraction: float) -> None:
+        """Say how far a prediction is."""
+        self.html["accuracy"].object = self._accuracy(fraction)
 
     def refuse(self, text: str) -> None:
         """Say why the settings cannot be computed; the last curves stay, and are labelled."""
@@ -107,13 +111,12 @@ class Results:
     def describe(self) -> None:
         """Write all words anew."""
         texts, shown, html = self.texts, self.shown, self.html
-        is_stale = bool(self.refused) and shown is not None
         alerts = [(texts["problem_refused"], self.refused), (texts["simulation_refused"], self.failed)]
         html["alert"].object = "".join(readout.alert(heading, text) for heading, text in alerts if text)
         html["heading"].object = f"<h2>{texts['curves']}</h2>"
-        html["accuracy"].object = readout.accuracy(shown, texts, is_stale=is_stale, is_busy=self.is_busy)
+        html["accuracy"].object = self._accuracy()
         html["save"].object, html["kept"].object = f"<h2>{texts['export']}</h2>", readout.kept(self.kept, texts)
-        self.curves_pane.styles = {"opacity": "0.4" if is_stale else "1"}
+        self.curves_pane.styles = {"opacity": "0.4" if self._is_stale else "1"}
         self._name_buttons()
         if shown is None:
             return
@@ -122,6 +125,15 @@ class Results:
         html["simulation"].object = f"<h2>{texts['group_simulation']}</h2>" + readout.simulation_line(simulation, texts)
         html["verdict"].object = "" if shown.agreement is None else readout.verdict(shown, texts)
         html["numbers"].object = f"<h2>{texts['numbers']}</h2>" + readout.numbers(shown, texts)
+
+    @property
+    def _is_stale(self) -> bool:
+        """Whether the curves are of other settings than the controls."""
+        return bool(self.refused) and self.shown is not None
+
+    def _accuracy(self, fraction: float = 0.0) -> str:
+        busy = f"{self.texts['computing']} {fraction:.0%}" if fraction else self.texts["computing"]
+        return readout.accuracy(self.shown, self.texts, is_stale=self._is_stale, busy=busy if self.is_busy else "")
 
     def _draw(self) -> None:
         if self.shown is None:
@@ -179,15 +191,21 @@ class Results:
             has_one = self.shown is not None and (name != "simulation" or self.shown.simulation is not None)
             button.disabled = not has_one
 
-    def _laid_out(self) -> Any:
+    def _laid_out(self) -> tuple[Any, Any]:
+        """Return the curves with what must be seen with them, and the rest."""
         import panel as pn
 
         html = self.html
-        return pn.Column(
-            *(html["alert"], html["heading"], html["accuracy"], self.curves_pane, html["notes"], html["simulation"]),
+        above = pn.Column(
+            *(html["alert"], html["heading"], html["accuracy"], self.curves_pane), sizing_mode="stretch_width", margin=0
+        )
+        below = pn.Column(
+            *(html["notes"], html["simulation"]),
             pn.FlexBox(self.simulate, self.cancel, margin=0),
             *(html["progress"], html["verdict"], self.scores_box, html["numbers"], html["save"]),
             pn.FlexBox(*self.saves.values(), margin=0),
             html["kept"],
             sizing_mode="stretch_width",
+            margin=0,
         )
+        return above, below

@@ -69,11 +69,14 @@ def is_allowed(query: dict[str, list[str]], token: str) -> bool:
 
 def _listening(app: Callable[[], Any]) -> Any:
     """Return a server at a free port; another process may take the port meanwhile, then another is tried."""
+    from bokeh.settings import settings
     from panel.io.server import get_server
 
     logging.getLogger("bokeh").setLevel(logging.ERROR)
+    settings.resources = "server"  # whatever the environment says: nothing is taken from elsewhere,
     for last in range(TRIES):
         port = _free_port()
+        settings.allowed_ws_origin = [f"{HOST}:{port}"]  # and no other site may join
         try:
             return get_server(
                 app, port=port, address=HOST, websocket_origin=[f"{HOST}:{port}"], title="dyntheory explore"
@@ -111,5 +114,6 @@ def _visit(start: State, lanes: Lanes, token: str) -> Any:
     template = pn.Template(source)
     template.location = True
     template.add_panel("controls", page.form)
-    template.add_panel("results", page.results.layout)
+    template.add_panel("curves", page.results.above)
+    template.add_panel("results", page.results.below)
     return template

@@ -50,6 +50,7 @@ class State:
     def edited(self, name: str, text: str) -> State:
         """Return the state after a person changed one control or one part of the view."""
         if name in VIEW:
+            text = text if text in VIEW[name] else VIEW[name][0]
             return dataclasses.replace(self, view={**self.view, name: text})
         return dataclasses.replace(self, texts={**self.texts, name: text})
 

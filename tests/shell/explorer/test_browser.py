@@ -218,7 +218,7 @@ def test_japanese_on_a_narrow_screen_in_a_second_tab(context: Any, address: str,
     wait_for_curve(first, predicted(noise_std=0.6))
     assert second.evaluate("document.documentElement.scrollWidth") <= 400
     second.screenshot(path=tmp_path / "narrow.png", full_page=True)
-    number(second, "言語").select_option("en")
+    number(second, "言語 / Language").select_option("en")
     second.get_by_role("button", name="Simulate").wait_for()
 
 
