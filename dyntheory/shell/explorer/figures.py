@@ -117,6 +117,7 @@ class ScoresFigure:
         for metric, source in self.sources.items():
             with np.errstate(divide="ignore", invalid="ignore"):
                 bound = agreement.tolerance[metric] / agreement.standard_error[metric]
+            bound = np.where(np.isfinite(bound), bound, np.nan)
             z = np.clip(agreement.z[metric], -edge, edge)
             source.data = {"step": agreement.steps, "value": z, "low": -bound, "high": bound}
 

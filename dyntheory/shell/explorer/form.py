@@ -98,7 +98,7 @@ def _field(control: Control, state: State, table: Mapping[str, Any], texts: Text
     field["slider"] = None if control.slider is None else control.slider._asdict()
     if control.choices:
         held = state.texts.get(control.name, "")
-        unset = f"{texts['unset']}: {control.default}"
+        unset = f"{control.default} ({texts['unset']})"
         choices = [*control.choices, *([held] if held and held not in control.choices else [])]
         field["options"] = [{"value": "", "label": unset}, *({"value": one, "label": one} for one in choices)]
     return field

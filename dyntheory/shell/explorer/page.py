@@ -119,7 +119,7 @@ class Page:
             self.results.translate(texts, self.state.view["axis"])
             self._write_address()
         else:
-            self.results.failed = ""
+            self.results.failed = self.results.address_refused = ""
             self.refresh(wait=DEBOUNCE)
 
     def _write_address(self) -> None:

@@ -44,17 +44,22 @@ def accuracy(shown: Shown | None, texts: Texts, *, is_stale: bool, busy: str) ->
     return f'<p role="status" class="accuracy" id="accuracy"{data}>{escape(" · ".join(parts))}</p>'
 
 
-def notes(shown: Shown, texts: Texts) -> str:
-    """Return how the prediction ended, what it rests on, and what the verbs warned of."""
-    theory = shown.theory.trajectory
-    lines = [] if theory.status.ok else [f"{texts['status']}: {theory.status}"]
-    if theory.assumptions is not None:
-        lines.append(f"{texts['rests_on']}: {theory.assumptions.level} ({theory.assumptions.reason})")
-    for side in (shown.theory, shown.simulation):
-        lines += [] if side is None else side.warnings
-    if shown.simulation is not None and not shown.simulation.trajectory.status.ok:
-        lines.append(f"{texts['simulation']}: {shown.simulation.trajectory.status}")
-    return "".join(f'<p class="note">{escape(line)}</p>' for line in lines)
+def warnings(shown: Shown, texts: Texts) -> str:
+    """Return how theory and simulation ended, where they did not end well, and what the verbs warned of."""
+    sides = {"theory": shown.theory, **({} if shown.simulation is None else {"simulation": shown.simulation})}
+    lines: list[str] = []
+    for name, side in sides.items():
+        status = side.trajectory.status
+        told = [*([] if status.ok else [str(status)]), *side.warnings]
+        lines += [f"{texts[name]}: {line}" for line in told]
+    return "".join(f'<p class="warning">{escape(line)}</p>' for line in lines)
+
+
+def assumptions(shown: Shown, texts: Texts) -> str:
+    """Return what the prediction rests on."""
+    found = shown.theory.trajectory.assumptions
+    line = "" if found is None else f"{texts['rests_on']}: {found.level} ({found.reason})"
+    return f'<p class="note">{escape(line)}</p>'
 
 
 def progress(fraction: float, text: str, texts: Texts) -> str:

@@ -16,6 +16,7 @@ STYLE = """
 p { margin: 0.25rem 0; font-size: 0.92rem; } h2 { font-size: 1.02rem; margin: 0.6rem 0 0.2rem; }
 h3 { font-size: 0.95rem; margin: 0.6rem 0 0; }
 .alert { border: 2px solid #b3261e; background: #fdecea; color: #7a1712; padding: 0.5rem 0.7rem; border-radius: 4px; }
+.warning { border-left: 4px solid #e8743b; background: #fff4ec; padding: 0.2rem 0.6rem; }
 .note { color: #4a5663; font-size: 0.87rem; } .accuracy { font-size: 0.92rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
 caption { text-align: left; color: #4a5663; font-size: 0.87rem; }
@@ -23,7 +24,7 @@ th, td { padding: 0.15rem 0.7rem; text-align: right; white-space: nowrap; border
 .scroll { overflow-x: auto; } pre { overflow-x: auto; background: #f1f3f6; padding: 0.5rem; border-radius: 4px; }
 progress { width: min(100%, 20rem); accent-color: #0b3c78; }
 """
-PIECES = ("alert", "heading", "accuracy", "notes", "simulation", "progress", "verdict", "numbers")
+PIECES = ("alert", "heading", "accuracy", "warnings", "assumptions", "simulation", "progress", "verdict", "numbers")
 FIGURE_KINDS = {"png": "PNG", "svg": "SVG", "pdf": "PDF"}
 
 
@@ -45,6 +46,7 @@ class Results:
         self.shown: Shown | None = None
         self.refused = ""
         self.failed = ""
+        self.address_refused = ""
         self.is_busy = False
         self.is_simulating = False
         html = {
@@ -111,7 +113,11 @@ class Results:
     def describe(self) -> None:
         """Write all words anew."""
         texts, shown, html = self.texts, self.shown, self.html
-        alerts = [(texts["problem_refused"], self.refused), (texts["simulation_refused"], self.failed)]
+        alerts = [
+            (texts["address_refused"], self.address_refused),
+            (texts["problem_refused"], self.refused),
+            (texts["simulation_refused"], self.failed),
+        ]
         html["alert"].object = "".join(readout.alert(heading, text) for heading, text in alerts if text)
         html["heading"].object = f"<h2>{texts['curves']}</h2>"
         html["accuracy"].object = self._accuracy()
@@ -121,7 +127,8 @@ class Results:
         if shown is None:
             return
         simulation = None if shown.simulation is None else shown.simulation.trajectory
-        html["notes"].object = readout.notes(shown, texts)
+        html["warnings"].object = readout.warnings(shown, texts)
+        html["assumptions"].object = readout.assumptions(shown, texts)
         html["simulation"].object = f"<h2>{texts['group_simulation']}</h2>" + readout.simulation_line(simulation, texts)
         html["verdict"].object = "" if shown.agreement is None else readout.verdict(shown, texts)
         html["numbers"].object = f"<h2>{texts['numbers']}</h2>" + readout.numbers(shown, texts)
@@ -197,10 +204,12 @@ class Results:
 
         html = self.html
         above = pn.Column(
-            *(html["alert"], html["heading"], html["accuracy"], self.curves_pane), sizing_mode="stretch_width", margin=0
+            *(html["alert"], html["heading"], html["accuracy"], html["warnings"], self.curves_pane),
+            sizing_mode="stretch_width",
+            margin=0,
         )
         below = pn.Column(
-            *(html["notes"], html["simulation"]),
+            *(html["assumptions"], html["simulation"]),
             pn.FlexBox(self.simulate, self.cancel, margin=0),
             *(html["progress"], html["verdict"], self.scores_box, html["numbers"], html["save"]),
             pn.FlexBox(*self.saves.values(), margin=0),

@@ -107,8 +107,8 @@ def _visit(start: State, lanes: Lanes, token: str) -> Any:
     except ValueError as error:
         state, complaint = start, str(error)
     page = Page(state, start, lanes, token, document.add_next_tick_callback, location)
-    if complaint:
-        page.results.refuse(complaint)
+    page.results.address_refused = complaint
+    page.results.describe()
     pn.state.on_session_destroyed(page.close)
     source = Path(__file__).with_name("template.html").read_text(encoding="utf-8")
     template = pn.Template(source)

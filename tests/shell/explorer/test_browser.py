@@ -159,6 +159,12 @@ def test_bad_values_show_the_error_of_the_library_and_leave_the_curve(context: A
     page.locator("#accuracy[data-stale='false']").wait_for()
 
 
+def test_a_damaged_address_shows_the_start_and_says_so(context: Any, address: str) -> None:
+    page = opened(context, f"{address}&rest=%7B")
+    page.get_by_role("alert").filter(has_text="`rest` in the address must be a table").wait_for()
+    assert number(page, ALPHA).input_value() == "2.0"
+
+
 def save(page: Any, label: str, folder: Path) -> Path:
     with page.expect_download() as download:
         page.get_by_text(label, exact=True).click()
