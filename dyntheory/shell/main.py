@@ -22,6 +22,7 @@ from dyntheory.shell.commands import (
     design,
     doctor,
     estimate,
+    explore,
     finite_size,
     new,
     predict,
@@ -41,6 +42,7 @@ COMMANDS = {
     "finite-size": finite_size.command,
     "closed-form": closed_form.command,
     "estimate": estimate.command,
+    "explore": explore.command,
     "doctor": doctor.command,
 }
 DESCRIPTION = """\
@@ -59,6 +61,7 @@ A problem is a TOML file: what the data are, which network, which optimizer, how
   dyntheory finite-size problem.toml                  simulate at several sizes, extrapolate, compare
   dyntheory estimate method.toml --data data.csv --target price
                                                       train on a file; the error on fresh rows, none held out
+  dyntheory explore problem.toml                      a page in the browser where controls move the curves
   dyntheory doctor                                    is the installation sound?
 
 Exit status: 0 done (compare: agreement), 1 disagreement or a failed self-check, 2 bad input,

@@ -24,7 +24,10 @@ def test_importing_loads_no_other_package() -> None:
     assert loaded("import dyntheory as dt; dir(dt); dt.__version__; dt.Status") == set()
 
 
-@pytest.mark.parametrize("command", ["", "predict", "estimate", "closed-form", "doctor", "new", "sweep", "design"])
+COMMANDS = ("", "predict", "estimate", "closed-form", "explore", "doctor", "new", "sweep", "design")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_loads_nothing_that_computes(command: str) -> None:
     code = "import sys; from dyntheory.shell.main import main; main([*sys.argv[1:], '--help'])"
     assert not loaded(code, *command.split()) & {"jax", "scipy", "flax", "optax", "matplotlib", "xarray", "numpy"}

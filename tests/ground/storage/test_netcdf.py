@@ -375,3 +375,11 @@ def test_a_full_disk_is_an_error_and_keeps_what_was_there(tmp_path: Path) -> Non
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and re.search(r"refused: .*File too large: 0\.0\d* MB could not.*a\.nc'", done.stderr)
     assert target.read_text() == "before" and [path.name for path in tmp_path.iterdir()] == ["a.nc"]
+
+
+def test_a_process_that_has_computed_nothing_reads_a_file(tmp_path: Path) -> None:
+    """The class that a file names is imported with it: nobody has asked for it before."""
+    path = save(Trajectory(np.arange(3), train_error=np.ones(3)), tmp_path / "curves.nc")
+    code = "import sys, dyntheory as dt; print(*dt.load(sys.argv[1]).train_error)"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "1.0 1.0 1.0\n", done.stderr
