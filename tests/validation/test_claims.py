@@ -12,7 +12,12 @@ from tests import ROOT
 from validation import CLAIMS, FOLDER, __main__, large_simulation, layers, sentence
 from validation.record import RESULTS, Outcome, revision_date
 
-FEW_RUNS = ("closed_forms", "closed_forms_high_dimensional", "large_simulation")  # quick, they may not resolve
+FEW_RUNS = (
+    "closed_forms",
+    "closed_forms_high_dimensional",
+    "designed_schedules",
+    "large_simulation",
+)  # quick, they may not resolve
 TOO_FEW = pytest.mark.xfail(reason="8 runs are too few for the controls of this claim to miss by 10 standard errors")
 MARKS = {"first_order_methods": (pytest.mark.full, TOO_FEW)}
 QUICK = [

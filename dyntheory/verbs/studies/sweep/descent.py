@@ -17,9 +17,9 @@ from dyntheory.ground.arrays import Array, Key
 from dyntheory.ground.compiling import compiled
 from dyntheory.ground.precision import double_precision
 from dyntheory.problem.shape import Shape
-from dyntheory.verbs.studies.sweep.families import Preparation, Prepared
+from dyntheory.verbs.studies.sweep.families import Preparation, Prepared, task_of
 from dyntheory.verbs.studies.sweep.points import Points
-from dyntheory.verbs.studies.sweep.programs import Task, curves_of, node_sets
+from dyntheory.verbs.studies.sweep.programs import curves_of, node_sets
 
 INSIDE = 0.618  # of the bounds, where leaves are tried: a function that is a number there by chance is none
 FAR = 700.0  # the logarithm of an error that is no number any more
@@ -48,8 +48,7 @@ class Descent:
         first = preparation.ready(low)
         self._leaves, self._structure = jax.tree.flatten((first.problem, first.sub_nets_moment))
         self._places = _places(low, inside, preparation)
-        task = _task(first, key)
-        self._sets = node_sets(task, Shape.of(first.problem.law, first.problem.method, first.num_steps))
+        self._sets = node_sets(task_of(first, key), Shape.of(first.problem.law, first.problem.method, first.num_steps))
         self._options = {"num_steps": first.num_steps, "sure": sure, "early_stopping": early_stopping}
 
     def __call__(self, values: np.ndarray) -> tuple[float, np.ndarray]:
@@ -92,20 +91,6 @@ def _changed(before: list[np.ndarray], after: list[np.ndarray]) -> list[int]:
 
 def _numbers(prepared: Prepared) -> list[np.ndarray]:
     return [np.asarray(leaf) for leaf in jax.tree.leaves((prepared.problem, prepared.sub_nets_moment))]
-
-
-def _task(point: Prepared, key: Key) -> Task:
-    return Task(
-        problem=point.problem,
-        sub_nets_moment=point.sub_nets_moment,
-        numbers={},
-        key=np.asarray(jax.random.key_data(key)),
-        num_steps=point.num_steps,
-        num_nodes=point.num_nodes,
-        has_feature_nodes=point.has_feature_nodes,
-        record=(),
-        is_brief=False,
-    )
 
 
 def _slope(

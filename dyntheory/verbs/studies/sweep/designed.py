@@ -8,6 +8,7 @@ import numpy as np
 
 from dyntheory.ground.status import Status
 from dyntheory.ground.storage.saved import Saved
+from dyntheory.results.finite_size_bias import LARGE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Choice(Saved):
         simulated: mean over trained networks, None where none were trained.
         simulated_error: its standard error.
         status: how the prediction ended.
+        magnification: M, by how much the prediction magnifies differences of size 1/√d on the way, of the test error:
+            networks at d may miss it by M²/d.
     """
 
     values: dict[str, float]
@@ -31,6 +34,7 @@ class Choice(Saved):
     simulated: float | None = None
     simulated_error: float | None = None
     status: Status = dataclasses.field(default_factory=Status)
+    magnification: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,4 +97,6 @@ def _told(choice: Choice) -> str:
     told = f"{values}; test error at step {choice.step} {choice.predicted:.4g} ± {choice.standard_error:.2g}"
     if choice.simulated is not None and choice.simulated_error is not None:
         told += f", simulated {choice.simulated:.4g} ± {choice.simulated_error:.2g}"
+    if choice.magnification is not None and choice.magnification > LARGE:
+        told += f" (networks of d features may miss it by {choice.magnification**2:.0f}/d: it passes an instability)"
     return told if choice.status.ok else f"{told} ({choice.status})"

@@ -157,6 +157,21 @@ def cut_in_pieces(points: Sequence[Prepared], key: Key, means: Record) -> list[P
     ]
 
 
+def task_of(point: Prepared, key: Key) -> Task:
+    """Return the task of one point whose numbers do not vary; nothing is recorded."""
+    return Task(
+        problem=point.problem,
+        sub_nets_moment=point.sub_nets_moment,
+        numbers={},
+        key=np.asarray(jax.random.key_data(key)),
+        num_steps=point.num_steps,
+        num_nodes=point.num_nodes,
+        has_feature_nodes=point.has_feature_nodes,
+        record=(),
+        is_brief=False,
+    )
+
+
 def _family(point: Prepared) -> Any:
     leaves, structure = jax.tree.flatten((point.problem, point.sub_nets_moment))
     shapes = tuple((np.shape(leaf), str(np.asarray(leaf).dtype)) for leaf in leaves)
@@ -170,17 +185,8 @@ def _pieces_of(points: list[Prepared], places: list[int], key: Key, means: Recor
     together = solved_together(first.num_nodes)
     size = together * min(MOST_IN_A_TASK // together, math.ceil(len(points) / (LEAST_TASKS * together)))
     work = first.num_nodes * len(points)
-    task = Task(
-        problem=first.problem,
-        sub_nets_moment=first.sub_nets_moment,
-        numbers={},
-        key=np.asarray(jax.random.key_data(key)),
-        num_steps=first.num_steps,
-        num_nodes=first.num_nodes,
-        has_feature_nodes=first.has_feature_nodes,
-        record=means,
-        is_brief=is_brief(work, first.num_steps, first.problem.method.num_units),
-    )
+    brief = is_brief(work, first.num_steps, first.problem.method.num_units)
+    task = task_of(first, key)._replace(record=means, is_brief=brief)
     for start in range(0, len(points), size):
         index = np.minimum(np.arange(start, start + size), len(points) - 1)
         chosen = range(start, min(start + size, len(points)))

@@ -227,7 +227,9 @@ def choice_of(wanted: Wanted, row: np.ndarray, confirm: Mapping[str, Any] | None
     trained = (None, None)
     if confirm is not None:
         trained = _at(simulate(point.law, point.method, **given, **confirm), step)
-    return Choice(values, step, *_at(theory, step), *trained, status=theory.status)
+    growth = (theory.magnification or {}).get("test_error")
+    magnification = None if growth is None else float(np.max(growth[: step + 1]))
+    return Choice(values, step, *_at(theory, step), *trained, theory.status, magnification)
 
 
 def _at(result: Any, step: int) -> tuple[float, float]:
