@@ -10,11 +10,11 @@ import pytest
 from tests import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
-LONG = "learning_curves"
+LONG = ("learning_curves", "sweeps")
 
 
 @pytest.mark.parametrize(
-    "path", [pytest.param(one, marks=[pytest.mark.full] * (one.stem == LONG), id=one.stem) for one in NOTEBOOKS]
+    "path", [pytest.param(one, marks=[pytest.mark.full] * (one.stem in LONG), id=one.stem) for one in NOTEBOOKS]
 )
 def test_notebook_runs(path: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "DYNTHEORY_QUICK": "1", "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT)}

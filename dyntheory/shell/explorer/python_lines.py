@@ -9,7 +9,7 @@ from dyntheory.problem.laws.datasets import DATASETS
 from dyntheory.shell.explorer.work import Level
 from dyntheory.shell.tables.law_table import LAWS, PRIORS, SPECTRA
 from dyntheory.shell.tables.method_table import METHODS, NETWORKS, WRAPPERS, has_network
-from dyntheory.shell.tables.optimizers import FROZEN, OPTIMIZERS, SCHEDULE_FACTORIES
+from dyntheory.shell.tables.optimizers import FROZEN, OPTIMIZERS, SCHEDULE_FACTORIES, piecewise
 from dyntheory.shell.tables.problem import Problem
 
 LONGEST_LINE = 100
@@ -108,6 +108,10 @@ def _value(key: str, value: Any) -> str:
 def _trained(entries: Mapping[str, Any]) -> str:
     numbers = {key: value for key, value in entries.items() if key not in (*WRAPPERS, "kind", "loss")}
     parts = ["network"]
+    if (scheduled := piecewise(entries)) is not None:
+        steps, rates = entries["learning_rate"]["num_steps"], scheduled[1]
+        numbers = {key: value for key, value in numbers.items() if key not in ("optimizer", "learning_rate")} | rates
+        parts.append(f"dt.piecewise_sgd({steps}, {len(rates)})")
     for key, value in numbers.items():
         is_optimizer = key in ("optimizer", "head_optimizer")
         parts.append(f"{key}={_optimizer(value) if is_optimizer else _value(key, value)}")
