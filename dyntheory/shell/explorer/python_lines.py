@@ -106,7 +106,7 @@ def _value(key: str, value: Any) -> str:
 
 
 def _trained(entries: Mapping[str, Any]) -> str:
-    numbers = {key: value for key, value in entries.items() if key not in (*WRAPPERS, "kind", "loss")}
+    numbers: dict[str, Any] = {k: v for k, v in entries.items() if k not in (*WRAPPERS, "kind", "loss")}
     parts = ["network"]
     if (scheduled := piecewise(entries)) is not None:
         steps, rates = entries["learning_rate"]["num_steps"], scheduled[1]
