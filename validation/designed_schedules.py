@@ -36,6 +36,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 import dyntheory as dt
 from dyntheory.plot.style import new_figure
@@ -213,6 +214,7 @@ def draw(found: Found, settings: Settings) -> Figure:
         style: dict[str, Any] = {"color": line.get_color(), "marker": "o", "markersize": 4, "capsize": 2}
         right.errorbar(predicted, gain, yerr=2 * error, xerr=2 * its_error, **style)
     ends = np.asarray([0.0, max(max(case.predicted[0], case.gain[0]) for case in found.values())]) * 1.1
+    right.xaxis.set_major_locator(MaxNLocator(4))
     right.plot(ends, ends, color="0.7", linewidth=1)
     left.set(xlabel="part of the run", ylabel="learning rate", title="dashed: best constant rate")
     right.set(xlabel="predicted gain in test error", ylabel=f"gain of trained networks, d = {settings.num_features}")

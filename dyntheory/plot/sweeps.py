@@ -64,11 +64,14 @@ def phase_diagram(
     check_arguments(phase_diagram, locals())
     values = _at_step(sweep, metric, step)
     names = [str(name) for name in values.dims]
+    if len(names) != 2 or "point" in names or "source" in names:
+        raise ValueError(
+            f"A phase diagram needs a grid over two numbers, the sweep has {', '.join(names) or 'one point'}: choose "
+            'with .sel(…), sweep.sel(source="theory") say, or sweep over a grid.'
+        )
     x = check_name("dimension `x`", names[0] if x is None and names else x, names)
     rest = [name for name in names if name != x]
     y = check_name("dimension `y`", rest[0] if y is None and rest else y, rest)
-    if len(names) != 2:
-        raise ValueError(f"A phase diagram has two dimensions, the sweep has {', '.join(names)}: choose with .sel(…).")
     axes = new_figure(5.2, 4.0).add_subplot() if ax is None else ax
     values = values.transpose(y, x)
     shown = np.ma.masked_invalid(values.values)

@@ -85,7 +85,7 @@ def test_slices_have_bands_of_two_standard_errors() -> None:
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
-    with pytest.raises(ValueError, match="two dimensions"):
+    with pytest.raises(ValueError, match="a grid over two numbers"):
         plot.phase_diagram(_sweep().expand_dims(noise_std=[0.1, 0.2]))
     with pytest.raises(ValueError, match="Unknown metric"):
         plot.phase_diagram(_sweep(), metric="test_eror")

@@ -228,8 +228,10 @@ def _complete(optimizer: OptimizerFactory, numbers: Mapping[str, Any]) -> dict[s
         names = ", ".join(f"optax.{name}" for name in ("sgd", "adam", "adamw", "nadam", "nadamw", "lion"))
         raise ValueError(f"`optimizer` must be a factory with a dictionary ({names}), got {shown(optimizer)}.")
     parameters = inspect.signature(optimizer).parameters
-    for name in numbers:
+    for name, value in numbers.items():
         check_name("hyperparameter", name, parameters)
+        if isinstance(value, str):
+            raise TypeError(f"`{name}` must be a number, got {value!r}.")
     if "learning_rate" not in numbers:
         raise TypeError(f"{shown(optimizer)} needs learning_rate: pass learning_rate=… as a keyword.")
     return {**{name: parameters[name].default for name in POWERS[optimizer]}, **numbers}

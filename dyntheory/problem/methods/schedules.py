@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from dyntheory.ground.checks import check_count
+from dyntheory.ground.checks import check_count, check_nonnegative, is_concrete
 from dyntheory.ground.kinds import check_arguments
 
 RATE = "rate_"
@@ -66,9 +66,21 @@ def cosine_sgd(num_steps: int) -> Callable[..., optax.GradientTransformation]:
     return _cosine(check_count("num_steps", num_steps))
 
 
+def check_part(name: str, value: Any) -> None:
+    """Require a part of a run, where the value is known.
+
+    Raises:
+        ValueError: it is below zero or above one.
+    """
+    if is_concrete(value) and not 0.0 <= float(value) <= 1.0:
+        raise ValueError(f"`{name}` is a part of the run and must lie between 0 and 1, got {value}.")
+
+
 @functools.cache
 def _cosine(num_steps: int) -> Callable[..., optax.GradientTransformation]:
     def cosine(peak: Any, warmup: Any, final: Any) -> optax.GradientTransformation:
+        check_part("warmup", warmup)
+        check_nonnegative("final", final)
         peak, warmup, final = (jnp.asarray(number) for number in (peak, warmup, final))
 
         def rate(count: Any) -> Any:

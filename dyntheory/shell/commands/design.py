@@ -6,7 +6,7 @@ from typing import Any
 
 import dyntheory as dt
 from dyntheory.shell.arguments import Arguments
-from dyntheory.shell.exit_status import DISAGREES, DONE
+from dyntheory.shell.exit_status import DISAGREES, of_status
 from dyntheory.shell.report import print_lines
 from dyntheory.shell.run import open_problem
 from dyntheory.shell.tables.problem import Problem
@@ -23,17 +23,19 @@ def command(task: Arguments) -> int:
     over = { rates = [0.0, 2.0] } designs the whole schedule and compares it with the best constant rate. confirm = true
     trains both choices.
     """
-    from dyntheory.shell.tables.study import with_rates
+    from dyntheory.shell.tables.study import settings_of
 
     if task.checkpoint is not None:
         raise ValueError("design has no checkpoint: leave --checkpoint away.")
     outputs = task.outputs("design")
     problem = open_problem(task.problem, overrides=task.set)
     found = perform(problem)
-    print_lines(*str(found).splitlines(), f"in [method]: {with_rates(problem, found.best.values)}")
+    print_lines(*str(found).splitlines(), *settings_of(problem, found.best.values))
     outputs.write(lambda: dt.plot.design(found), {"design": found})
     gain = None if found.constant is None else found.confirmed_gain
-    return DISAGREES if gain is not None and gain[0] < -SURE * gain[1] else DONE
+    if gain is not None and gain[0] < -SURE * gain[1]:
+        return DISAGREES
+    return of_status(found.best.status)
 
 
 def perform(problem: Problem) -> dt.Design:

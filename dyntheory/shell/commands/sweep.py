@@ -16,7 +16,7 @@ from dyntheory.shell.tables.problem import Problem
 if TYPE_CHECKING:
     import xarray
 
-MOST_ROWS = 40
+MOST_ROWS, MOST_LETTERS = 40, 24
 TRAINED = ("num_heads", "keep_preactivations", "num_steps", "key", "first_layer")
 
 
@@ -100,7 +100,8 @@ def _last(one: xarray.Dataset, name: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    return f"{float(value):.6g}" if value.dtype.kind in "if" else str(value)
+    text = f"{float(value):.6g}" if value.dtype.kind in "if" else str(value)
+    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
 
 
 def drawn(found: xarray.Dataset) -> Any:
@@ -118,4 +119,5 @@ def status_of(found: xarray.Dataset) -> int:
     """Return the exit status: a disagreement before a point that did not end well."""
     if "verdict" in found and (found.verdict == "disagree").any():
         return DISAGREES
-    return UNRESOLVED if found.status.isin(["unresolved", "diverged"]).any() else DONE
+    undecided = "verdict" in found and bool((found.verdict == "unresolved").any())
+    return UNRESOLVED if undecided or found.status.isin(["unresolved", "diverged"]).any() else DONE

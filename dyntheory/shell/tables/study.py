@@ -73,11 +73,14 @@ def design_of(problem: Problem) -> tuple[Study, list[Any]]:
     ends = bounds.pop(RATES, None)
     rates = {} if ends is None else dict.fromkeys(_rates(problem), tuple(ends))
     keys, study = _study("design", problem, bounds)
-    tied = [keys.get(name, name) for name in problem.table["design"].get("tied", list(rates))]
+    given = problem.table["design"].get("tied", list(rates))
+    tied = [one for name in given for one in (list(rates) if name == RATES else [keys.get(name, name)])]
     return study._replace(over={**rates, **{keys[name]: tuple(ends) for name, ends in bounds.items()}}), tied
 
 
 def _over(table: str, problem: Problem, example: str) -> Any:
+    if "rtol" in problem.table["predict"]:
+        raise ProblemError(f"`predict.rtol` is for single predictions: leave it out for {table}, and choose num_nodes.")
     if "over" not in problem.table[table]:
         raise ProblemError(f"[{table}] needs `over`, the keys of the problem that change: over = {example}")
     return problem.table[table]["over"]
@@ -96,8 +99,7 @@ def _rates(problem: Problem) -> list[str]:
 def _study(table: str, problem: Problem, values: Mapping[str, Sequence[Any]]) -> tuple[dict[str, str], Study]:
     """Return the name that stands for every key, and the study without what it is over."""
     places = {name: _place(table, problem, name) for name in values}
-    lasts = [place[-1] for place in places.values()]
-    keys = {name: place[-1] if lasts.count(place[-1]) == 1 else "_".join(place) for name, place in places.items()}
+    keys = _keys(table, problem, list(values))
     made = {keys[name]: place for name, place in places.items() if not _is_light(problem, place, values[name])}
     if not made:
         return keys, Study(problem.law, problem.method, problem.predict.get("first_layer"), None)
@@ -106,6 +108,13 @@ def _study(table: str, problem: Problem, values: Mapping[str, Sequence[Any]]) ->
     start = remade.function(lambda one: one.predict["first_layer"]) if has_start else None
     method = remade.function(lambda one: one.method)
     return keys, Study(remade.function(lambda one: one.law), method, start, None)
+
+
+def _keys(table: str, problem: Problem, names: Sequence[str]) -> dict[str, str]:
+    """Return by key the name that a study has for it: its last part, or all where that is not enough."""
+    places = {name: _place(table, problem, name) for name in names}
+    lasts = [place[-1] for place in places.values()]
+    return {name: place[-1] if lasts.count(place[-1]) == 1 else "_".join(place) for name, place in places.items()}
 
 
 def _place(table: str, problem: Problem, name: str) -> tuple[str, ...]:
@@ -158,16 +167,19 @@ class _Remade:
         return make
 
 
-def with_rates(problem: Problem, values: Mapping[str, float]) -> str:
-    """Return the entries of [method] that do what was chosen, where they are a schedule or numbers of the method."""
-    rates = [values[name] for name in values if name.startswith(RATE)]
+def settings_of(problem: Problem, values: Mapping[str, float]) -> list[str]:
+    """Return what was chosen as entries of the problem, as --set takes them."""
+    names = [name for name in problem.table["design"]["over"] if name != RATES]
+    places = {key: name for name, key in _keys("design", problem, names).items()}
+    rates = [value for name, value in values.items() if name.startswith(RATE)]
+    lines = []
     if rates:
-        steps = problem.table["method"]["learning_rate"]["num_steps"]
+        entries = problem.table["method"]["learning_rate"]
         written = ", ".join(f"{rate:.6g}" for rate in rates)
-        return f'learning_rate = {{ schedule = "{PIECEWISE}", num_steps = {steps}, rates = [{written}] }}'
-    return "; ".join(f"{name} = {value:.6g}" for name, value in values.items())
-
-
-def configured(problem: Problem) -> str:
-    """Return the tables as text, for what belongs to a result."""
-    return json.dumps(problem.table)
+        schedule = f'schedule = "{PIECEWISE}", num_steps = {entries["num_steps"]}, rates = [{written}]'
+        lines.append(f"method.learning_rate = {{ {schedule} }}")
+    for name, value in values.items():
+        if not name.startswith(RATE):
+            place = ".".join(_place("design", problem, places[name]))
+            lines.append(f"{place} = {value:.6g}")
+    return lines

@@ -25,7 +25,7 @@ def test_a_schedule_is_chosen_and_written(linear: str, tmp_path: Path, capsys: p
     assert isinstance(found, dt.Design)
     assert found.constant is not None
     assert (tmp_path / "rates.png").stat().st_size > 5_000
-    entry = re.search(r"in \[method\]: learning_rate = (.*)", printed)
+    entry = re.search(r"method.learning_rate = (.*)", printed)
     assert entry is not None
     pasted = "method.learning_rate=" + entry.group(1).replace(" ", "")
     assert main(["predict", linear, *LINEAR, pasted, "--out", str(tmp_path / "p.nc")]) == 0

@@ -62,4 +62,5 @@ def test_exit_statuses_and_pictures() -> None:
     assert status_of(found) == 0
     assert status_of(found.assign(status=("activation", ["ok", "diverged"]))) == 3
     assert status_of(found.assign(verdict=("activation", ["agree", "disagree"]))) == 1
+    assert status_of(found.assign(verdict=("activation", ["agree", "unresolved"]))) == 3
     assert len(drawn(found).axes) == 1

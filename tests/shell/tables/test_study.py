@@ -10,7 +10,7 @@ import pytest
 
 from dyntheory.shell.tables.problem import Problem, ProblemError
 from dyntheory.shell.tables.problem_file import parse_problem
-from dyntheory.shell.tables.study import design_of, sweep_of, with_rates
+from dyntheory.shell.tables.study import design_of, settings_of, sweep_of
 from tests.shell.tables.conftest import SMALL
 
 SCHEDULE = {"schedule": "piecewise_linear", "num_steps": 4, "rates": [0.1, 0.2, 0.3]}
@@ -72,8 +72,13 @@ def test_a_schedule_is_designed_by_its_rates() -> None:
     study, tied = design_of(problem)
     assert study.over == {f"rate_{knot}": (0.0, 2.0) for knot in range(3)}
     assert tied == list(study.over)
-    line = with_rates(problem, {"rate_0": 0.5, "rate_1": 0.25, "rate_2": 1.0})
-    assert line == 'learning_rate = { schedule = "piecewise_linear", num_steps = 4, rates = [0.5, 0.25, 1] }'
+    lines = settings_of(problem, {"rate_0": 0.5, "rate_1": 0.25, "rate_2": 1.0})
+    assert lines == ['method.learning_rate = { schedule = "piecewise_linear", num_steps = 4, rates = [0.5, 0.25, 1] }']
+    over = {"rates": [0.0, 2.0], "samples_per_feature": [1.0, 2.0], "first_layer.second_moment": [0.5, 2.0]}
+    both = problem_of(method={"learning_rate": SCHEDULE}, design={"over": over, "tied": ["rates"]})
+    assert design_of(both)[1] == [f"rate_{knot}" for knot in range(3)]
+    found = settings_of(both, {"rate_0": 0.5, "samples_per_feature": 1.5, "second_moment": 0.75})
+    assert found[1:] == ["law.samples_per_feature = 1.5", "first_layer.second_moment = 0.75"]
     ends, names = design_of(problem_of(design={"over": {"method.learning_rate": [0, 2]}, "tied": ["learning_rate"]}))
     assert (ends.over, names) == ({"learning_rate": (0, 2)}, ["learning_rate"])
 
@@ -85,6 +90,7 @@ def test_a_schedule_is_designed_by_its_rates() -> None:
         ({"sweep": {"over": {"nois_std": [1.0]}}}, "Did you mean 'noise_std'"),
         ({"sweep": {"over": {"seed": [1, 2]}}}, "run.num_steps may change"),
         ({"sweep": {"over": {"num_features": [10, 20]}}}, "keys of law, network"),
+        ({"sweep": {"over": {"noise_std": [0.1]}}, "predict": {"rtol": 1e-3}}, "leave it out for sweep"),
     ],
 )
 def test_what_cannot_be_swept_over_is_refused(tables: dict[str, Any], words: str) -> None:

@@ -51,6 +51,35 @@ def test_rates_rise_and_fall_along_a_cosine() -> None:
     np.testing.assert_allclose(found.test_error, wanted.test_error, rtol=1e-9)
 
 
+@pytest.mark.parametrize(("name", "value"), [("peak", -0.1), ("final", -0.1), ("warmup", 1.5), ("warmup", -0.5)])
+def test_parts_of_a_run_lie_inside_it(name: str, value: float) -> None:
+    numbers: dict[str, Any] = {"peak": 0.5, "warmup": 0.2, "final": 0.1}
+    method = dt.gradient_descent(dt.LinearModel(), dt.cosine_sgd(4), **numbers)
+    with pytest.raises(ValueError, match=name):
+        dt.sweep(LAW, method, over={name: [0.5, value]}, num_steps=2, num_nodes=2**10, key=KEY)
+    if name != "peak":
+        with pytest.raises((TypeError, ValueError), match=name):
+            dt.gradient_descent(dt.LinearModel(), dt.cosine_sgd(4), **{**numbers, name: value})
+
+
+def test_rates_of_knots_are_not_negative() -> None:
+    method = dt.gradient_descent(dt.LinearModel(), dt.piecewise_sgd(2, 2), rate_0=0.1, rate_1=0.1)
+    with pytest.raises(ValueError, match="`rate_0` must be zero or positive"):
+        dt.sweep(LAW, method, over={"rate_0": [-0.5]}, num_steps=2, num_nodes=2**10, key=KEY)
+
+
+def test_the_constant_choice_is_the_best_of_its_kind() -> None:
+    """With numbers beside the tied ones: here the best is constant, so that nothing can be gained."""
+    method = dt.gradient_descent(dt.LinearModel(), dt.piecewise_sgd(2, 2), rate_0=0.1, rate_1=0.1)
+    over = {"rate_0": (0.0, 0.1), "rate_1": (0.0, 0.1), "noise_std": (0.1, 2.0)}
+    options: dict[str, Any] = {"num_steps": 2, "num_nodes": 2**10, "key": KEY, "max_sweeps": 12, "population": 24}
+    found = dt.design(LAW, method, over=over, tied=("rate_0", "rate_1"), **options)
+    assert found.constant is not None
+    assert found.best.values["noise_std"] == pytest.approx(0.1, abs=0.08)
+    assert found.constant.values["noise_std"] == pytest.approx(0.1, abs=0.08)
+    assert abs(found.gain) < 0.05 * found.best.predicted
+
+
 def test_knots_must_fit_the_steps() -> None:
     with pytest.raises(ValueError, match="num_knots"):
         dt.piecewise_sgd(3, 4)
@@ -167,7 +196,11 @@ def test_designs_are_saved(schedule: dt.Design, tmp_path: Path) -> None:
         ({"over": {}}, ValueError, "nothing to design"),
         ({"over": {"learning_rte": (0.0, 1.0)}}, ValueError, "Did you mean 'learning_rate'"),
         ({"over": {"learning_rate": (-1.0, 1.0)}}, ValueError, "learning_rate"),
-        ({"tied": ("momentum",)}, ValueError, "not designed"),
+        ({"tied": ("momentum", "learning_rate")}, ValueError, "not designed"),
+        ({"tied": ("learning_rate",)}, ValueError, "two names or more"),
+        ({"over": {"num_steps": (1.0, 4.0)}}, ValueError, "a whole number"),
+        ({"confirm": {"num_features": 50, "num_runs": 1}}, ValueError, "num_runs of at least 2"),
+        ({"confirm": {"num_features": "50", "num_runs": 2}}, TypeError, "num_features"),
         ({"confirm": {"num_feature": 100}}, ValueError, "Did you mean 'num_features'"),
         ({"confirm": {"num_runs": 4}}, ValueError, "`confirm` needs num_features"),
         ({"population": 2}, ValueError, "population"),

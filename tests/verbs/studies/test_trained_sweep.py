@@ -90,11 +90,20 @@ def test_a_trained_sweep_is_resumed_to_the_same_bits(tmp_path: Path) -> None:
         ({**SIMULATION, "num_steps": 3}, "num_steps"),
         ({**SIMULATION, "num_features": 0}, "`num_features` must"),
         ({**SIMULATION, "matrix": "sparse"}, "matrix"),
+        ({**SIMULATION, "num_runs": 1}, "num_runs of at least 2"),
+        ({**SIMULATION, "num_runs": 2, "num_heads": 2}, "num_runs of at least 4"),
     ],
 )
 def test_what_simulate_would_refuse_is_refused_first(simulation: Any, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         dt.sweep(LAW, METHOD, over=RATES, **{**OPTIONS, "simulation": simulation})
+
+
+def test_names_of_the_result_are_refused_first() -> None:
+    with pytest.raises(ValueError, match=r"`record` cannot have 'verdict'"):
+        dt.sweep(LAW, METHOD, over=RATES, record={"verdict": lambda shared, h, y: h}, **OPTIONS)
+    with pytest.raises(ValueError, match=r"`over` cannot have 'status'"):
+        dt.sweep(LAW, lambda status: METHOD, over={"status": [0, 1]}, **OPTIONS)
 
 
 def test_nothing_to_do_is_refused() -> None:

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dyntheory.ground.checks import is_number, shown
+from dyntheory.results.trajectory import CURVES, OVERLAPS
 
 POINT, SOURCE = "point", "source"
-TAKEN = (POINT, SOURCE, "step", "unit", "unit_", "teacher")  # dimensions that a result has anyway
+VARIABLES = (*CURVES, "estimation_error", *OVERLAPS, "status", "status_message", "status_step", "verdict")
+TAKEN = (*VARIABLES, POINT, SOURCE, "step", "unit", "unit_", "teacher")  # dimensions that a result has anyway
 MOST_LETTERS = 60
 
 Values = dict[str, Any]
@@ -57,7 +59,7 @@ def _checked(name: Any) -> str:
     if not isinstance(name, str):
         raise TypeError(f"`over` must be keyed by names, got {shown(name)}.")
     if name in TAKEN:
-        raise ValueError(f"`over` cannot have {name!r}: results have a dimension of that name.")
+        raise ValueError(f"`over` cannot have {name!r}: results have a variable or dimension of that name.")
     return name
 
 

@@ -18,7 +18,7 @@ from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.verbs.studies.sweep.designed import Design
 from dyntheory.verbs.studies.sweep.points import Points, Question
 from dyntheory.verbs.studies.sweep.search import SEARCHES, Bounds, Search, Wanted, bounds_of, choice_of
-from dyntheory.verbs.studies.sweep.trained import check_keywords
+from dyntheory.verbs.studies.sweep.trained import check_keywords, check_trained
 
 
 def design(
@@ -58,7 +58,8 @@ def design(
         first_layer: see `sweep`; a function of its scale, say.
         num_nodes: N, see `predict`; some 2^12 are enough to search.
         population: points of a sweep; default 12 for each name, 24 at least.
-        max_sweeps: budget of the search: sweeps, or gradients from each start.
+        max_sweeps: budget of each search, for the constant choice and for the best: sweeps, or gradients from each
+            start.
         search: "evolution", "gradient" (all maps must be known to be smooth, all names be numbers of the method,
             `samples_per_feature` or `noise_std`), or "auto".
         early_stopping: take the error at its best step rather than at the last one, for every choice.
@@ -92,6 +93,9 @@ def design(
     max_sweeps, num_steps = check_count("max_sweeps", max_sweeps), check_count("num_steps", num_steps)
     size = max(24, 12 * len(bounds)) if population is None else check_count("population", population, minimum=5)
     points = Points(Question({"law": law, "method": method, "first_layer": first_layer}, head, num_steps))
+    if confirm is not None:
+        for side in (0, 1):
+            check_trained(points.problem({name: ends[side] for name, ends in bounds.items()}), key, confirm, None)
     task = Wanted(law, method, points, bounds, tuple(tied), key, head, first_layer, num_nodes, early_stopping)
     found = Search(task, size, max_sweeps, progress or silent)
     constant, best = found.run(search)
@@ -106,6 +110,10 @@ def design(
 def _check_tied(tied: Any, bounds: Bounds) -> None:
     if not isinstance(tied, tuple | list):
         raise TypeError(f"`tied` must be a tuple of names, got {shown(tied)}.")
+    if len(tied) == 1:
+        raise ValueError(
+            f"`tied` needs two names or more that are equal in the constant choice, got {tied[0]!r} alone."
+        )
     unknown = [name for name in tied if name not in bounds]
     if unknown:
         raise ValueError(f"`tied` names {unknown[0]!r}, which is not designed: it must be one of {', '.join(bounds)}.")

@@ -10,7 +10,7 @@ import numpy as np
 from dyntheory.dynamics.observables import Record
 from dyntheory.ground.arrays import Key
 from dyntheory.verbs.studies.sweep.answers import Answer, solve_piece
-from dyntheory.verbs.studies.sweep.axes import Axes, labels_of
+from dyntheory.verbs.studies.sweep.axes import VARIABLES, Axes, labels_of
 from dyntheory.verbs.studies.sweep.families import Preparation, cut_in_pieces
 from dyntheory.verbs.studies.sweep.points import Points
 from dyntheory.verbs.studies.sweep.trained import check_keywords, check_trained, train, trained_pieces
@@ -60,13 +60,16 @@ class Asked(NamedTuple):
         corners = [self.axes.points[one] for one in _corners(self.axes)]
         if not self.theory and self.simulation is None:
             raise ValueError("`theory=False` leaves nothing to do: give `simulation` the keywords of `simulate`.")
+        for name in self.record or {}:
+            if name in VARIABLES:
+                raise ValueError(f"`record` cannot have {name!r}: results have a variable of that name.")
         preparation = Preparation(self.points, self.key, self.num_nodes, self.means)
         needed = max(preparation.check(one, max_memory) for one in corners) if self.theory else 1
         if self.simulation is None:
             ready = [preparation.ready(values) for values in self.axes.points]
             pieces = cut_in_pieces(ready, self.key, self.means)
             return Plan(solve_piece, pieces, max(1, max_memory // needed), (THEORY,))
-        check_keywords("simulation", self.simulation)
+        check_keywords("simulation", self.simulation, compared=self.theory)
         for values in corners:
             check_trained(self.points.problem(values), self.key, self.simulation, self.record)
         points = [self.points.problem(values) for values in self.axes.points]

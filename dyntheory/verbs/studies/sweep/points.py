@@ -15,11 +15,12 @@ from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.hyperparameters import HEAD_PREFIX
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.methods.randomised import PROBABILITIES
+from dyntheory.problem.methods.schedules import RATE, check_part
 from dyntheory.verbs.studies.sweep.axes import Values
 
 STEPS = "num_steps"
 LIGHT = frozenset(("samples_per_feature", "noise_std", STEPS))  # the start of a run does not depend on them
-NOT_NEGATIVE = ("learning_rate", "penalty", "std", "weight_decay")
+NOT_NEGATIVE = ("learning_rate", "penalty", "std", "weight_decay", "peak", "final")
 MADE = {"law": TeacherStudent, "method": GeneralFirstOrderMethod, "first_layer": FirstLayer}
 
 Path = tuple[str, ...]
@@ -182,9 +183,11 @@ def _check_number(name: str, value: Any) -> None:
     check_scalar(name, value)
     check_finite(name, value)
     last = name.rpartition(".")[2]
-    if last.endswith(NOT_NEGATIVE):
+    if last.endswith(NOT_NEGATIVE) or last.startswith(RATE):
         check_nonnegative(name, value)
     number = float(value)
+    if last == "warmup":
+        check_part(name, number)
     if (last == "fraction" and not 0 < number <= 1) or (last == "rate" and not 0 <= number < 1):
         raise ValueError(f"`{name}` is {PROBABILITIES[last]} and must be a part, got {value}.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -18,7 +18,7 @@ from dyntheory.verbs.prediction.predict import predict
 from dyntheory.verbs.simulation.simulate import simulate
 from dyntheory.verbs.studies.sweep.descent import Descent, NoGradient
 from dyntheory.verbs.studies.sweep.designed import Choice
-from dyntheory.verbs.studies.sweep.points import Points
+from dyntheory.verbs.studies.sweep.points import STEPS, Points
 from dyntheory.verbs.studies.sweep.sweep import sweep
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def bounds_of(over: Mapping[str, Sequence[float]]) -> Bounds:
         found[name] = (low, high)
     if not found:
         raise ValueError("`over` names nothing to design.")
+    if STEPS in found:
+        raise ValueError(f"`over` names {STEPS!r}, a whole number: sweep over it, or design with early_stopping=True.")
     return found
 
 
@@ -153,18 +155,28 @@ class Search:
         return found[self._values(found).argmin()]
 
     def _evolved(self, start: np.ndarray, first: np.ndarray) -> np.ndarray:
-        """Return the best of generations of differential evolution."""
+        """Return the best of generations of differential evolution, from a population whose values are known."""
+        return self._evolution(self._values, start, self.lows, self.highs, first)
+
+    def _evolution(
+        self,
+        value: Callable[[np.ndarray], np.ndarray],
+        start: np.ndarray,
+        lows: np.ndarray,
+        highs: np.ndarray,
+        first: np.ndarray,
+    ) -> np.ndarray:
         from scipy.optimize import differential_evolution
 
         def values(x: np.ndarray) -> np.ndarray:
-            rows = np.atleast_2d(x.T)
-            found = first if np.array_equal(rows, start) else self._values(rows)
+            rows = np.clip(np.atleast_2d(x.T), lows, highs)
+            found = first if np.array_equal(rows, start) else value(rows)
             return found if x.ndim > 1 else found[0]
 
         initial: Any = start
         found = differential_evolution(
             values,
-            list(self.wanted.bounds.values()),
+            list(zip(lows, highs, strict=True)),
             init=initial,
             maxiter=max(self.max_sweeps - 1, 0),
             tol=SPREAD,
@@ -173,21 +185,34 @@ class Search:
             updating="deferred",
             rng=self.random,
         )
-        return np.asarray(found.x)
+        return np.clip(found.x, lows, highs)
 
     def _constant(self, start: np.ndarray) -> np.ndarray:
-        """Return the best of choices whose tied numbers are equal."""
+        """Return the best of choices whose tied numbers are equal; the others are searched as for the best one."""
         is_tied = np.asarray([name in self.wanted.tied for name in self.wanted.bounds])
         low, high = self.lows[is_tied].max(), self.highs[is_tied].min()
         if low >= high:
             raise ValueError(f"`tied` numbers have no value in common: their bounds are {low:g} and {high:g}.")
-        tried = start.copy()
-        tried[:, is_tied] = np.linspace(low, high, len(start))[:, None]
-        best = tried[0]
+
+        def whole(rows: np.ndarray) -> np.ndarray:
+            found = np.empty((len(rows), len(is_tied)))
+            found[:, is_tied], found[:, ~is_tied] = rows[:, :1], rows[:, 1:]
+            return found
+
+        common = np.linspace(low, high, len(start))
+        rows = np.column_stack([common, start[:, ~is_tied]])
+        if not is_tied.all():
+            lows, highs = np.append(low, self.lows[~is_tied]), np.append(high, self.highs[~is_tied])
+            value = self._constant_values(whole)
+            return whole(self._evolution(value, rows, lows, highs, value(rows))[None])[0]
+        best = rows[0]
         for _ in range(REFINEMENTS):
-            best = tried[self._values(tried).argmin()]
-            tried = best + (tried - best) / 4  # among them the best itself
-        return best
+            best = rows[self._values(whole(rows)).argmin()]
+            rows = best + (rows - best) / 4  # among them the best itself
+        return whole(best[None])[0]
+
+    def _constant_values(self, whole: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda rows: self._values(whole(rows))
 
     def _values(self, rows: np.ndarray) -> np.ndarray:
         filled = rows[np.minimum(np.arange(max(self.population, len(rows))), len(rows) - 1)]

@@ -73,8 +73,8 @@ class TrainedPiece(NamedTuple):
         return self._replace(theory=theory)._asdict()
 
 
-def check_keywords(argument: str, keywords: Mapping[str, Any]) -> None:
-    """Refuse keywords that `simulate` does not have, or that the study decides itself.
+def check_keywords(argument: str, keywords: Mapping[str, Any], *, compared: bool = True) -> None:
+    """Refuse keywords that `simulate` does not have, that the study decides itself, or that leave no standard error.
 
     Raises:
         ValueError: an unknown name, or a number that is missing.
@@ -85,6 +85,12 @@ def check_keywords(argument: str, keywords: Mapping[str, Any]) -> None:
     missing = [n for n, one in parameters.items() if one.default is inspect.Parameter.empty and n not in keywords]
     if missing:
         raise ValueError(f"`{argument}` needs {', '.join(missing)}: it has the keywords of `simulate`.")
+    runs, heads = keywords["num_runs"], keywords.get("num_heads", 1)
+    if compared and isinstance(runs, int) and isinstance(heads, int) and runs < 2 * heads:
+        raise ValueError(
+            f"`{argument}` needs num_runs of at least {2 * heads}, two for each head, got {runs}: what is compared "
+            "with the theory needs a standard error."
+        )
 
 
 def check_trained(point: Point, key: Key, simulation: Mapping[str, Any], record: Any) -> None:
