@@ -41,7 +41,8 @@ SMOKE := tests/dynamics/test_state_evolution.py tests/gaussian/test_sobol.py tes
   tests/ground/test_progress.py tests/kernels/test_empirical.py tests/kernels/test_stream.py \
   tests/kernels/test_training_on_loss.py tests/laws_of_the_house/test_fast_compiling.py tests/plot/test_trajectories.py \
   tests/problem/methods/test_flax_dictionary.py tests/problem/methods/test_row_wise.py tests/shell/test_main.py \
-  tests/shell/explorer/test_browser.py tests/shell/tables/test_data_table.py tests/verbs/estimation/test_estimators.py tests/verbs/prediction/test_store.py
+  tests/shell/explorer/test_browser.py tests/shell/tables/test_data_table.py tests/verbs/estimation/test_estimators.py \
+  tests/verbs/prediction/test_store.py tests/verbs/studies/test_dask.py
 lower-bounds: $(LOWEST)/.ready ## run a smoke suite on the lowest versions that pyproject.toml allows
 	XLA_FLAGS="$$XLA_FLAGS $$($(LOWEST)/bin/python -m tests.fast_compiling)" $(LOWEST)/bin/python -m pytest -n 2 \
 	  --dist loadfile -W error -W ignore::DeprecationWarning $(SMOKE)

@@ -47,7 +47,8 @@ def test_an_explosion_is_not_kept_and_said(early_stopping, least):
     assert model.score(rows[300:], labels[300:]) > least  # −2940 and worse in the explosion
 
 
-@pytest.mark.parametrize("is_noise", [True, pytest.param(False, marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("is_noise", [True, False])
 def test_the_rate_that_nobody_chose_is_stable(is_noise):
     """It was at the edge of stability of a linear model: training blew up at step 36 of 100."""
     rows, labels = linear_data(200, 50, noise=0.3)

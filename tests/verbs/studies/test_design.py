@@ -68,6 +68,7 @@ def test_rates_of_knots_are_not_negative() -> None:
         dt.sweep(LAW, method, over={"rate_0": [-0.5]}, num_steps=2, num_nodes=2**10, key=KEY)
 
 
+@pytest.mark.full
 def test_the_constant_choice_is_the_best_of_its_kind() -> None:
     """With numbers beside the tied ones: here the best is constant, so that nothing can be gained."""
     method = dt.gradient_descent(dt.LinearModel(), dt.piecewise_sgd(2, 2), rate_0=0.1, rate_1=0.1)
@@ -87,7 +88,7 @@ def test_knots_must_fit_the_steps() -> None:
         dt.piecewise_sgd(3, 1)
 
 
-@pytest.mark.parametrize("search", ["auto", "gradient"])
+@pytest.mark.parametrize("search", [pytest.param("auto", marks=pytest.mark.full), "gradient"])
 def test_the_best_rate_of_one_step_of_least_squares(search: str) -> None:
     """f(η) = 2 ((1 − η)² + η²/α) + η² σ²/α + σ² is least at η = 2/(2 + (2 + σ²)/α)."""
     best = 2 / (2 + (2 + NOISE**2) / ALPHA)
@@ -104,16 +105,16 @@ def test_the_best_rate_of_one_step_of_least_squares(search: str) -> None:
 
 def test_gradients_of_a_search_are_those_of_sweeps() -> None:
     """Of log(error + two standard errors), by reverse differentiation and by differences of whole sweeps."""
-    law, method = dt.TeacherStudent(2.0, link="sin", noise_std=0.2), _scheduled(6, **dict.fromkeys(NAMES, 0.5))
-    question = Question({"law": law, "method": method, "first_layer": None}, None, 6)
+    law, method = dt.TeacherStudent(2.0, link="sin", noise_std=0.2), _scheduled(3, **dict.fromkeys(NAMES, 0.5))
+    question = Question({"law": law, "method": method, "first_layer": None}, None, 3)
     bounds = {**dict.fromkeys(NAMES, (0.0, 2.0)), "noise_std": (0.0, 1.0)}
     with double_precision():
-        descent = Descent(Points(question), bounds, KEY, 2**11, 0.0, early_stopping=False)
+        descent = Descent(Points(question), bounds, KEY, 2**10, 0.0, early_stopping=False)
     at, step = np.array([0.4, 0.6, 0.5, 0.3]), 1e-5
     value, slope = descent(at)
     moved = [at, *(at + sign * step * row for row in np.eye(4) for sign in (1, -1))]
     points = [dict(zip(bounds, row, strict=True)) for row in moved]
-    found = np.log(dt.sweep(law, method, over=points, num_steps=6, num_nodes=2**11, key=KEY).test_error.values[:, -1])
+    found = np.log(dt.sweep(law, method, over=points, num_steps=3, num_nodes=2**10, key=KEY).test_error.values[:, -1])
     assert value == pytest.approx(found[0], abs=1e-9)
     np.testing.assert_allclose(slope, (found[1::2] - found[2::2]) / (2 * step), rtol=1e-5, atol=1e-7)
 

@@ -53,7 +53,12 @@ def test_every_point_of_a_grid_is_what_predict_says() -> None:
 @pytest.mark.parametrize(
     ("method", "name", "values"),
     [
-        (dt.gradient_descent(dt.MLP((2,), "tanh"), optax.adam, learning_rate=0.1), "learning_rate", [0.05, 0.2]),
+        pytest.param(
+            dt.gradient_descent(dt.MLP((2,), "tanh"), optax.adam, learning_rate=0.1),
+            "learning_rate",
+            [0.05, 0.2],
+            marks=pytest.mark.full,
+        ),
         (dt.mini_batches(METHOD, 0.5), "fraction", [0.25, 1.0]),
         pytest.param(
             dt.gradient_descent(dt.MLP((2,)), optax.sgd, learning_rate=0.1, momentum=0.5),
@@ -267,7 +272,8 @@ def test_one_that_always_dies_is_told() -> None:
 
 def test_progress_tells_points_and_time() -> None:
     told: list[tuple[float, str]] = []
-    dt.sweep(LAW, METHOD, over=OVER, num_steps=1, progress=lambda *now: told.append(now), **OPTIONS)
+    linear = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.5)
+    dt.sweep(LAW, linear, over=OVER, num_steps=1, progress=lambda *now: told.append(now), **OPTIONS)
     assert [fraction for fraction, _ in told] == sorted(fraction for fraction, _ in told)
     assert told[-1] == (1.0, "6 of 6 points, 0 s left")
 
