@@ -30,6 +30,21 @@ class Outcome(enum.StrEnum):
     DIVERGED = "diverged"
 
 
+@contextmanager
+def overheard() -> Iterator[list[str]]:
+    """Yield a list that holds the texts of the library's warnings, each once, when the block is over."""
+    texts: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DyntheoryWarning)
+        yield texts
+    for warning in caught:
+        if isinstance(warning.message, DyntheoryWarning):
+            texts.append(str(warning.message))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    texts[:] = dict.fromkeys(texts)
+
+
 @dataclasses.dataclass(frozen=True)
 class Status:
     """How a computation ended.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,7 +56,7 @@ def perform(problem: Problem, keywords: dict[str, Any]) -> xarray.Dataset:
         simulation = {name: value for name, value in problem.simulate_arguments().items() if name not in TRAINED}
     swept = any("num_steps" in point for point in (study.over if isinstance(study.over, list) else [study.over]))
     with warnings_as_lines(), progress_bar("sweep") as progress:
-        return dt.sweep(
+        found = dt.sweep(
             study.law,
             study.method,
             over=study.over,
@@ -67,6 +68,7 @@ def perform(problem: Problem, keywords: dict[str, Any]) -> xarray.Dataset:
             progress=progress,
             **keywords,
         )
+    return found.assign_attrs(configuration=json.dumps(problem.table))
 
 
 def show(found: xarray.Dataset) -> None:

@@ -81,6 +81,10 @@ def design_of(problem: Problem) -> tuple[Study, list[Any]]:
 def _over(table: str, problem: Problem, example: str) -> Any:
     if "rtol" in problem.table["predict"]:
         raise ProblemError(f"`predict.rtol` is for single predictions: leave it out for {table}, and choose num_nodes.")
+    if problem.table["run"].get("num_heads", 1) != 1:
+        raise ProblemError(
+            f"`run.num_heads` is for single predictions: leave it out, all points of a {table} share a head."
+        )
     if "over" not in problem.table[table]:
         raise ProblemError(f"[{table}] needs `over`, the keys of the problem that change: over = {example}")
     return problem.table[table]["over"]

@@ -91,6 +91,7 @@ def test_a_schedule_is_designed_by_its_rates() -> None:
         ({"sweep": {"over": {"seed": [1, 2]}}}, "run.num_steps may change"),
         ({"sweep": {"over": {"num_features": [10, 20]}}}, "keys of law, network"),
         ({"sweep": {"over": {"noise_std": [0.1]}}, "predict": {"rtol": 1e-3}}, "leave it out for sweep"),
+        ({"sweep": {"over": {"noise_std": [0.1]}}, "run": {"num_heads": 5}}, "run.num_heads"),
     ],
 )
 def test_what_cannot_be_swept_over_is_refused(tables: dict[str, Any], words: str) -> None:

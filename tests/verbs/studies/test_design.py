@@ -205,6 +205,7 @@ def test_designs_are_saved(schedule: dt.Design, tmp_path: Path) -> None:
         ({"confirm": {"num_feature": 100}}, ValueError, "Did you mean 'num_features'"),
         ({"confirm": {"num_runs": 4}}, ValueError, "`confirm` needs num_features"),
         ({"population": 2}, ValueError, "population"),
+        ({"confirm": {"num_features": 50, "num_runs": 4, "num_heads": 2}}, ValueError, "num_heads"),
     ],
 )
 def test_what_makes_no_sense_is_refused(change: dict[str, Any], error: type[Exception], words: str) -> None:

@@ -99,6 +99,23 @@ def test_what_simulate_would_refuse_is_refused_first(simulation: Any, complaint:
         dt.sweep(LAW, METHOD, over=RATES, **{**OPTIONS, "simulation": simulation})
 
 
+def test_several_heads_are_those_of_both_sides() -> None:
+    method = dt.gradient_descent(dt.MLP((2,), "tanh"), optax.sgd, learning_rate=0.3)
+    simulation = {**SIMULATION, "num_heads": 2}
+    found = dt.sweep(LAW, method, over={"learning_rate": [0.3]}, **{**OPTIONS, "simulation": simulation})
+    wanted = dt.predict(LAW, method, num_steps=3, num_nodes=2**10, num_heads=2, key=KEY)
+    np.testing.assert_allclose(found.test_error.sel(source="theory")[0], wanted.test_error)
+
+
+def test_remarks_on_a_point_are_not_lost() -> None:
+    """n/d is 1.2 in place of 1.25 with ten features: `simulate` warns, and so does the sweep."""
+    law = dt.TeacherStudent(1.25, noise_std=0.3)
+    simulation = {**SIMULATION, "num_features": 10}
+    with pytest.warns(dt.DyntheoryWarning, match="1 ok with a remark"):
+        found = dt.sweep(law, METHOD, over={"learning_rate": [0.3]}, **{**OPTIONS, "simulation": simulation})
+    assert "ratio n/d is 1.2" in str(found.status_message.sel(source="simulation").values[0])
+
+
 def test_names_of_the_result_are_refused_first() -> None:
     with pytest.raises(ValueError, match=r"`record` cannot have 'verdict'"):
         dt.sweep(LAW, METHOD, over=RATES, record={"verdict": lambda shared, h, y: h}, **OPTIONS)

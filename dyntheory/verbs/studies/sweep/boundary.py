@@ -26,6 +26,11 @@ MOST_ITERATIONS = 60
 SLOPE_STEP = 1e-3  # of the interval, where the slope at a root is taken
 FAR = 300.0  # decades: a loss that is no number any more
 
+REFUSED = {
+    **dict.fromkeys(("checkpoint", "resume"), "what it sweeps depends on what it found"),
+    **dict.fromkeys(("simulation", "theory"), "it searches predictions"),
+}
+
 Quantity = Callable[..., Any]
 
 
@@ -105,9 +110,8 @@ def boundary(
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
-    refused = sorted(set(options) & {"checkpoint", "resume"})
-    if refused:
-        raise TypeError(f"`boundary` takes no {refused[0]}: what it sweeps depends on what it found.")
+    for name in sorted(set(options) & set(REFUSED)):
+        raise TypeError(f"`boundary` takes no {name}: {REFUSED[name]}.")
     return options
 
 

@@ -18,6 +18,7 @@ from dyntheory.verbs.studies.sweep.trained import COMPARED, Z
 if TYPE_CHECKING:
     import xarray
 
+REMARK = "ok with a remark"
 DIMENSIONS = {"teacher_overlap": ("step", "unit", "teacher"), "weight_overlap": ("step", "unit", "unit_")}
 
 
@@ -37,8 +38,9 @@ def to_dataset(axes: Axes, answers: Mapping[str, Sequence[Answer]], provenance: 
 
 
 def with_warning(found: xarray.Dataset) -> xarray.Dataset:
-    """Return a dataset, and say in one warning how many of its points did not end well."""
-    codes, counts = np.unique(found.status.values, return_counts=True)
+    """Return a dataset, and say in one warning how many of its points did not end well, or with a remark."""
+    ended = np.where((found.status == "ok") & (found.status_message != ""), REMARK, found.status)
+    codes, counts = np.unique(ended.astype(str), return_counts=True)
     bad = {str(code): int(count) for code, count in zip(codes, counts, strict=True) if code != "ok"}
     if bad:
         told = ", ".join(f"{count} {code}" for code, count in bad.items())

@@ -18,7 +18,7 @@ from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.verbs.studies.sweep.designed import Design
 from dyntheory.verbs.studies.sweep.points import Points, Question
 from dyntheory.verbs.studies.sweep.search import SEARCHES, Bounds, Search, Wanted, bounds_of, choice_of
-from dyntheory.verbs.studies.sweep.trained import check_keywords, check_trained
+from dyntheory.verbs.studies.sweep.trained import OWN, check_keywords, check_trained
 
 
 def design(
@@ -63,7 +63,7 @@ def design(
         search: "evolution", "gradient" (all maps must be known to be smooth, all names be numbers of the method,
             `samples_per_feature` or `noise_std`), or "auto".
         early_stopping: take the error at its best step rather than at the last one, for every choice.
-        confirm: keywords of `simulate` (num_features, num_runs, …): trains both choices.
+        confirm: keywords of `simulate` (num_features, num_runs, …): trains both choices, with the head of the design.
         progress: called with (fraction done, what is being done).
 
     Returns:
@@ -88,7 +88,7 @@ def design(
     bounds = bounds_of(over)
     _check_tied(tied, bounds)
     if confirm is not None:
-        check_keywords("confirm", confirm)
+        check_keywords("confirm", confirm, own=(*OWN, "num_heads"))
     check_name("search", search, SEARCHES)
     max_sweeps, num_steps = check_count("max_sweeps", max_sweeps), check_count("num_steps", num_steps)
     size = max(24, 12 * len(bounds)) if population is None else check_count("population", population, minimum=5)

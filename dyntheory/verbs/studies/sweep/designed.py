@@ -25,6 +25,7 @@ class Choice(Saved):
         status: how the prediction ended.
         magnification: M, by how much the prediction magnifies differences of size 1/√d on the way, of the test error:
             networks at d may miss it by M²/d.
+        simulated_status: how the simulation ended; where runs diverged, `simulated` is the mean of the others.
     """
 
     values: dict[str, float]
@@ -35,6 +36,7 @@ class Choice(Saved):
     simulated_error: float | None = None
     status: Status = dataclasses.field(default_factory=Status)
     magnification: float | None = None
+    simulated_status: Status | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +99,7 @@ def _told(choice: Choice) -> str:
     told = f"{values}; test error at step {choice.step} {choice.predicted:.4g} ± {choice.standard_error:.2g}"
     if choice.simulated is not None and choice.simulated_error is not None:
         told += f", simulated {choice.simulated:.4g} ± {choice.simulated_error:.2g}"
+        told += f" ({choice.simulated_status})" if choice.simulated_status and not choice.simulated_status.ok else ""
     if choice.magnification is not None and choice.magnification > LARGE:
         told += f" (networks of d features may miss it by {choice.magnification**2:.0f}/d: it passes an instability)"
     return told if choice.status.ok else f"{told} ({choice.status})"

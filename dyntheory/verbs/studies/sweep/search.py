@@ -249,12 +249,13 @@ def choice_of(wanted: Wanted, row: np.ndarray, confirm: Mapping[str, Any] | None
         theory = predict(point.law, point.method, num_nodes=wanted.num_nodes, keep_preactivations=False, **given)
     assert theory.test_error is not None and theory.standard_error is not None
     step = int(wanted.best_step(theory.test_error + SURE * theory.standard_error.test_error))
-    trained = (None, None)
+    trained, ended = (None, None), None
     if confirm is not None:
-        trained = _at(simulate(point.law, point.method, **given, **confirm), step)
+        simulation = simulate(point.law, point.method, **given, **confirm)
+        trained, ended = _at(simulation, step), simulation.status
     growth = (theory.magnification or {}).get("test_error")
     magnification = None if growth is None else float(np.max(growth[: step + 1]))
-    return Choice(values, step, *_at(theory, step), *trained, theory.status, magnification)
+    return Choice(values, step, *_at(theory, step), *trained, theory.status, magnification, ended)
 
 
 def _at(result: Any, step: int) -> tuple[float, float]:

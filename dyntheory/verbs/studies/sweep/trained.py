@@ -13,7 +13,7 @@ import numpy as np
 
 from dyntheory.ground.arrays import Key
 from dyntheory.ground.names import check_name
-from dyntheory.ground.status import quiet
+from dyntheory.ground.status import overheard
 from dyntheory.results.compare import compare
 from dyntheory.results.trajectory import Trajectory
 from dyntheory.verbs.prediction.predict import predict
@@ -73,13 +73,15 @@ class TrainedPiece(NamedTuple):
         return self._replace(theory=theory)._asdict()
 
 
-def check_keywords(argument: str, keywords: Mapping[str, Any], *, compared: bool = True) -> None:
+def check_keywords(
+    argument: str, keywords: Mapping[str, Any], *, compared: bool = True, own: tuple[str, ...] = OWN
+) -> None:
     """Refuse keywords that `simulate` does not have, that the study decides itself, or that leave no standard error.
 
     Raises:
         ValueError: an unknown name, or a number that is missing.
     """
-    parameters = {name: one for name, one in inspect.signature(simulate).parameters.items() if name not in OWN}
+    parameters = {name: one for name, one in inspect.signature(simulate).parameters.items() if name not in own}
     for name in keywords:
         check_name(f"keyword in `{argument}`", name, parameters)
     missing = [n for n, one in parameters.items() if one.default is inspect.Parameter.empty and n not in keywords]
@@ -111,16 +113,26 @@ def train(piece: TrainedPiece) -> list[Answer]:
     key = jax.random.wrap_key_data(jnp.asarray(piece.key))
     given: dict[str, Any] = {"head": head, "first_layer": first_layer, "num_steps": num_steps, "key": key}
     given["record"] = piece.record
-    with quiet():  # every point says in its status how it ended
+    with overheard() as said:
         simulation = simulate(law, method, **given, **piece.simulation)
-        if piece.theory is None:
-            return [reported(simulation)]
+    trained = _with_notes(reported(simulation), simulation, said)
+    if piece.theory is None:
+        return [trained]
+    with overheard() as said:
         theory = predict(law, method, **given, **piece.theory)
-    return [reported(theory), _judged(theory, simulation)]
+    return [_with_notes(reported(theory), theory, said), _judged(trained, theory, simulation)]
 
 
-def _judged(theory: Trajectory, simulation: Trajectory) -> Answer:
-    answer = reported(simulation)
+def _with_notes(answer: Answer, result: Trajectory, said: Sequence[str]) -> Answer:
+    """Return an answer whose status has what was warned of beside it."""
+    notes = [text for text in said if text != str(result.status)]
+    if not notes:
+        return answer
+    message = "; ".join([*([result.status.message] if result.status.message else []), *notes])
+    return dataclasses.replace(answer, status=dataclasses.replace(result.status, message=message))
+
+
+def _judged(answer: Answer, theory: Trajectory, simulation: Trajectory) -> Answer:
     report = compare(theory, simulation, metrics=COMPARED)
     scores = {}
     for name, z in report.z.items():
@@ -139,5 +151,6 @@ def trained_pieces(
     """Return a piece for every point."""
     data = np.asarray(jax.random.key_data(key))
     keywords = {**simulation, "keep_preactivations": False, "keep_runs": False}
-    predicted = None if theory is None else {**theory, "keep_preactivations": False}
+    same = {"num_heads": simulation.get("num_heads", 1), "keep_preactivations": False}
+    predicted = None if theory is None else {**theory, **same}
     return [TrainedPiece(point, place, data, keywords, predicted, record) for place, point in enumerate(points)]
