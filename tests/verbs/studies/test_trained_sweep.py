@@ -1,5 +1,7 @@
 """A sweep may train networks beside its predictions: the numbers and verdicts are those of the verbs."""
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +75,10 @@ def test_methods_without_a_limit_are_trained_alone() -> None:
 
 
 def test_a_trained_sweep_is_resumed_to_the_same_bits(tmp_path: Path) -> None:
-    whole = dt.sweep(LAW, METHOD, over=RATES, checkpoint=tmp_path, **OPTIONS)
+    before = list(warnings.filters), warnings.showwarning
+    with ThreadPoolExecutor(2) as pool:
+        whole = dt.sweep(LAW, METHOD, over=RATES, checkpoint=tmp_path, executor=pool, **OPTIONS)
+    assert (list(warnings.filters), warnings.showwarning) == before  # threads take turns where warnings are caught
     next(tmp_path.glob("trained_000001*")).unlink()
     again = dt.sweep(LAW, METHOD, over=RATES, checkpoint=tmp_path, resume=True, **OPTIONS)
     assert whole.identical(again)

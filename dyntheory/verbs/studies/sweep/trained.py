@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from dyntheory.verbs.studies.sweep.points import Point
 OWN = ("law", "method", "num_steps", "key", "head", "first_layer", "record", "checkpoint", "resume", "progress")
 COMPARED = ("train_error", "test_error")
 Z = "_z"
+ONE_AT_A_TIME = threading.Lock()  # of threads: `catch_warnings` is for one alone, and a run takes all cores anyway
 
 
 class TrainedPiece(NamedTuple):
@@ -113,12 +115,12 @@ def train(piece: TrainedPiece) -> list[Answer]:
     key = jax.random.wrap_key_data(jnp.asarray(piece.key))
     given: dict[str, Any] = {"head": head, "first_layer": first_layer, "num_steps": num_steps, "key": key}
     given["record"] = piece.record
-    with overheard() as said:
+    with ONE_AT_A_TIME, overheard() as said:
         simulation = simulate(law, method, **given, **piece.simulation)
     trained = _with_notes(reported(simulation), simulation, said)
     if piece.theory is None:
         return [trained]
-    with overheard() as said:
+    with ONE_AT_A_TIME, overheard() as said:
         theory = predict(law, method, **given, **piece.theory)
     return [_with_notes(reported(theory), theory, said), _judged(trained, theory, simulation)]
 
