@@ -46,6 +46,7 @@ def test_too_few_nodes_meet_the_error_of_predict() -> None:
         list(theory_of({**small(), "predict": {"num_nodes": 2}}, Memory(), silent))
 
 
+@pytest.mark.full
 def test_theory_simulation_and_agreement() -> None:
     """The last level is `dyntheory.predict` for the table; a simulation joins it once it is there."""
     memory = Memory()

@@ -107,6 +107,7 @@ def test_functions_make_widths_activations_and_starts() -> None:
     assert np.isnan(found.teacher_overlap.sel(width=1).isel(unit=1)).all()
 
 
+@pytest.mark.full
 def test_lists_of_points_and_numbers_of_steps() -> None:
     points = [{"num_steps": 2, "link": "sin"}, {"num_steps": 4, "link": "tanh"}, {"num_steps": 0, "link": "sin"}]
     found = dt.sweep(LAW, METHOD, over=points, **OPTIONS)
