@@ -1,4 +1,4 @@
-from . import closed_forms, estimators, gallery, kernels, plot, priors, spectra
+from . import closed_forms, estimators, gallery, kernels, plot, priors, spectra, wide
 from .dynamics.observables import FeatureMean
 from .dynamics.state_evolution import state_evolution
 from .ground.compilation_cache import enable_compilation_cache
@@ -23,13 +23,14 @@ from .problem.methods.randomised import dropout, label_noise, mini_batches
 from .problem.methods.schedules import cosine_sgd, piecewise_sgd
 from .problem.networks.network import MLP, FlaxNetwork, LinearModel
 from .results.compare import Agreement, compare
+from .results.cost import Cost
 from .results.trajectory import Trajectory
 from .verbs.estimation.assumption_report import AssumptionReport, assumption_report
 from .verbs.estimation.estimate import estimate
 from .verbs.estimation.teacher_direction import TeacherDirection, teacher_direction
 from .verbs.estimation.tune import Tuned, tune
 from .verbs.prediction.applicability import Applicability, applicability
-from .verbs.prediction.cost import Cost, prediction_cost
+from .verbs.prediction.cost import prediction_cost
 from .verbs.prediction.predict import predict
 from .verbs.prediction.responses import ResponseFunctions, responses
 from .verbs.prediction.sensitivity import Derivatives, sensitivity
@@ -39,6 +40,8 @@ from .verbs.studies.sweep.boundary import boundary
 from .verbs.studies.sweep.design import design
 from .verbs.studies.sweep.designed import Choice, Design
 from .verbs.studies.sweep.sweep import sweep
+from .wide.network import WideNetwork
+from .wide.results import WideTrajectory
 
 __all__ = [
     # Nouns: the data, the network
@@ -50,6 +53,7 @@ __all__ = [
     "MLP",
     "LinearModel",
     "FlaxNetwork",
+    "WideNetwork",
     # Methods: the algorithm
     "GeneralFirstOrderMethod",
     "gradient_descent",
@@ -89,6 +93,7 @@ __all__ = [
     "load",
     # Results
     "Trajectory",
+    "WideTrajectory",
     "Derivatives",
     "Design",
     "Choice",
@@ -107,6 +112,7 @@ __all__ = [
     "enable_compilation_cache",
     # Wings
     "kernels",
+    "wide",
     "closed_forms",
     "plot",
     "gallery",

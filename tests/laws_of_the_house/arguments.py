@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import dyntheory as dt
-from dyntheory import closed_forms, estimators, gallery, kernels, plot, priors, spectra
+from dyntheory import closed_forms, estimators, gallery, kernels, plot, priors, spectra, wide
 from dyntheory.closed_forms import marchenko_pastur
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.kernels import bridge
@@ -72,12 +72,12 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
 NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None through
     "count": """num_features num_samples num_runs num_heads num_units num_outputs max_nodes max_runs num_resamples width
         head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window max_sweeps num_knots
-        from_width to_width""",
+        from_width to_width depth""",
     "count or zero": "num_steps degree step unit rank order sample_noise feature_noise seed",
     "count?": "num_nodes block_size strides population",
     "positive": """samples_per_feature learning_rate threshold gamma scale std source ratio memory max_operations
         weight_std delta threshold_ratio capacity features_per_input samples_per_input signal_strength
-        output_multiplier""",
+        output_multiplier feature_learning""",
     "positive?": "rtol tolerance step_size max_memory max_trainings",
     "at least zero": """noise_std penalty ridge separation drop_below momentum epsilon score_std value_std exponent
         signal_power initial_power nonlinear_power linear nonlinear variance side_information times""",
@@ -85,10 +85,10 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
     "number": "frequency amplitude phase slope mean value rate",
     "probability": "balance level share fraction density",
     "flag": """replacement accelerated resume use_bias starts_at_zero is_in_theorem drops diagonal nesterov center
-        standardise from_differences force rematerialize""",
-    "flag?": "keep_runs keep_preactivations smooth has_kink has_feature_nodes trace logy",
+        standardise from_differences force rematerialize centred is_linear""",
+    "flag?": "keep_runs keep_preactivations keep_kernels smooth has_kink has_feature_nodes trace logy",
     "name": """matrix dtype metric metrics noise initialization padding scaling normalization parameterization combine
-        trained""",
+        trained parametrisation""",
     "text": "name description",
     "text?": "title label_kind",
     "path": "path",
@@ -102,7 +102,8 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
         num_classes num_test_nodes over between sweep""",
     "thing?": """first_layer mesh record ax feature_nodes draw test_data weights teacher_weights initial test_initial x2
         head_optimizer estimate alignment shares second_moment teacher_overlap teacher_second_moment teacher_prior
-        features test_test covariance noise_coefficients prediction executor""",
+        features test_test covariance noise_coefficients prediction executor test_inputs test_labels masks
+        width_ratios""",
     "anything": "head params checkpoints module hyperparameters",
     "name?": "early_stopping x y along",
     "count or zero?": "random_state",
@@ -148,6 +149,10 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     "plot.phase_diagram.sweep": "anything",
     "plot.slices.sweep": "anything",
     "simulate.inputs": "function",
+    **dict.fromkeys(("wide.predict.inputs", "wide.simulate.inputs", "wide.prediction_cost.inputs"), "thing"),
+    **dict.fromkeys(("wide.simulate.width", "WideNetwork.width", "wide.prediction_cost.num_directions"), "count?"),
+    **dict.fromkeys(("wide.predict.drop_below",), "positive"),
+    "wide.prediction_cost.num_nodes": "count",
     "applicability.inputs": "thing?",
     "assumption_report.labels": "thing?",
     "kernels.kernel_evolution.labels": "thing?",
@@ -213,7 +218,7 @@ RECORDS = (dt.Status, priors.Prior, kernels.Layer, kernels.TrainedKernel)
 
 def _doors() -> dict[str, Any]:
     found = {"": dt, "kernels": kernels, "closed_forms": closed_forms, "plot": plot, "priors": priors}
-    return found | {"spectra": spectra, "estimators": estimators, "gallery": gallery}
+    return found | {"spectra": spectra, "estimators": estimators, "gallery": gallery, "wide": wide}
 
 
 def _is_record(value: Any) -> bool:

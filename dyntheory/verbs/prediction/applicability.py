@@ -26,9 +26,10 @@ from dyntheory.problem.laws.row_statistics import NORM_SPREAD, row_statistics
 from dyntheory.problem.methods.label_kinds import check_labels_of
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.shape import Shape
+from dyntheory.results.cost import Cost
 from dyntheory.results.finite_size_bias import SEPARATED, bias_of_separation, largest_magnification
 from dyntheory.results.trajectory import Trajectory
-from dyntheory.verbs.prediction.cost import Cost, prediction_cost
+from dyntheory.verbs.prediction.cost import prediction_cost
 from dyntheory.verbs.prediction.magnification import MAGNIFIED
 
 LEVELS = ("covered", "doubtful", "outside")

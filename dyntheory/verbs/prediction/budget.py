@@ -9,7 +9,8 @@ from dyntheory.gaussian.node_count import choose_num_nodes
 from dyntheory.gaussian.nodes import NUM_BLOCKS
 from dyntheory.ground.devices import NodeSharding
 from dyntheory.problem.shape import Shape
-from dyntheory.verbs.prediction.cost import Cost, prediction_cost
+from dyntheory.results.cost import Cost
+from dyntheory.verbs.prediction.cost import prediction_cost
 from dyntheory.verbs.prediction.wanted import Wanted
 
 LEAST_NODES_PER_COLUMN = 2

@@ -8,7 +8,6 @@ as large on a sub-net as on all nodes.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import time
 
@@ -19,12 +18,12 @@ from dyntheory.gaussian.nodes import NUM_BLOCKS
 from dyntheory.ground.checks import check_count
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
-from dyntheory.ground.storage.saved import Saved
 from dyntheory.matrix.spectral_frame import num_spectral_nodes
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.linearity import feature_map_is_linear
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.shape import Shape
+from dyntheory.results.cost import Cost
 from dyntheory.verbs.prediction.pieces import cut_of
 
 DOUBLE = 8
@@ -33,25 +32,6 @@ FRAME_READINGS = 9  # bytes of a compiled step over those of the directions, mea
 PROBE_SHAPE = (64, 2**15)
 PROBE_COLUMNS = 16
 COLUMNS_PER_UNIT = 3.5  # of one reading of the basis; seven for two
-
-
-@dataclasses.dataclass(frozen=True)
-class Cost(Saved):
-    """Cost of one prediction on one node set.
-
-    Args:
-        num_nodes: N.
-        num_columns: orthonormal directions at the end of the run.
-        memory: bytes of arrays at the peak, of one solution on N nodes and one on a sub-net; the process and what it
-            compiles take some 0.6 GB more.
-        seconds: a rough figure for this machine, without compiling. On correlated features it was 1 to 3 times what a
-            run took, and 8 times where their directions stay in the cache.
-    """
-
-    num_nodes: int
-    num_columns: int
-    memory: int
-    seconds: float
 
 
 def prediction_cost(

@@ -27,7 +27,7 @@ from tests.ground.storage.same import assert_same
 COSTLY = ("ResponseFunctions", "TeacherDirection")
 NOT_RESULTS = {
     *("TeacherStudent", "FirstLayer", "MLP", "LinearModel", "FlaxNetwork", "GeneralFirstOrderMethod"),
-    *("FeatureMean", "Status", "DyntheoryWarning"),
+    *("WideNetwork", "FeatureMean", "Status", "DyntheoryWarning"),
 }
 LAW = dt.TeacherStudent(2.0, "tanh", 0.3)
 METHOD = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.3)
@@ -95,8 +95,19 @@ def _applicability() -> dt.Applicability:
     return dt.applicability(LAW, METHOD, num_steps=3, num_samples=60, num_features=5, inputs=ROWS)
 
 
+def _wide() -> dt.WideTrajectory:
+    kernels: dict[str, Any] = {
+        "forward_kernels": RANDOM.normal(size=(3, 1, 4, 4)),
+        "ntk": RANDOM.normal(size=(3, 4, 4)),
+    }
+    outputs: dict[str, Any] = {"train_outputs": RANDOM.normal(size=(3, 4)), "test_outputs": RANDOM.normal(size=(3, 2))}
+    error = dt.WideTrajectory(np.arange(3), **outputs)
+    return dt.WideTrajectory(np.arange(3), **outputs, **kernels, **_curves(), standard_error=error)
+
+
 EXAMPLES: dict[str, Callable[[], Any]] = {
     "Trajectory": _trajectory,
+    "WideTrajectory": _wide,
     "Derivatives": _derivatives,
     "ResponseFunctions": lambda: dt.responses(LAW, METHOD, num_steps=1, key=jax.random.key(0), num_nodes=2**9),
     "Cost": lambda: dt.prediction_cost(LAW, METHOD, num_steps=3, num_nodes=2**9),

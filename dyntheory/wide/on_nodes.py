@@ -1,0 +1,164 @@
+"""One prediction: the run on all nodes, the same on sub-nets, and the errors from their difference.
+
+The sub-nets go first: the first of them tells how many directions there are, so that too few nodes, or too little
+memory, are known before most of the work is done. They drop larger directions, so the errors contain what that costs.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from dyntheory.gaussian.sobol import SobolNet
+from dyntheory.gaussian.sub_nets import standard_errors
+from dyntheory.ground.resources import Resources
+from dyntheory.problem.methods.hyperparameters import shown
+from dyntheory.problem.prepared import environment
+from dyntheory.results.trajectory import POSITIVE
+from dyntheory.wide.cost import memory_of
+from dyntheory.wide.data import Frame
+from dyntheory.wide.prepared import Prepared
+from dyntheory.wide.results import WideTrajectory
+from dyntheory.wide.run import FullError, Run, run
+from dyntheory.wide.solution import fields_of, in_frame, nets_of
+
+NUM_BLOCKS = 4
+COARSER = 3.0
+DEFAULT_NODES = 2**13
+NODES_PER_DIRECTION = 4
+MORE_ON_ALL_NODES = 1.5  # directions over those of a sub-net, which drops more
+LEAST_NODES = 2**8
+
+
+class Wanted(NamedTuple):
+    """What is to be solved; `num_nodes` None leaves their number to the directions that there are."""
+
+    one: Prepared
+    frame: Frame
+    num_nodes: int | None
+    drop_below: float
+    keeps_kernels: bool
+
+
+def within(wanted: Wanted, resources: Resources) -> WideTrajectory:
+    """Solve on as many nodes as are asked for, or as the directions of a first sub-net ask for.
+
+    Raises:
+        ValueError: too little memory, or too few nodes.
+    """
+    size = wanted.num_nodes or DEFAULT_NODES
+    if size < LEAST_NODES:
+        raise ValueError(f"`num_nodes` must be at least {LEAST_NODES}, got {size}.")
+    while True:
+        _check_memory(wanted, size, 1 + wanted.frame.inputs.shape[1], resources)
+        nets = nets_of(wanted.one, wanted.frame.inputs.shape[1], size)
+        blocks = list(zip(*(net.blocks(NUM_BLOCKS) for net in nets), strict=True))
+        try:
+            first = _run(wanted, blocks[0], COARSER * wanted.drop_below, resources, (0.0, 0.125))
+        except FullError:
+            if wanted.num_nodes is not None:
+                raise
+            size *= 2
+            continue
+        found = max(first.num_directions)
+        needed = 2 ** math.ceil(math.log2(NUM_BLOCKS * NODES_PER_DIRECTION * found))
+        if wanted.num_nodes is None and needed > size:
+            size = needed
+            continue
+        _check_memory(wanted, size, int(MORE_ON_ALL_NODES * found), resources)
+        return _solve(wanted, nets, blocks, first, resources)
+
+
+def _check_memory(wanted: Wanted, num_nodes: int, directions: int, resources: Resources) -> None:
+    one = wanted.one
+    count, outputs = one.data.labels.shape
+    is_linear = one.rules.is_linear
+    needed = memory_of(one.network.depth, count, outputs, one.num_steps, num_nodes, directions, is_linear=is_linear)
+    if needed > resources.max_memory:
+        raise ValueError(
+            f"{count} inputs, {one.num_steps} steps and {num_nodes} nodes with {directions} directions a layer take "
+            f"{needed / 1e9:.2g} GB, and {resources.max_memory / 1e9:.2g} GB may be used: lower `num_nodes`, raise "
+            "`drop_below` or `max_memory`, or take fewer steps or inputs."
+        )
+
+
+def _run(
+    wanted: Wanted, nets: tuple[SobolNet, ...], drop_below: float, resources: Resources, part: tuple[float, float]
+) -> Run:
+    begin, end = part
+    rules, task = in_frame(wanted.one, wanted.frame, drop_below, keeps_kernels=wanted.keeps_kernels)
+
+    def report(fraction: float) -> None:
+        resources.report(begin + fraction * (end - begin), f"{nets[0].num_nodes} nodes")
+
+    return run(rules, task, nets, wanted.one.num_steps, report=report)
+
+
+def _fields(wanted: Wanted, found: Run, nets: tuple[SobolNet, ...], drop_below: float) -> dict[str, Any]:
+    rules, task = in_frame(wanted.one, wanted.frame, drop_below, keeps_kernels=wanted.keeps_kernels)
+    return fields_of(wanted.one._replace(rules=rules, task=task), wanted.frame, found, nets)
+
+
+def _solve(
+    wanted: Wanted,
+    nets: tuple[SobolNet, ...],
+    blocks: list[tuple[SobolNet, ...]],
+    first: Run,
+    resources: Resources,
+) -> WideTrajectory:
+    coarse, parts, directions = COARSER * wanted.drop_below, [], []
+    for number, block in enumerate(blocks):
+        part = (0.125 * number, 0.125 * (number + 1))
+        found = _run(wanted, block, coarse, resources, part) if number else first
+        parts.append(_fields(wanted, found, block, coarse))
+        directions.append(max(found.num_directions))
+    whole = _run(wanted, nets, wanted.drop_below, resources, (0.5, 1.0))
+    every = _fields(wanted, whole, nets, wanted.drop_below)
+    values: dict[str, Any] = {name: np.asarray(value) for name, value in every.items() if value is not None}
+    stacked = {name: np.stack([part[name] for part in parts]) for name in values}
+    errors = standard_errors(values, stacked, relative=POSITIVE)
+    resources.report(1.0, "done")
+    steps = np.arange(wanted.one.num_steps + 1)
+    size = nets[0].num_nodes
+    return WideTrajectory(
+        steps=steps,
+        **values,
+        standard_error=WideTrajectory(steps=steps, **jax.tree.map(np.asarray, errors)),
+        provenance={
+            **origin(wanted.one, "prediction"),
+            "num_nodes": size,
+            "num_nodes_of_sub_nets": size // NUM_BLOCKS,
+            "drop_below": wanted.drop_below,
+            "num_directions": list(whole.num_directions),
+            "num_directions_of_sub_nets": max(directions),
+            "rank": wanted.frame.inputs.shape[1],
+        },
+    )
+
+
+def origin(one: Prepared, kind: str) -> dict[str, Any]:
+    """Return what is needed to do it again: versions, device, key, network, optimizer."""
+    network, rules = one.network, one.rules
+    return {
+        "kind": kind,
+        **environment(one.key),
+        "num_steps": one.num_steps,
+        "network": {
+            "depth": network.depth,
+            "activation": str(network.activation),
+            "feature_learning": one.scaling.richness,
+            "parametrisation": network.parametrisation,
+            "width": network.width,
+            "use_bias": network.use_bias,
+            "width_ratios": list(network.ratios),
+        },
+        "method": {
+            "name": f"gradient_descent, {shown(rules.optimizer)}",
+            "loss": one.loss_name,
+            "hyperparameters": {name: np.asarray(value).tolist() for name, value in one.task.numbers.items()},
+        },
+        "num_inputs": len(one.data.inputs),
+    }

@@ -1,0 +1,206 @@
+"""What `predict` and `simulate` are asked for, checked, and the arrays and functions that the run takes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dyntheory.ground.arrays import Array, ArrayLike, Key, PyTree
+from dyntheory.ground.checks import check_count, check_key
+from dyntheory.ground.compiling import compiled
+from dyntheory.problem.methods.gradient_descent import gradient_descent
+from dyntheory.problem.methods.hyperparameters import HEAD_PREFIX, Optimizer, build, shown, split_numbers
+from dyntheory.problem.methods.label_kinds import check_labels
+from dyntheory.problem.methods.linearity import feature_map_is_linear
+from dyntheory.problem.methods.method import GeneralFirstOrderMethod
+from dyntheory.problem.methods.row_wise import update_row
+from dyntheory.problem.networks.activations import resolve_activation
+from dyntheory.problem.networks.losses import Loss, resolve_loss
+from dyntheory.problem.networks.network import LinearModel
+from dyntheory.wide.data import FixedData, fixed_data
+from dyntheory.wide.moved import Rules, Task, left_of_start
+from dyntheory.wide.network import Scaling, WideNetwork
+
+SIZES = (1.0, 1e4, 1e-3)
+SEPARATE = 1e-9
+KERNEL_BYTES = 2**26
+
+
+class Prepared(NamedTuple):
+    """A request that was checked.
+
+    Args:
+        network: the network.
+        data: inputs, labels and test inputs.
+        method: for loss, error and names.
+        rules: static part of the run.
+        task: arrays of the run; the inputs as they are, in no frame yet.
+        scaling: γ₀ and factors of the rates.
+        num_steps: T.
+        key: the user's.
+        loss_name: what the loss is called.
+    """
+
+    network: WideNetwork
+    data: FixedData
+    method: GeneralFirstOrderMethod
+    rules: Rules
+    task: Task
+    scaling: Scaling
+    num_steps: int
+    key: Key
+    loss_name: str
+
+
+def prepared(
+    network: WideNetwork,
+    inputs: ArrayLike,
+    labels: ArrayLike,
+    test_inputs: ArrayLike | None,
+    test_labels: ArrayLike | None,
+    *,
+    optimizer: Optimizer,
+    num_steps: int,
+    key: Key,
+    loss: str | Callable[[Array, Array], Array] | Loss,
+    masks: ArrayLike | None,
+    hyperparameters: dict[str, Any],
+) -> Prepared:
+    """Check a request; call inside `double_precision`.
+
+    Raises:
+        TypeError: an argument of the wrong kind.
+        ValueError: shapes or numbers that do not fit, or an optimizer that this limit does not have.
+    """
+    data = fixed_data(inputs, labels, test_inputs, test_labels)
+    num_steps = check_count("num_steps", num_steps, minimum=0)
+    check_key(key)
+    numbers, static, is_linear, method = _rule(optimizer, loss, hyperparameters)
+    check_labels(data.labels[:, 0] if data.is_scalar else data.labels, method, name="`labels`")
+    if data.test_labels is not None:
+        shaped = data.test_labels[:, 0] if data.is_scalar else data.test_labels
+        check_labels(shaped, method, name="`test_labels`")
+    scaling = network.scaling(data.num_features)
+    if network.parametrisation != "mup" and not is_linear:
+        raise ValueError(
+            f'The parametrisation "{network.parametrisation}" is a scaling of learning rates that only rules linear in '
+            f'the gradients share (SGD, momentum), got {shown(optimizer)}: use parametrisation="mup".'
+        )
+    rules = Rules(
+        resolve_activation(network.activation),
+        _on_vectors(method.loss, data.is_scalar),
+        optimizer,
+        static,
+        data.labels.shape[1],
+        network.use_bias,
+        is_linear,
+    )
+    entries = jnp.asarray(data.inputs) / np.sqrt(data.num_features)
+    rates = scaling.rate * np.array([scaling.first_rate, *[1.0] * network.depth])
+    task = Task(
+        inputs=entries,
+        entries=entries,
+        labels=jnp.asarray(data.labels),
+        batches=jnp.asarray(_batches(masks, num_steps, len(data.inputs))),
+        decay=left_of_start(rules, numbers, num_steps + 1),
+        richness=jnp.asarray(scaling.richness, float),
+        ratios=jnp.asarray(network.ratios, float),
+        rates=jnp.asarray(rates),
+        numbers=numbers,
+        drop_below=jnp.zeros(()),
+    )
+    return Prepared(network, data, method, rules, task, scaling, num_steps, key, resolve_loss(loss).name)
+
+
+def _rule(
+    optimizer: Optimizer, loss: Any, hyperparameters: dict[str, Any]
+) -> tuple[PyTree, tuple[tuple[str, Any], ...], bool, GeneralFirstOrderMethod]:
+    """Return the numbers of the optimizer, its flags, whether it is linear, and the method that checked it."""
+    for name in hyperparameters:
+        if name.startswith(HEAD_PREFIX):
+            raise ValueError(f"`{name}`: all layers of a wide network share one optimizer; leave it out.")
+    method = gradient_descent(LinearModel(), optimizer, loss=loss, **hyperparameters)
+    data, static = split_numbers("optimizer", optimizer, hyperparameters)
+    numbers = {name: jnp.asarray(value, float) for name, value in data.items()}
+    is_linear = feature_map_is_linear(method, {})
+    if not is_linear:
+        _check_separate(build(optimizer, static, numbers), shown(optimizer))
+    return numbers, static, is_linear, method
+
+
+def _check_separate(rule: Any, name: str) -> None:
+    """Refuse a nonlinear rule that mixes initial weights with gradients: the limit knows W(0) by its products only."""
+    random = np.random.default_rng(0)
+    for size in SIZES:
+        gradient = jnp.asarray(size * random.standard_normal((2, 8)))
+        weights = jnp.asarray(random.standard_normal((2, 8)))
+
+        def step(w: Array, g: Array = gradient) -> Array:
+            return update_row(rule, (rule.init(w), w), g)[1]
+
+        def decayed(w: Array) -> Array:
+            return update_row(rule, (rule.init(w), w), jnp.zeros_like(w))[1]
+
+        still = decayed(jnp.zeros_like(weights))
+        together, apart = step(weights), step(jnp.zeros_like(weights)) + decayed(weights) - still
+        if not bool(jnp.all(jnp.abs(together - apart) <= SEPARATE * (1.0 + jnp.abs(together)))):
+            raise ValueError(
+                f"The optimizer {name} makes one nonlinear function of gradients and weights, so the initial weights "
+                "do not stay a Gaussian matrix times a number: decay them decoupled from the gradients (optax.adamw)."
+            )
+
+
+@functools.cache
+def _on_vectors(loss: Callable[[Array, Array], Array], is_scalar: bool) -> Callable[[Array, Array], Array]:
+    """Return a loss of vectors (outputs,), whatever the shape it was written for."""
+    return (lambda f, y: loss(f[0], y[0])) if is_scalar else loss
+
+
+def _batches(masks: ArrayLike | None, num_steps: int, num_inputs: int) -> np.ndarray:
+    """Return weights (T+1, P) of the inputs with mean one at every step.
+
+    Raises:
+        ValueError: another shape, entries other than 0 and 1, or a step without inputs.
+    """
+    if masks is None:
+        return np.ones((num_steps + 1, num_inputs))
+    array = np.asarray(masks)
+    if array.shape != (num_steps, num_inputs):
+        raise ValueError(
+            f"`masks` must have shape (num_steps, inputs) = ({num_steps}, {num_inputs}), which inputs are in the batch "
+            f"of every step, got {array.shape}."
+        )
+    if not np.isin(array, (0, 1)).all():
+        raise ValueError("`masks` must hold True and False, or 1 and 0.")
+    sizes = array.sum(axis=1, keepdims=True)
+    if num_steps and not sizes.all():
+        raise ValueError(f"`masks` has no input in the batch of step {int(np.argmin(sizes))}.")
+    return np.concatenate([array * num_inputs / np.maximum(sizes, 1), np.ones((1, num_inputs))])
+
+
+def keeps_kernels(one: Prepared, wanted: bool | None, num_runs: int = 1) -> bool:
+    """Return whether kernels of all steps are kept: as wanted, else while they are small."""
+    size = 8 * num_runs * (one.num_steps + 1) * (2 * one.network.depth + 1) * len(one.data.inputs) ** 2
+    return size <= KERNEL_BYTES if wanted is None else wanted
+
+
+def measured(one: Prepared, outputs: Any, labels: np.ndarray | None) -> tuple[Any, Any]:
+    """Return mean loss and mean error of outputs (..., inputs, outputs), None where there are no labels."""
+    if labels is None:
+        return None, None
+    flat = outputs.reshape(-1, *outputs.shape[-2:])
+    functions = [_on_vectors(function, one.data.is_scalar) for function in (one.method.loss, one.method.error)]
+    loss, error = (np.asarray(_mean_of(function, flat, labels)) for function in functions)
+    return loss.reshape(outputs.shape[:-2]), error.reshape(outputs.shape[:-2])
+
+
+def _mean_over_inputs(function: Callable[[Array, Array], Array], outputs: Array, labels: Array) -> Array:
+    return jnp.mean(jax.vmap(jax.vmap(function), in_axes=(0, None))(outputs, labels), axis=1)
+
+
+_mean_of = compiled(_mean_over_inputs, fast=True, static_argnames=("function",))

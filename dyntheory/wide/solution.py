@@ -1,0 +1,113 @@
+"""One prediction on one set of nodes and on its sub-nets: runs, test inputs, and the fields of the result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dyntheory.gaussian.sobol import MAX_DIMENSIONS, SobolNet, normals, sobol_net
+from dyntheory.ground.arrays import Array
+from dyntheory.ground.compiling import compiled
+from dyntheory.ground.randomness import seed
+from dyntheory.wide.data import Frame
+from dyntheory.wide.moved import Rules, Task, nothing_moved
+from dyntheory.wide.neurons import BLOCK, Neurons, draw
+from dyntheory.wide.prepared import Prepared, measured
+from dyntheory.wide.replay import TestInputs, replay
+from dyntheory.wide.run import Run
+
+ROOM = 16
+TEST_BYTES = 2**28
+
+
+def nets_of(one: Prepared, rank: int, num_nodes: int) -> tuple[SobolNet, ...]:
+    """Return a net for every layer, of as many dimensions as there may be rows of noise.
+
+    Args:
+        one: the request.
+        rank: of the inputs.
+        num_nodes: a power of two.
+    """
+    asked = 2 * len(one.data.inputs) * (one.num_steps + 1)
+    rows = min(asked, num_nodes) + rank + one.data.labels.shape[1] + one.num_steps + 1 + 2 * BLOCK
+    start = seed(one.key, "nodes")
+    return tuple(sobol_net(num_nodes, min(MAX_DIMENSIONS, rows), start + layer) for layer in range(one.network.depth))
+
+
+def fields_of(one: Prepared, frame: Frame, found: Run, nets: tuple[SobolNet, ...]) -> dict[str, Any]:
+    """Return the curves, outputs and kernels of a run, the test inputs asked."""
+    seen, outputs = found.seen, found.seen.outputs
+    train_loss, train_error = measured(one, outputs, one.data.labels)
+    tests = None if one.data.test_inputs is None else test_outputs(one, frame, found, nets)
+    test_loss, test_error = (None, None) if tests is None else measured(one, tests, one.data.test_labels)
+    is_single = one.data.labels.shape[1] == 1
+    keeps = one.rules.keeps_kernels
+    return {
+        "train_loss": train_loss,
+        "train_error": train_error,
+        "test_loss": test_loss,
+        "test_error": test_error,
+        "train_outputs": _shaped(one, outputs),
+        "test_outputs": None if tests is None else _shaped(one, tests),
+        "alignment": seen.alignment if is_single else None,
+        "feature_alignment": seen.feature_alignment,
+        "sharpness": seen.sharpness if is_single else None,
+        "forward_kernels": seen.forward_kernels if keeps else None,
+        "backward_kernels": seen.backward_kernels if keeps and is_single else None,
+        "ntk": seen.ntk if keeps and is_single else None,
+    }
+
+
+def _shaped(one: Prepared, outputs: Any) -> Any:
+    return outputs[..., 0] if one.data.is_scalar else outputs
+
+
+def test_outputs(one: Prepared, frame: Frame, found: Run, nets: tuple[SobolNet, ...]) -> np.ndarray:
+    """Return f (T+1, P*, outputs) on the test inputs, some of them at a time."""
+    state, tests = found.state, one.data.test_inputs
+    assert tests is not None
+    (capacity, num_nodes), room = state.neurons[0].basis.shape, min(ROOM, one.num_steps + 1)
+    entries = tests / np.sqrt(one.data.num_features)
+    task = one.task._replace(inputs=jnp.asarray(frame.inputs))
+    fresh = nothing_moved(one.rules, task, depth=len(nets), capacity=capacity, num_nodes=num_nodes)
+    while True:
+        size = max(1, min(len(tests), TEST_BYTES // (8 * room * num_nodes * max(1, len(nets) - 1))))
+        noise = tuple(_noise(layer, net, room) for layer, net in zip(state.neurons, nets, strict=True))
+        parts, is_full = [], False
+        for begin in range(0, len(tests), size):
+            index = np.minimum(np.arange(begin, begin + size), len(tests) - 1)
+            some = TestInputs(*(jnp.asarray(rows[index]) for rows in (frame.test_inputs, entries, frame.outside)))
+            outputs, lacks_room = _replay(one.rules, task, state, found.sides, some, noise, fresh)
+            parts.append(np.asarray(outputs))
+            is_full = is_full or bool(lacks_room)
+        if not is_full:
+            return np.concatenate(parts, axis=1)[:, : len(tests)]
+        room = min(2 * room, one.num_steps + 1)
+
+
+def _noise(neurons: Neurons, net: SobolNet, room: int) -> Array:
+    """Return fresh rows orthogonal to a basis."""
+    drawn = int(neurons.num_drawn)
+    size = room + BLOCK
+    raw = normals(net.rows(drawn, min(drawn + size, len(net.shift))))
+    return _fresh_rows(neurons, jnp.asarray(raw), room=room)
+
+
+def fresh_rows(neurons: Neurons, raw: Array, *, room: int) -> Array:
+    """Return `room` rows of noise orthogonal to the basis and to each other."""
+    wider = neurons._replace(basis=jnp.pad(neurons.basis, ((0, room + BLOCK), (0, 0))))
+    found = draw(wider, raw, neurons.num_drawn, jnp.asarray(room), room)
+    return jax.lax.dynamic_slice_in_dim(found.basis, neurons.num_used, room)
+
+
+_fresh_rows = compiled(fresh_rows, fast=True, static_argnames=("room",))
+_replay = compiled(replay, fast=True, static_argnames=("rules",))
+
+
+def in_frame(one: Prepared, frame: Frame, drop_below: float, *, keeps_kernels: bool) -> tuple[Rules, Task]:
+    """Return rules and task with the inputs in their frame."""
+    rules = one.rules._replace(keeps_kernels=keeps_kernels)
+    return rules, one.task._replace(inputs=jnp.asarray(frame.inputs), drop_below=jnp.asarray(drop_below, float))
