@@ -22,14 +22,14 @@ class ClassMeans(NamedTuple):
         """Return s y (W*ᵀ W/d), what they add to X W/√d."""
         if self.separation is None:
             return 0.0
-        overlaps = matrix.feature_gram(self.teacher_weights, weights)
+        overlaps = matrix.column_gram(self.teacher_weights, weights)
         return self.separation * self._by_class() @ overlaps
 
     def of_features(self, matrix: Any, g: Array) -> Array | float:
         """Return s α W* mean_i y_i g_iᵀ, what they add to Xᵀ g/√d."""
         if self.separation is None:
             return 0.0
-        moments = matrix.sample_mean(self._by_class()[:, :, None] * g[:, None, :])
+        moments = matrix.row_mean(self._by_class()[:, :, None] * g[:, None, :])
         return self.separation * self.samples_per_feature * self.teacher_weights @ moments
 
     def _by_class(self) -> Array:

@@ -198,13 +198,13 @@ def _recorded(fixed: Fixed, carry: Carry, record: Record) -> Records:
         return method.loss(prediction, label), method.error(prediction, label)
 
     losses, errors = jax.vmap(metrics)(h, fixed.labels)
-    train_loss, train_error = matrix.sample_mean((losses, errors))
+    train_loss, train_error = matrix.row_mean((losses, errors))
     rows = jnp.concatenate([fixed.teacher_weights, carry.weights], axis=1)
     view = View(carry.shared, h, fixed.labels, fixed.teacher_weights, carry.weights, matrix)
     return Records(
         train_loss=train_loss,
         train_error=train_error,
-        gram=matrix.feature_gram(rows, rows),
+        gram=matrix.column_gram(rows, rows),
         head=head,
         labels=jnp.zeros(()),
         recorded={name: observable(view) for name, observable in record},
@@ -214,7 +214,7 @@ def _recorded(fixed: Fixed, carry: Carry, record: Record) -> Records:
 
 def _largest_share(matrix: Matrix, values: Array, mean: Array) -> Array:
     """Return max_i ω_i |v_i| / |Σ ω v|; a mean is linear, so its derivative is the weights ω of the samples."""
-    weights = jax.grad(matrix.sample_mean)(jnp.zeros_like(values))
+    weights = jax.grad(matrix.row_mean)(jnp.zeros_like(values))
     return jnp.max(jnp.abs(weights * values)) / jnp.maximum(jnp.abs(mean), jnp.finfo(values.dtype).tiny)
 
 
@@ -224,12 +224,12 @@ def _update(fixed: Fixed, carry: Carry, sample_uniforms: Array, feature_uniforms
     sample_states, g, stats = sample_map(
         carry.sample_states, carry.preactivation, fixed.labels, carry.shared, sample_uniforms
     )
-    shared = method.after_samples(carry.shared, matrix.sample_mean(stats))
+    shared = method.after_samples(carry.shared, matrix.row_mean(stats))
     matrix_state, p = matrix.transpose_times(carry.matrix_state, g)
     p = p + fixed.means.of_features(matrix, g)
     feature_map = jax.vmap(method.feature_map, in_axes=(0, 0, None, 0))
     feature_states, weights, stats = feature_map(carry.feature_states, p, shared, feature_uniforms)
-    shared = method.after_features(shared, matrix.feature_mean(stats))
+    shared = method.after_features(shared, matrix.column_mean(stats))
     matrix_state, h = matrix.times(matrix_state, weights)
     h = h + fixed.means.of_samples(matrix, weights)
     return Carry(matrix_state, sample_states, feature_states, weights, h, shared)

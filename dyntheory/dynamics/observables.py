@@ -78,7 +78,7 @@ class SampleMean:
     def __call__(self, view: View) -> PyTree:
         """Return the mean at one state."""
         values = jax.vmap(functools.partial(self.function, view.shared))(view.preactivations, view.labels)
-        return view.matrix.sample_mean(values)
+        return view.matrix.row_mean(values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,7 @@ class FeatureMean:
     def __call__(self, view: View) -> PyTree:
         """Return the mean at one state."""
         values = jax.vmap(functools.partial(self.function, view.shared))(view.teacher_weights, view.weights)
-        return view.matrix.feature_mean(values)
+        return view.matrix.column_mean(values)
 
 
 def rows_of(*names: str) -> Record:
@@ -207,7 +207,7 @@ def num_recorded(record: Record, law: TeacherStudent, method: GeneralFirstOrderM
 class _OneRow:
     """A matrix of one row, whose means are that row."""
 
-    def sample_mean(self, values: PyTree) -> PyTree:
+    def row_mean(self, values: PyTree) -> PyTree:
         return jax.tree.map(lambda leaf: leaf[0], values)
 
-    feature_mean = sample_mean
+    column_mean = row_mean

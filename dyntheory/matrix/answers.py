@@ -31,14 +31,14 @@ class Matrix(Protocol):
         """Answer p = Xᵀ g/√d."""
         ...
 
-    def sample_mean(self, values: PyTree) -> PyTree:
-        """Average over samples."""
+    def row_mean(self, values: PyTree) -> PyTree:
+        """Average over rows."""
         ...
 
-    def feature_mean(self, values: PyTree) -> PyTree:
-        """Average over features."""
+    def column_mean(self, values: PyTree) -> PyTree:
+        """Average over columns."""
         ...
 
-    def feature_gram(self, left: Array, right: Array) -> Array:
-        """Average leftᵀ right over features."""
+    def column_gram(self, left: Array, right: Array) -> Array:
+        """Average leftᵀ right over columns."""
         ...

@@ -20,7 +20,7 @@ class DenseMatrix:
     Stored in float32 it multiplies in float32; what goes in and comes out keeps its own precision.
     """
 
-    inputs: Float[Array, "samples features"]
+    inputs: Float[Array, "rows columns"]
 
     def init(self) -> PyTree:
         """Return the empty state."""
@@ -35,24 +35,24 @@ class DenseMatrix:
         del num_steps
         return state
 
-    def times(self, state: PyTree, w: Float[Array, "features units"]) -> tuple[PyTree, Array]:
-        """Return h = X w/√d, shape (samples, units)."""
+    def times(self, state: PyTree, w: Float[Array, "columns vectors"]) -> tuple[PyTree, Array]:
+        """Return h = X w/√d, shape (rows, vectors)."""
         return state, _product(self.inputs, w) / math.sqrt(self.inputs.shape[1])
 
-    def transpose_times(self, state: PyTree, g: Float[Array, "samples units"]) -> tuple[PyTree, Array]:
-        """Return p = Xᵀ g/√d, shape (features, units)."""
+    def transpose_times(self, state: PyTree, g: Float[Array, "rows vectors"]) -> tuple[PyTree, Array]:
+        """Return p = Xᵀ g/√d, shape (columns, vectors)."""
         # gᵀX reads X along its rows; Xᵀg of a single column is ten times slower where that matters (XLA on CPUs).
         return state, _product(g.T, self.inputs).T / math.sqrt(self.inputs.shape[1])
 
-    def sample_mean(self, values: PyTree) -> PyTree:
-        """Return the mean over samples of every leaf."""
+    def row_mean(self, values: PyTree) -> PyTree:
+        """Return the mean over rows of every leaf."""
         return jax.tree.map(lambda x: jnp.mean(x, axis=0), values)
 
-    def feature_mean(self, values: PyTree) -> PyTree:
-        """Return the mean over features of every leaf."""
+    def column_mean(self, values: PyTree) -> PyTree:
+        """Return the mean over columns of every leaf."""
         return jax.tree.map(lambda x: jnp.mean(x, axis=0), values)
 
-    def feature_gram(self, left: Float[Array, "features a"], right: Float[Array, "features b"]) -> Array:
+    def column_gram(self, left: Float[Array, "columns a"], right: Float[Array, "columns b"]) -> Array:
         """Return leftᵀ right/d, shape (a, b)."""
         return left.T @ right / left.shape[0]
 

@@ -125,9 +125,9 @@ def finite_matrix(
     sample_key, feature_key = jax.random.split(key)
     return RevealedMatrix(
         jnp.asarray(num_samples / num_features),
-        samples=FiniteSide(sample_key, num_samples, projection),
-        features=FiniteSide(feature_key, num_features, projection),
+        rows=FiniteSide(sample_key, num_samples, projection),
+        columns=FiniteSide(feature_key, num_features, projection),
         drop_below=jnp.zeros(()),
-        num_teacher_units=num_teacher_units,
-        num_units=num_units,
+        num_first_vectors=num_teacher_units,
+        num_vectors=num_units,
     )

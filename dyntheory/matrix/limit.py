@@ -93,11 +93,11 @@ def limit_matrix(
         features, rows = _frame(joint_second_moment, num_units * num_steps, coordinates.dtype)
     matrix = RevealedMatrix(
         jnp.asarray(law.samples_per_feature, coordinates.dtype),
-        samples=NodeSide(weights, fixed, innovations, jnp.asarray(0), threshold, num_columns=num_units),
-        features=features,
+        rows=NodeSide(weights, fixed, innovations, jnp.asarray(0), threshold, num_columns=num_units),
+        columns=features,
         drop_below=threshold,
-        num_teacher_units=r,
-        num_units=num_units,
+        num_first_vectors=r,
+        num_vectors=num_units,
         memory=memory,
     )
     return LimitStart(scaled(matrix, scales), rows[:, :r], rows[:, r:], fixed[1:].T)
@@ -178,13 +178,13 @@ class Reserve(NamedTuple):
 
 
 def with_reserve(
-    matrix: RevealedMatrix | ScaledMatrix, samples: Reserve, features: Reserve | None
+    matrix: RevealedMatrix | ScaledMatrix, rows: Reserve, columns: Reserve | None
 ) -> RevealedMatrix | ScaledMatrix:
     """Return the matrix with innovations for the next steps; None for a frame, which needs none."""
     if isinstance(matrix, ScaledMatrix):
-        inner: Any = with_reserve(bare(matrix), samples, features)
+        inner: Any = with_reserve(bare(matrix), rows, columns)
         return dataclasses.replace(matrix, matrix=inner)
-    sides: dict[str, Any] = {"samples": samples} if features is None else {"samples": samples, "features": features}
+    sides: dict[str, Any] = {"rows": rows} if columns is None else {"rows": rows, "columns": columns}
     changed = {
         name: dataclasses.replace(getattr(matrix, name), reserve=given.rows, first_in_reserve=given.first)
         for name, given in sides.items()

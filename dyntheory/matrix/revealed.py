@@ -1,8 +1,8 @@
 """A Gaussian matrix revealed as it is asked about (Bolthausen conditioning).
 
-Asked for X w, it splits w along the feature directions q known so far; the remainder becomes a new q with a fresh
-noise vector ε on the sample side. Asked for Xᵀ g, it does the mirror image with sample directions ĝ and noise v on the
-feature side. With mean q² = mean ĝ² = 1,
+Asked for X w, it splits w along the directions q of the column side known so far; the remainder becomes a new q with
+a fresh noise vector ε on the row side. Asked for Xᵀ g, it does the mirror image with directions ĝ of the row side and
+noise v on the column side. With mean q² = mean ĝ² = 1,
 
     h = Σ_r ε^r ⟨q^r, w⟩ + α^{-1/2} Σ_s ĝ^s ⟨v^s, w⟩        p = α^{1/2} Σ_s v^s ⟨ĝ^s, g⟩ + α Σ_r q^r ⟨ε^r, g⟩.
 
@@ -45,8 +45,8 @@ class Half(NamedTuple):
 class Revealed(NamedTuple):
     """What has been revealed of the matrix."""
 
-    samples: Half
-    features: Half
+    rows: Half
+    columns: Half
 
 
 @jax.tree_util.register_dataclass
@@ -55,27 +55,27 @@ class RevealedMatrix:
     """Answers X w/√d and Xᵀ g/√d by revelation.
 
     Args:
-        samples_per_feature: α.
-        samples: the sample side.
-        features: the feature side.
+        rows_per_column: α.
+        rows: the row side.
+        columns: the column side.
         drop_below: root mean square of a remainder below which a direction is dropped; zero keeps all but rounding.
-        num_teacher_units: r, columns of the first question.
-        num_units: k, columns of every later question.
+        num_first_vectors: r, vectors asked about once, at the start, alone or with the first k.
+        num_vectors: k, vectors of every later question.
         memory: keep the Onsager term of h; False is wrong and serves as a negative control.
     """
 
-    samples_per_feature: Array
-    samples: Side
-    features: Side
+    rows_per_column: Array
+    rows: Side
+    columns: Side
     drop_below: Array
-    num_teacher_units: int = dataclasses.field(metadata={"static": True})
-    num_units: int = dataclasses.field(metadata={"static": True})
+    num_first_vectors: int = dataclasses.field(metadata={"static": True})
+    num_vectors: int = dataclasses.field(metadata={"static": True})
     memory: bool = dataclasses.field(default=True, metadata={"static": True})
 
     def init(self) -> Revealed:
-        """Return a state with nothing revealed and room for the teacher and the first state."""
-        asked = self.num_teacher_units + self.num_units
-        return Revealed(_new_half(self.samples, 0, asked), _new_half(self.features, asked, 0))
+        """Return a state with nothing revealed and room for the first r + k vectors."""
+        asked = self.num_first_vectors + self.num_vectors
+        return Revealed(_new_half(self.rows, 0, asked), _new_half(self.columns, asked, 0))
 
     def segments(self, num_steps: int) -> tuple[int, ...]:
         """Return how a run is cut so that products with padding cost little: equal parts, four at most."""
@@ -87,36 +87,34 @@ class RevealedMatrix:
 
     def grow(self, state: Revealed, num_steps: int) -> Revealed:
         """Return the state with room for `num_steps` more steps."""
-        count = self.num_units * num_steps
-        return Revealed(
-            _grow_half(self.samples, state.samples, count), _grow_half(self.features, state.features, count)
-        )
+        count = self.num_vectors * num_steps
+        return Revealed(_grow_half(self.rows, state.rows, count), _grow_half(self.columns, state.columns, count))
 
-    def times(self, state: Revealed, w: Float[Array, "features units"]) -> tuple[Revealed, Array]:
-        """Return h = X w/√d, shape (samples, units)."""
-        scales = (jnp.ones(()), jax.lax.rsqrt(self.samples_per_feature) * self.memory)
-        sides = (self.features, state.features, self.samples, state.samples)
-        features, samples, h = _ask(*sides, w, scales, self.drop_below)
-        return Revealed(samples, features), h
+    def times(self, state: Revealed, w: Float[Array, "columns vectors"]) -> tuple[Revealed, Array]:
+        """Return h = X w/√d, shape (rows, vectors)."""
+        scales = (jnp.ones(()), jax.lax.rsqrt(self.rows_per_column) * self.memory)
+        sides = (self.columns, state.columns, self.rows, state.rows)
+        columns, rows, h = _ask(*sides, w, scales, self.drop_below)
+        return Revealed(rows, columns), h
 
-    def transpose_times(self, state: Revealed, g: Float[Array, "samples units"]) -> tuple[Revealed, Array]:
-        """Return p = Xᵀ g/√d, shape (features, units)."""
-        scales = (jnp.sqrt(self.samples_per_feature), self.samples_per_feature)
-        sides = (self.samples, state.samples, self.features, state.features)
-        samples, features, p = _ask(*sides, g, scales, self.drop_below)
-        return Revealed(samples, features), p
+    def transpose_times(self, state: Revealed, g: Float[Array, "rows vectors"]) -> tuple[Revealed, Array]:
+        """Return p = Xᵀ g/√d, shape (columns, vectors)."""
+        scales = (jnp.sqrt(self.rows_per_column), self.rows_per_column)
+        sides = (self.rows, state.rows, self.columns, state.columns)
+        rows, columns, p = _ask(*sides, g, scales, self.drop_below)
+        return Revealed(rows, columns), p
 
-    def sample_mean(self, values: PyTree) -> PyTree:
-        """Return the mean over samples of every leaf."""
-        return self.samples.mean(values)
+    def row_mean(self, values: PyTree) -> PyTree:
+        """Return the mean over rows of every leaf."""
+        return self.rows.mean(values)
 
-    def feature_mean(self, values: PyTree) -> PyTree:
-        """Return the mean over features of every leaf; refused on a frame."""
-        return self.features.mean(values)
+    def column_mean(self, values: PyTree) -> PyTree:
+        """Return the mean over columns of every leaf; refused on a frame."""
+        return self.columns.mean(values)
 
-    def feature_gram(self, left: Float[Array, "features a"], right: Float[Array, "features b"]) -> Array:
-        """Return the mean over features of left rightᵀ, shape (a, b)."""
-        return self.features.gram(left, right)
+    def column_gram(self, left: Float[Array, "columns a"], right: Float[Array, "columns b"]) -> Array:
+        """Return the mean over columns of left rightᵀ, shape (a, b)."""
+        return self.columns.gram(left, right)
 
 
 def _ask(

@@ -24,11 +24,11 @@ class ScaledMatrix:
 
     Args:
         matrix: Z.
-        scales: √λ of each feature row.
+        scales: √λ of each column.
     """
 
     matrix: DenseMatrix | RevealedMatrix
-    scales: Float[Array, " features"]
+    scales: Float[Array, " columns"]
 
     def init(self) -> PyTree:
         """Return the state of Z before any question."""
@@ -42,34 +42,34 @@ class ScaledMatrix:
         """Make room for that many more steps."""
         return self.matrix.grow(state, num_steps)
 
-    def times(self, state: PyTree, w: Float[Array, "features units"]) -> tuple[PyTree, Array]:
-        """Return h = Z (√λ ∘ w)/√d, shape (samples, units)."""
+    def times(self, state: PyTree, w: Float[Array, "columns vectors"]) -> tuple[PyTree, Array]:
+        """Return h = Z (√λ ∘ w)/√d, shape (rows, vectors)."""
         return self.matrix.times(state, self._scaled(w))
 
-    def transpose_times(self, state: PyTree, g: Float[Array, "samples units"]) -> tuple[PyTree, Array]:
-        """Return p = √λ ∘ Zᵀ g/√d, shape (features, units)."""
+    def transpose_times(self, state: PyTree, g: Float[Array, "rows vectors"]) -> tuple[PyTree, Array]:
+        """Return p = √λ ∘ Zᵀ g/√d, shape (columns, vectors)."""
         state, answer = self.matrix.transpose_times(state, g)
         return state, self._scaled(answer)
 
-    def sample_mean(self, values: PyTree) -> PyTree:
-        """Return the mean over samples of every leaf."""
-        return self.matrix.sample_mean(values)
+    def row_mean(self, values: PyTree) -> PyTree:
+        """Return the mean over rows of every leaf."""
+        return self.matrix.row_mean(values)
 
-    def feature_mean(self, values: PyTree) -> PyTree:
-        """Return the mean over features of every leaf, not weighted by λ."""
-        return self.matrix.feature_mean(values)
+    def column_mean(self, values: PyTree) -> PyTree:
+        """Return the mean over columns of every leaf, not weighted by λ."""
+        return self.matrix.column_mean(values)
 
-    def feature_gram(self, left: Float[Array, "features a"], right: Float[Array, "features b"]) -> Array:
-        """Return the mean over features of λ left rightᵀ: the covariance of a fresh row's preactivations."""
-        return self.matrix.feature_gram(self._scaled(left), self._scaled(right))
+    def column_gram(self, left: Float[Array, "columns a"], right: Float[Array, "columns b"]) -> Array:
+        """Return the mean over columns of λ left rightᵀ: the covariance of a fresh row's preactivations."""
+        return self.matrix.column_gram(self._scaled(left), self._scaled(right))
 
-    def _scaled(self, rows: Float[Array, "features columns"]) -> Array:
-        return self.scales[:, None] * rows
+    def _scaled(self, vectors: Float[Array, "columns vectors"]) -> Array:
+        return self.scales[:, None] * vectors
 
 
 Unscaled = TypeVar("Unscaled", bound=DenseMatrix | RevealedMatrix)
 
 
-def scaled(matrix: Unscaled, scales: Float[Array, " features"] | None) -> Unscaled | ScaledMatrix:
+def scaled(matrix: Unscaled, scales: Float[Array, " columns"] | None) -> Unscaled | ScaledMatrix:
     """Return X = Z Λ^{1/2}, or Z itself where no scales √λ are given."""
     return matrix if scales is None else ScaledMatrix(matrix, scales)

@@ -49,7 +49,7 @@ def test_answers_are_adjoint() -> None:
     for w, _ in asked["questions"]:
         h = times(matrix, asked["state"], w)[1]
         for (_, g), (_, p) in zip(asked["questions"], asked["answers"], strict=True):
-            np.testing.assert_allclose(ALPHA * matrix.samples.gram(g, h), matrix.features.gram(p, w), atol=1e-12)
+            np.testing.assert_allclose(ALPHA * matrix.rows.gram(g, h), matrix.columns.gram(p, w), atol=1e-12)
 
 
 def test_the_same_question_has_the_same_answer() -> None:
@@ -77,7 +77,7 @@ def test_without_memory_answers_are_not_adjoint() -> None:
     h = times(matrix, asked["state"], w)[1]
     _, g = asked["questions"][1]
     _, p = asked["answers"][1]
-    defect = np.abs(ALPHA * matrix.samples.gram(g, h) - matrix.features.gram(p, w)).max()
+    defect = np.abs(ALPHA * matrix.rows.gram(g, h) - matrix.columns.gram(p, w)).max()
     assert defect > 1e-3
 
 
@@ -92,9 +92,9 @@ def test_questions_need_not_alternate() -> None:
     first, second = (jnp.eye(start.weights.shape[0])[:, a : a + 2] for a in (1, 4))
     state, one = times(matrix, state, first)
     state, other = times(matrix, state, second)
-    np.testing.assert_allclose(matrix.samples.gram(one, other), 0, atol=1e-12)
-    np.testing.assert_allclose(matrix.samples.gram(other, other), np.eye(2), atol=1e-12)
-    np.testing.assert_allclose(matrix.samples.gram(other, z), 0, atol=1e-12)
+    np.testing.assert_allclose(matrix.rows.gram(one, other), 0, atol=1e-12)
+    np.testing.assert_allclose(matrix.rows.gram(other, other), np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(matrix.rows.gram(other, z), 0, atol=1e-12)
 
 
 def test_node_sets_that_are_too_small_are_refused() -> None:

@@ -22,7 +22,7 @@ next_piece = pieces._next_piece
 def watched_piece(*arguments: Any) -> pieces.State:
     """Note which share of the basis one device of this process holds after a piece."""
     state = next_piece(*arguments)
-    basis = state.carry.matrix_state.samples.space.basis
+    basis = state.carry.matrix_state.rows.space.basis
     SHARES.append(basis.addressable_shards[0].data.size / basis.size)
     return state
 

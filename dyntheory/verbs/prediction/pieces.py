@@ -243,7 +243,7 @@ def _at_step(fixed: Fixed, rows: NextRows, done: Any, length: int) -> tuple[Fixe
     method, matrix = fixed.method, bare(fixed.matrix)
     k = method.num_units
     innovations, sample_uniforms = split_noise(rows.samples, length, k, method.sample_noise)
-    samples = Reserve(innovations, jnp.asarray(matrix.num_teacher_units + k * (done + 1)))
+    samples = Reserve(innovations, jnp.asarray(matrix.num_first_vectors + k * (done + 1)))
     features, feature_uniforms = None, jnp.zeros((length, fixed.teacher_weights.shape[0], 0))
     if rows.features is not None:
         innovations, feature_uniforms = split_noise(rows.features, length, k, method.feature_noise)

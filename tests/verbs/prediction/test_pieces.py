@@ -25,7 +25,7 @@ def test_dropping_keeps_fewer_directions_and_moves_little(
 
     def watched(*arguments: object) -> pieces.State:
         state = next_piece(*arguments)  # pyright: ignore[reportArgumentType]
-        sizes.append(state.carry.matrix_state.samples.space.basis.shape[0])
+        sizes.append(state.carry.matrix_state.rows.space.basis.shape[0])
         return state
 
     monkeypatch.setattr(pieces, "_next_piece", watched)
