@@ -20,6 +20,7 @@ from dyntheory.ground.names import check_name
 from dyntheory.ground.status import Outcome
 from dyntheory.plot.style import STEP, STYLES, WIDTH, add_legend, figure_of, finish, new_figure, words
 from dyntheory.results.agreement import Agreement
+from dyntheory.results.finite_size_bias import size_of
 from dyntheory.results.trajectory import CURVES, Preactivations, Trajectory
 
 MOST_MARKERS = 26
@@ -164,9 +165,9 @@ def _draw_scores(axes: Axes, report: Agreement, name: str, edge: float) -> None:
 
 
 def _run_label(run: Trajectory) -> str:
-    size = run.provenance.get("num_features")
+    letter, size = size_of(run)
     label = str(run.provenance.get("kind", "simulation"))
-    label += "" if size is None else f" $d = {size}$"
+    label += "" if size is None else f" ${letter} = {size}$"
     return f"{label} ({run.num_diverged} runs diverged)" if run.num_diverged else label
 
 

@@ -19,7 +19,7 @@ from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.names import check_name
 from dyntheory.results.agreement import DIFFERENT, Agreement, Measured, corrected_threshold, judge
 from dyntheory.results.escape import escaped
-from dyntheory.results.finite_size_bias import bias_allowance, bias_of_separation, separation_notes
+from dyntheory.results.finite_size_bias import bias_allowance, bias_of_separation, separation_notes, size_of
 from dyntheory.results.trajectory import CURVES, Trajectory
 
 ROUNDING = 1e-9  # default allowance between two predictions
@@ -137,11 +137,11 @@ def _by_size(runs: tuple[Trajectory, ...]) -> tuple[Trajectory, ...]:
     """Return the runs with the smaller size first; two must be in the ratio 2."""
     if len(runs) == 1:
         return runs
-    small, large = sorted(runs, key=lambda run: run.provenance.get("num_features") or 0)
-    sizes = [run.provenance.get("num_features") for run in (small, large)]
+    small, large = sorted(runs, key=lambda run: size_of(run).number or 0)
+    sizes = [size_of(run).number for run in (small, large)]
     if not sizes[0] or sizes[1] != 2 * sizes[0]:
         raise ValueError(
-            "Two simulations must have num_features in the ratio 2, so that their bias cancels, got "
+            "Two simulations must have num_features (widths) in the ratio 2, so that their bias cancels, got "
             f"{sizes[0]} and {sizes[1]}: simulate again, or compare them one at a time."
         )
     return small, large
@@ -149,7 +149,7 @@ def _by_size(runs: tuple[Trajectory, ...]) -> tuple[Trajectory, ...]:
 
 def _sizes(runs: tuple[Trajectory, ...]) -> list[int]:
     """Return the numbers of features behind what is compared, none where they are unknown."""
-    found = [run.provenance.get("extrapolated_from") or [run.provenance.get("num_features")] for run in runs]
+    found = [run.provenance.get("extrapolated_from") or [size_of(run).number] for run in runs]
     sizes = [size for some in found for size in some]
     return [] if None in sizes else [int(size) for size in sizes if size is not None]
 
@@ -252,7 +252,7 @@ def _residual_count(run: Trajectory) -> int | None:
 
 def _differences(theory: Trajectory, run: Trajectory) -> list[str]:
     """Return the parts of the problem in which two results differ, as far as their provenance tells."""
-    named = ("law", "method", "joint_second_moment", "num_heads")
+    named = ("law", "method", "network", "data", "joint_second_moment", "num_heads")
     both = [(name, theory.provenance.get(name), run.provenance.get(name)) for name in named]
     found = [name for name, ours, theirs in both if ours is not None and theirs is not None and ours != theirs]
     heads = [jax.tree.leaves(side.head) for side in (theory, run)]
@@ -265,11 +265,13 @@ def _differences(theory: Trajectory, run: Trajectory) -> list[str]:
 
 def _facts(theory: Trajectory, runs: tuple[Trajectory, ...], is_default: bool) -> tuple[str, ...]:
     """Say what was compared, where that is not obvious."""
-    size = runs[0].provenance.get("num_features")
-    bias = {1: f"10/d at d = {size}", 2: f"100/d² at d = {size}, the smaller size"}[len(runs)]
+    letter, size = size_of(runs[0])
+    bias = {1: f"10/{letter} at {letter} = {size}", 2: f"100/{letter}² at {letter} = {size}, the smaller size"}[
+        len(runs)
+    ]
     notes = [f"allowed beside the standard errors for the finite size: {bias}"] if size and is_default else []
     if len(runs) == 2:
-        small, large = (run.provenance["num_features"] for run in runs)
+        small, large = (size_of(run).number for run in runs)
         notes.append(f"simulation extrapolated from two sizes: 2 m({large}) - m({small})")
     different = sorted({name for run in runs for name in _differences(theory, run)})
     if different:

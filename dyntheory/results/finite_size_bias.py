@@ -7,6 +7,7 @@ over runs with d features is off by O(M²/d), and a mean extrapolated from sizes
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,19 @@ FIRST_ORDER = 10.0  # times 1/d
 SECOND_ORDER = 200.0  # times 1/(d₁ d₂)
 SEPARATED = 0.2  # above this relative allowance a step says little
 LARGE = 10.0  # of a magnification: at d = 1000 the mean is off by 10 %
+
+
+class Size(NamedTuple):
+    """How large what was simulated is: the letter that it is called by, and the number, None where it is unknown."""
+
+    letter: str
+    number: int | None
+
+
+def size_of(run: Trajectory) -> Size:
+    """Return the number of features d, or the width N of networks on given inputs."""
+    width = run.provenance.get("width")
+    return Size("d", run.provenance.get("num_features")) if width is None else Size("N", width)
 
 
 def bias_allowance(sizes: Sequence[int]) -> float:

@@ -100,23 +100,22 @@ def kept(rules: Rules, vectors: Vectors) -> Array:
 
 
 def raised(
-    rules: Rules, upper: Neurons, initial: Array, moved: Array, below: Vectors
+    rules: Rules, upper: Neurons, start: Array, moved: Array, below: Vectors
 ) -> Float[Array, "vectors upper_nodes"]:
-    """Return W φ/√N on the nodes of the upper layer, given W(0) in coordinates and what training has added."""
-    start = below.coordinates @ initial.T
+    """Return W φ/√N on the nodes of the upper layer, given that of W(0) in coordinates and what training has added."""
     if rules.is_linear:
         return expand(upper, start + with_one(rules, below.coordinates) @ moved.T)
     return expand(upper, start) + with_one(rules, below.nodes / below.nodes.shape[1]) @ moved.T
 
 
 def lowered(
-    rules: Rules, lower: Neurons, initial: Array, moved: Array, ratio: Array, above: Vectors
+    rules: Rules, lower: Neurons, start: Array, moved: Array, ratio: Array, above: Vectors
 ) -> Float[Array, "vectors lower_nodes"]:
-    """Return Wᵀ g/√N on the nodes of the lower layer; `initial` is α W(0)ᵀ in coordinates."""
-    start, added = above.coordinates @ initial.T, ratio * without_bias(rules, moved)
+    """Return Wᵀ g/√N on the nodes of the lower layer, given that of W(0) in coordinates and what training has added."""
     if rules.is_linear:
-        return expand(lower, start + above.coordinates @ added)
-    return expand(lower, start) + above.nodes @ added / above.nodes.shape[1]
+        return expand(lower, start + ratio * above.coordinates @ without_bias(rules, moved))
+    added = above.nodes @ without_bias(rules, moved) / above.nodes.shape[1]
+    return expand(lower, start) + ratio * added
 
 
 def read_out(

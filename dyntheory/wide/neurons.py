@@ -16,7 +16,8 @@ from jaxtyping import Float, Int
 
 from dyntheory.ground.arrays import Array
 
-BLOCK = 16
+BLOCK = 8
+SMALLEST = 0.1  # size of a vector below which it is known less well, over that of the largest beside it
 
 
 class Neurons(NamedTuple):
@@ -45,20 +46,30 @@ def project(neurons: Neurons, vectors: Float[Array, "vectors nodes"]) -> Float[A
 
 
 def principal(
-    gram: Float[Array, "vectors vectors"], threshold: Array | float
+    gram: Float[Array, "vectors vectors"], sizes: Float[Array, " vectors"], threshold: Array | float
 ) -> tuple[Float[Array, "vectors vectors"], Int[Array, ""]]:
     """Return, as rows, the combinations of vectors that are orthonormal, and how many of them there are.
 
-    They are the principal directions with root mean square above the threshold, the largest first; then come zeros.
+    They are the principal directions of the vectors over their sizes whose root mean square is above the threshold,
+    the largest first; then come zeros.
 
     Args:
-        gram: inner products of the vectors.
+        gram: inner products of what is new in the vectors.
+        sizes: root mean squares of the vectors, positive.
         threshold: see above.
     """
-    values, modes = jnp.linalg.eigh(gram)
+    values, modes = jnp.linalg.eigh(gram / (sizes[:, None] * sizes[None]))
     values, modes = values[::-1], modes.T[::-1]
     is_kept = values > threshold**2
-    return jnp.where(is_kept[:, None], modes / jnp.sqrt(jnp.where(is_kept, values, 1.0))[:, None], 0.0), is_kept.sum()
+    scale = jnp.sqrt(jnp.where(is_kept, values, 1.0))[:, None] * sizes[None]
+    return jnp.where(is_kept[:, None], modes / scale, 0.0), is_kept.sum()
+
+
+def sizes_of(squares: Float[Array, " vectors"]) -> Float[Array, " vectors"]:
+    """Return root mean squares of vectors about their means, those of much smaller vectors raised, so none is zero."""
+    sizes = jnp.sqrt(jnp.maximum(squares, 0.0))
+    largest = jnp.max(sizes)
+    return jnp.maximum(sizes, jnp.where(largest > 0, SMALLEST * largest, 1.0))
 
 
 def take_in(
@@ -67,7 +78,8 @@ def take_in(
     """Return the neurons knowing of the vectors, the coordinates of these, and their inner products."""
     coordinates = project(neurons, vectors)
     gram = vectors @ vectors.T / vectors.shape[1]
-    combinations, count = principal(gram - coordinates @ coordinates.T, threshold)
+    sizes = sizes_of(jnp.diagonal(gram) - coordinates[:, 0] ** 2)
+    combinations, count = principal(gram - coordinates @ coordinates.T, sizes, threshold)
     combinations = _in_blocks(combinations)
 
     def add(block: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -75,7 +87,11 @@ def take_in(
         rows = _block_of(combinations, block)
         raw = rows @ vectors - (rows @ coordinates) @ basis
         here = neurons._replace(basis=basis)
-        found = _orthonormal(here, raw, _exists(block, rows.shape[0], count))
+        exists = _exists(block, rows.shape[0], count)
+        size = jnp.sqrt(jnp.mean(jnp.square(raw), axis=1, keepdims=True))
+        raw = raw / jnp.where(exists[:, None] & (size > 0), size, 1.0)
+        # What is left of a vector may be small, and orthogonal only up to rounding over its size: once more.
+        found = _normalised(raw - expand(here, project(here, raw)), exists)
         start = neurons.num_used + block * rows.shape[0]
         products = (found @ vectors.T).T / vectors.shape[1]
         return _written(basis, found, start), jax.lax.dynamic_update_slice_in_dim(coordinates, products, start, 1)
@@ -102,19 +118,15 @@ def draw(
         raw = jax.lax.dynamic_slice_in_dim(reserve, neurons.num_drawn - first + block * size, size)
         exists = _exists(block, size, count)
         here = neurons._replace(basis=basis)
-        raw = jnp.where(exists[:, None], raw, 0.0)
-        found = _orthonormal(here, raw - expand(here, project(here, raw)), exists)
+        found = _normalised(raw - expand(here, project(here, raw)), exists)
         return _written(basis, found, neurons.num_used + block * size)
 
     basis = jax.lax.fori_loop(0, -(-count // size), add, neurons.basis)
     return Neurons(basis, neurons.num_used + count, neurons.num_drawn + count)
 
 
-def _orthonormal(neurons: Neurons, raw: Float[Array, "rows nodes"], exists: Array) -> Float[Array, "rows nodes"]:
-    """Return rows orthonormal to each other and to the basis, to which they were orthogonal up to rounding."""
-    size = jnp.sqrt(jnp.mean(jnp.square(raw), axis=1, keepdims=True))
-    rows = raw / jnp.where(exists[:, None] & (size > 0), size, 1.0)
-    rows = rows - expand(neurons, project(neurons, rows))
+def _normalised(rows: Float[Array, "rows nodes"], exists: Array) -> Float[Array, "rows nodes"]:
+    """Return orthonormal combinations of the rows that exist, zero for the others."""
     gram = rows @ rows.T / rows.shape[1]
     gram = jnp.where(exists[:, None] & exists[None], gram, jnp.eye(gram.shape[0]))
     found = jax.scipy.linalg.solve_triangular(jnp.linalg.cholesky(gram), rows, lower=True)

@@ -14,6 +14,7 @@ import numpy as np
 
 from dyntheory.gaussian.sobol import SobolNet
 from dyntheory.gaussian.sub_nets import standard_errors
+from dyntheory.ground.identity.fingerprint import fingerprint
 from dyntheory.ground.resources import Resources
 from dyntheory.problem.methods.hyperparameters import shown
 from dyntheory.problem.prepared import environment
@@ -161,4 +162,5 @@ def origin(one: Prepared, kind: str) -> dict[str, Any]:
             "hyperparameters": {name: np.asarray(value).tolist() for name, value in one.task.numbers.items()},
         },
         "num_inputs": len(one.data.inputs),
+        "data": fingerprint((one.data.inputs, one.data.labels)),
     }

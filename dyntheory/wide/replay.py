@@ -129,8 +129,8 @@ def _forward(
     activations = _activations(rules, state, h, 0)
     for layer, start in enumerate(state.starts):
         found[layer], new = _ask(found[layer], start.lower.directions, activations, task.drop_below)
-        initial = decay * upward(start, task.ratios[layer], rules.memory)
-        h = raised(rules, state.neurons[layer + 1], initial, state.moved[layer + 1], activations)
+        answer = decay * upward(start, task.ratios[layer], rules.memory, activations.coordinates)
+        h = raised(rules, state.neurons[layer + 1], answer, state.moved[layer + 1], activations)
         activations = _activations(rules, state, h + decay * new @ noise[layer + 1], layer + 1)
     return activations, tuple(found)
 
@@ -170,7 +170,8 @@ def _ask(
     products = products - jnp.einsum("ba,bja->bj", known, novelty.known)
     components = jnp.einsum("bij,bj->bi", novelty.combinations, products)
     rest = jnp.mean(jnp.square(values), axis=1) - jnp.sum(known**2, axis=1) - jnp.sum(components**2, axis=1)
-    is_new = rest > threshold**2
+    sizes = jnp.sum(activations.coordinates[:, 1:] ** 2, axis=1) + jnp.maximum(rest, 0.0)
+    is_new = rest > threshold**2 * sizes
     fits = is_new & (novelty.num_kept < room)
     size = jnp.sqrt(jnp.where(fits, rest, 1.0))
     place = (jnp.arange(room)[None] == novelty.num_kept[:, None]) & fits[:, None]

@@ -155,7 +155,7 @@ def _means(one: Prepared, runs: Record, widths: tuple[int, ...], centred: bool) 
         means = {name: value[chosen].mean(axis=0) for name, value in fields.items()}
         spread = {name: value[chosen].std(axis=0, ddof=1) for name, value in fields.items()} if count > 1 else {}
     errors = {name: value / np.sqrt(count) for name, value in spread.items()}
-    sizes = {"width": widths[0], "widths": list(widths), "num_features": widths[0], "num_runs": len(kept)}
+    sizes = {"width": widths[0], "widths": list(widths), "num_runs": len(kept)}
     return WideTrajectory(
         steps=steps,
         **means,

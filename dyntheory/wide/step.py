@@ -109,8 +109,8 @@ def _forward(
                 start.lower, below.coordinates, neurons[layer], reserves[layer], task.drop_below
             )
             starts[layer - 1] = start._replace(lower=lower)
-            initial = task.decay[step] * upward(starts[layer - 1], task.ratios[layer - 1], rules.memory)
-            hidden.append(raised(rules, neurons[layer], initial, state.moved[layer], below))
+            answer = upward(starts[layer - 1], task.ratios[layer - 1], rules.memory, below.coordinates)
+            hidden.append(raised(rules, neurons[layer], task.decay[step] * answer, state.moved[layer], below))
         values = rules.activation(hidden[-1])
         neurons[layer], coordinates, kernel = take_in(neurons[layer], values, task.drop_below)
         activations.append(Vectors(values, coordinates))
@@ -164,8 +164,8 @@ def _backward(
             start.upper, coordinates, neurons[layer - 1], reserves[layer - 1], task.drop_below
         )
         starts[layer - 1] = start._replace(upper=upper)
-        initial = task.decay[step] * downward(starts[layer - 1], ratio, rules.memory)
-        z = lowered(rules, neurons[layer - 1], initial, state.moved[layer], ratio, signals[0])
+        answer = task.decay[step] * downward(starts[layer - 1], ratio, rules.memory, coordinates)
+        z = lowered(rules, neurons[layer - 1], answer, state.moved[layer], ratio, signals[0])
     return state._replace(neurons=tuple(neurons), starts=tuple(starts)), signals, kernels
 
 

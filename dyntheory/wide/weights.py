@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int
 
 from dyntheory.ground.arrays import Array
-from dyntheory.wide.neurons import Neurons, draw, principal
+from dyntheory.wide.neurons import Neurons, draw, principal, sizes_of
 
 
 class Asked(NamedTuple):
@@ -66,12 +66,13 @@ def ask(
         coordinates: of the vectors, in the basis of the near side.
         far: the neurons that answer.
         reserve: raw noise of the far side and the number of its first row.
-        threshold: root mean square above which a direction is new.
+        threshold: root mean square, over that of the vectors, above which a direction is new.
     """
     known = asked.directions
     rest = coordinates - (coordinates @ known.T) @ known
     rest = rest - (rest @ known.T) @ known
-    combinations, count = principal(rest @ rest.T, threshold)
+    sizes = sizes_of(jnp.sum(coordinates[:, 1:] ** 2, axis=1))
+    combinations, count = principal(rest @ rest.T, sizes, threshold)
     found = combinations @ rest
     found = found - (found @ known.T) @ known
     start = far.num_used
@@ -83,11 +84,15 @@ def ask(
     ), far
 
 
-def upward(start: Start, ratio: Array, memory: Memory) -> Float[Array, "upper lower"]:
-    """Return W(0) in coordinates, as it multiplies vectors of the lower layer."""
-    return start.lower.answers + memory.forward * jax.lax.rsqrt(ratio) * start.upper.answers.T
+def upward(
+    start: Start, ratio: Array, memory: Memory, below: Float[Array, "vectors lower"]
+) -> Float[Array, "vectors upper"]:
+    """Return W(0) φ/√N in coordinates of the upper layer, given φ in those of the lower one."""
+    return below @ start.lower.answers.T + memory.forward * jax.lax.rsqrt(ratio) * below @ start.upper.answers
 
 
-def downward(start: Start, ratio: Array, memory: Memory) -> Float[Array, "lower upper"]:
-    """Return α W(0)ᵀ in coordinates, as it multiplies vectors of the upper layer."""
-    return jnp.sqrt(ratio) * start.upper.answers + memory.backward * ratio * start.lower.answers.T
+def downward(
+    start: Start, ratio: Array, memory: Memory, above: Float[Array, "vectors upper"]
+) -> Float[Array, "vectors lower"]:
+    """Return W(0)ᵀ g/√N in coordinates of the lower layer, given g in those of the upper one."""
+    return jnp.sqrt(ratio) * above @ start.upper.answers.T + memory.backward * ratio * above @ start.lower.answers

@@ -42,10 +42,11 @@ def test_what_is_known_adds_nothing_and_what_is_small_is_dropped() -> None:
 
 
 def test_directions_that_many_vectors_share_count_by_their_sum() -> None:
-    """One direction in 100 vectors of size .005 is above .01, the first alone is not."""
-    shared = jnp.ones((100, 100)) * 0.005**2
-    assert int(principal(shared, 0.01)[1]) == 1
-    assert int(principal(shared[:1, :1], 0.01)[1]) == 0
+    """One direction in 100 vectors of size .005 is above .01, the first alone is not; sizes are relative."""
+    shared, sizes = jnp.ones((100, 100)) * 0.005**2, jnp.ones(100)
+    assert int(principal(shared, sizes, 0.01)[1]) == 1
+    assert int(principal(shared[:1, :1], sizes[:1], 0.01)[1]) == 0
+    assert int(principal(shared[:1, :1], 0.1 * sizes[:1], 0.01)[1]) == 1
 
 
 def test_both_questions_are_answered_by_one_matrix() -> None:
@@ -57,10 +58,10 @@ def test_both_questions_are_answered_by_one_matrix() -> None:
         lower, phi, _ = take_in(lower, _rows(3, seed), 1e-6)
         asked, upper = ask(start.lower, phi, upper, (_rows(40, 10), jnp.asarray(0)), 1e-6)
         start = start._replace(lower=asked)
-        up = phi @ upward(start, ratio, Remembers()).T
+        up = upward(start, ratio, Remembers(), phi)
         upper, g, _ = take_in(upper, jnp.tanh(expand(upper, up)), 1e-6)
         asked, lower = ask(start.upper, g, lower, (_rows(40, 11), jnp.asarray(0)), 1e-6)
         start = start._replace(upper=asked)
-        down = g @ downward(start, ratio, Remembers()).T
-        up = phi @ upward(start, ratio, Remembers()).T
+        down = downward(start, ratio, Remembers(), g)
+        up = upward(start, ratio, Remembers(), phi)
         np.testing.assert_allclose(ratio * g @ up.T, down @ phi.T, atol=1e-10)
