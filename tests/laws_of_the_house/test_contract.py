@@ -32,7 +32,7 @@ STEPS, FEATURES, RUNS, LEVEL = 3, 250, 20, 1e-4
 NODES, NETS = 2**10, 8
 COARSEST = 0.3
 EVERY_ENTRY = default_rows()
-BY_DEFAULT = [row for row in EVERY_ENTRY[::3] if row.method not in ("fista", "gaussian amp")]
+BY_DEFAULT = [row for row in EVERY_ENTRY[::3] if row.method not in ("fista", "gaussian amp", "weight decay")]
 REST = [row for row in all_rows() if row not in EVERY_ENTRY]
 
 
