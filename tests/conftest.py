@@ -3,8 +3,8 @@
 The verbs and nouns check their own arguments, with their own messages, so the hook covers the rooms beneath them.
 """
 
-import itertools
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,16 +58,21 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 MAPS = Path("/proc/self/maps")
-MANY_MAPS, EVERY = 20_000, 8
-tests_since_look = itertools.count(1)
+MANY_MAPS, SECONDS = 30_000, 4.0
+looked_at = [0.0]
 
 
 @pytest.fixture(autouse=True)
 def _few_compiled_programs() -> Iterator[None]:
-    """Forget compiled programs before there are too many: each holds memory maps, of which Linux grants 65,530."""
+    """Forget compiled programs before there are too many: each holds memory maps, of which Linux grants 65,530.
+
+    Compiling takes its time and so does counting: a second makes some hundreds of maps.
+    """
     yield
-    if next(tests_since_look) % EVERY == 0 and MAPS.exists() and MAPS.read_bytes().count(b"\n") > MANY_MAPS:
-        jax.clear_caches()
+    if MAPS.exists() and time.monotonic() - looked_at[0] > SECONDS:
+        looked_at[0] = time.monotonic()
+        if MAPS.read_bytes().count(b"\n") > MANY_MAPS:
+            jax.clear_caches()
 
 
 @pytest.fixture

@@ -35,13 +35,27 @@ def _moment(shared: Any, teacher: jax.Array, weights: jax.Array) -> jax.Array:
     return jnp.outer(weights, weights)
 
 
+def _both(shared: Any, h: jax.Array, y: jax.Array) -> jax.Array:
+    del shared, y
+    return jnp.stack([h[0] ** 2, 1e6 * h[0] ** 4])
+
+
+RECORD = {"fourth": _fourth, "error": _output, "both": _both}
+
+
+@pytest.fixture(scope="module")
+def theory() -> dt.Trajectory:
+    """Predict the reference law once for all that is recorded."""
+    law = dt.TeacherStudent(2.0, "sin_mixture", 0.3)
+    return dt.predict(law, SGD, key=jax.random.key(2026), record=RECORD, **SIZES)
+
+
 def _recorded(result: dt.Trajectory | None) -> dict[str, Any]:
     assert result is not None and result.recorded is not None
     return result.recorded
 
 
-def test_a_predicted_order_parameter_is_the_mean_over_the_nodes(law: dt.TeacherStudent, key: jax.Array) -> None:
-    theory = dt.predict(law, SGD, key=key, record={"fourth": _fourth, "error": _output}, **SIZES)
+def test_a_predicted_order_parameter_is_the_mean_over_the_nodes(theory: dt.Trajectory) -> None:
     for step in (0, 3):
         rows = theory.preactivations(step)
         power = rows.weights @ rows.values**4
@@ -53,9 +67,8 @@ def test_a_predicted_order_parameter_is_the_mean_over_the_nodes(law: dt.TeacherS
     assert bars.shape == (4, 2) and np.all(np.abs(_recorded(theory)["fourth"]["power"][0] - 3.0) < 5 * bars[0])
 
 
-def test_it_is_that_of_simulations(law: dt.TeacherStudent, key: jax.Array) -> None:
+def test_it_is_that_of_simulations(theory: dt.Trajectory, law: dt.TeacherStudent, key: jax.Array) -> None:
     """z-scores after a gate; h⁴ is heavier than errors, and the finite size is allowed for as in `compare`."""
-    theory = dt.predict(law, SGD, key=key, record={"fourth": _fourth}, **SIZES)
     runs = dt.simulate(law, SGD, key=key, record={"fourth": _fourth}, **{**RUNS, "num_features": 200, "num_runs": 20})
     found, bars = (_recorded(one)["fourth"]["power"] for one in (runs, runs.standard_error))
     wanted = _recorded(theory)["fourth"]["power"]
@@ -76,7 +89,7 @@ def test_means_over_features_need_features(law: dt.TeacherStudent, key: jax.Arra
 def test_heads_are_averaged_and_checkpoints_know_what_is_recorded(
     law: dt.TeacherStudent, key: jax.Array, tmp_path: Path
 ) -> None:
-    options: dict[str, Any] = {**SIZES, "num_steps": 2, "key": key, "num_heads": 2, "record": {"fourth": _fourth}}
+    options: dict[str, Any] = {**SIZES, "key": key, "num_heads": 2, "record": RECORD}
     first = dt.predict(law, SGD, checkpoint=tmp_path, **options)
     again = dt.predict(law, SGD, checkpoint=tmp_path, resume=True, **options)
     np.testing.assert_array_equal(_recorded(first)["fourth"]["power"], _recorded(again)["fourth"]["power"])
@@ -138,11 +151,7 @@ def test_the_pure_core_takes_the_same_functions_and_warns_of_their_jumps(law: dt
     jax.jacfwd(lambda rate: _solved(law, rate, ()).test_error)(0.5)
 
 
-def test_components_of_different_scale_have_bars_of_their_own(law: dt.TeacherStudent, key: jax.Array) -> None:
-    def both(shared: Any, h: jax.Array, y: jax.Array) -> jax.Array:
-        return jnp.stack([h[0] ** 2, 1e6 * h[0] ** 4])
-
-    theory = dt.predict(law, SGD, key=key, record={"both": both}, **SIZES)
+def test_components_of_different_scale_have_bars_of_their_own(theory: dt.Trajectory) -> None:
     bars = _recorded(theory.standard_error)["both"] / _recorded(theory)["both"]
     assert np.all(bars[:, 0] < 0.2)
 

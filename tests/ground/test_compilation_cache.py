@@ -60,7 +60,7 @@ def test_a_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     code = (
         "import sys, jax, dyntheory as dt; print(dt.enable_compilation_cache(sys.argv[1])); "
         "hits = []; jax.monitoring.register_event_listener(lambda name, **_: hits.append(name)); "
-        "method = dt.gradient_descent(dt.LinearModel(), dt.ista, learning_rate=0.1, penalty=0.1); "
+        "method = dt.gradient_descent(dt.LinearModel(), learning_rate=0.1); "
         "dt.predict(dt.TeacherStudent(2.0), method, num_steps=1, num_nodes=256, key=jax.random.key(0)); "
         "print(hits.count('/jax/compilation_cache/cache_hits'))"
     )

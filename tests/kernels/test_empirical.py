@@ -33,8 +33,8 @@ def whole(apply: Callable[..., Any], params: Any, x1: Any, x2: Any) -> np.ndarra
 
     def jacobian(inputs: Any) -> np.ndarray:
         leaves, rebuild = split_parameters(params)
-        outputs = apply(params, inputs)
-        rows = outputs.reshape(len(inputs), -1).shape
+        outputs = jax.eval_shape(apply, params, inputs)
+        rows = len(inputs), outputs.size // len(inputs)
         trees = jax.jit(jax.jacrev(lambda values: apply(rebuild(values), inputs).reshape(rows)))(leaves)
         return np.concatenate([np.asarray(tree).reshape(*rows, -1) for tree in trees], axis=-1)
 

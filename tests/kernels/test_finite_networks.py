@@ -198,7 +198,7 @@ def odd_after_shared_weights(width: int) -> k.Layer:
         pytest.param(standard_linear_attention, (3, 3), marks=pytest.mark.full),
         pytest.param(functools.partial(attention_after, below="standard", here="ntk"), (3, 3), marks=pytest.mark.full),
         pytest.param(functools.partial(attention_after, below="ntk", here="standard"), (3, 3), marks=pytest.mark.full),
-        (odd_of_a_sum, (5,)),
+        pytest.param(odd_of_a_sum, (5,), marks=pytest.mark.full),
         (normalized, (5,)),
         (linear_attention, (3, 3)),
     ],

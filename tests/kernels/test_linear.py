@@ -130,13 +130,14 @@ def test_safe_under_jit_vmap_and_grad() -> None:
     network, x = deep(k.relu(), 2), jnp.asarray(INPUTS)
     plain = network.kernel(x)
     np.testing.assert_allclose(jax.jit(network.kernel)(x).ntk, plain.ntk, rtol=1e-13)
-    batched = jax.vmap(network.kernel)(jnp.stack([x, 2 * x]))
+    batched = jax.jit(jax.vmap(network.kernel))(jnp.stack([x, 2 * x]))
     np.testing.assert_allclose(batched.ntk[0], plain.ntk, rtol=1e-13)
 
+    @jax.jit
     def loss(scale: jax.Array, rows: jax.Array) -> jax.Array:
         return jnp.sum(deep(k.relu(), 2, weight_std=scale).kernel(rows).ntk)  # pyright: ignore[reportArgumentType]
 
-    slope_scale, slope_rows = jax.grad(loss, argnums=(0, 1))(jnp.asarray(1.3), x)
+    slope_scale, slope_rows = jax.jit(jax.grad(loss, argnums=(0, 1)))(jnp.asarray(1.3), x)
     step = 1e-6
     numeric = (loss(jnp.asarray(1.3 + step), x) - loss(jnp.asarray(1.3 - step), x)) / (2 * step)
     assert abs(float(slope_scale / numeric) - 1) < 1e-7
@@ -149,7 +150,7 @@ def test_zero_rows_give_zeros_not_nan() -> None:
     for activation in (k.relu(), k.sign()):
         network = k.serial(k.dense(1), activation, k.dense(1))
         found = network.kernel(np.zeros((2, 3)), np.ones((1, 3)))
-        gradient = jax.grad(lambda x, net=network: net.kernel(x).ntk.sum())(jnp.zeros((2, 3)))
+        gradient = jax.jit(jax.grad(lambda x, net=network: net.kernel(x).ntk.sum()))(jnp.zeros((2, 3)))
         assert all(bool(jnp.all(jnp.isfinite(array))) for array in (*found, gradient))
         np.testing.assert_array_equal(found.nngp, 0.0)
 

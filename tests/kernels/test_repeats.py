@@ -48,10 +48,16 @@ def test_repeats_have_the_kernels_of_layers_one_by_one(name: str, is_one_set: bo
     labels = (jnp.arange(len(x)), jnp.arange(len(x))) if is_one_set else None
     other = x if is_one_set else x[::-1] + FROM
     network = k.serial(*layers)
-    state = input_state(x, other, labels, pairs=network.needs_pairs, from_differences=False)
-    one_by_one, found = _one_by_one(layers, state), network.propagate(state)
-    assert one_by_one.layout == found.layout
-    for ours, theirs in zip(jax.tree.leaves(found.cross), jax.tree.leaves(one_by_one.cross), strict=True):
+    runs, layouts = (functools.partial(_one_by_one, layers), network.propagate), []
+
+    def cross(run: Callable[[State], State], x: Any, other: Any) -> Any:
+        state = run(input_state(x, other, labels, pairs=network.needs_pairs, from_differences=False))
+        layouts.append(state.layout)
+        return state.cross
+
+    one_by_one, found = (jax.jit(functools.partial(cross, run))(x, other) for run in runs)
+    assert layouts[0] == layouts[1]
+    for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(one_by_one), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-13, atol=1e-15)
 
 
@@ -100,13 +106,15 @@ def test_derivatives_go_through_repeats() -> None:
         return jnp.sum(ntk)
 
     there = jnp.asarray(rows[:2]) + FROM
-    np.testing.assert_allclose(jax.grad(alike)(there), jax.grad(one_by_one)(there), rtol=1e-12, atol=1e-14)
+    ours, theirs = (jax.jit(jax.grad(run))(there) for run in (alike, one_by_one))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
 
+    @jax.jit
     def total(weight_std: Any) -> Any:
         return jnp.sum(k.serial(*(k.dense(3, weight_std=weight_std), k.erf()) * 4).kernel(rows).ntk)
 
     far, near = ((total(1.2 + w) - total(1.2 - w)) / (2 * w) for w in (2e-3, 1e-3))
-    assert float(jax.grad(total)(1.2)) == pytest.approx(float(4 * near - far) / 3, rel=1e-8)
+    assert float(jax.jit(jax.grad(total))(1.2)) == pytest.approx(float(4 * near - far) / 3, rel=1e-8)
 
 
 def test_what_is_traced_is_not_kept() -> None:

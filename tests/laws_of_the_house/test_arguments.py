@@ -184,7 +184,7 @@ def test_preactivations_of_several_heads_are_refused_by_both_verbs() -> None:
 
 
 def test_a_record_that_is_not_finite_is_said() -> None:
-    asked: dict[str, Any] = {"num_steps": 1, "key": KEY, "record": {"root": lambda shared, h, y: jnp.sqrt(h[0])}}
+    asked: dict[str, Any] = {"num_steps": 0, "key": KEY, "record": {"root": lambda shared, h, y: jnp.sqrt(h[0])}}
     for verb in (
         functools.partial(dt.predict, num_nodes=2**11),
         functools.partial(dt.simulate, num_features=20, num_runs=2),

@@ -5,8 +5,8 @@
 """
 
 import dataclasses
-import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,32 @@ from validation.honesty import BEYOND, COVERAGE, OTHERS, Measured
 from validation.record import RESULTS, Outcome
 
 SEEDS = (11, 12, 13, 14)
+Keeping = Callable[[Problem], Problem]
 SMALL: dict[str, Any] = {"num_nodes": 2**13}
 
 
-@functools.cache
-def _quick() -> list[Measured]:
-    return [honesty.measure(problem, SEEDS, **SMALL) for problem in tagged("quick")]
+@dataclasses.dataclass(frozen=True)
+class Kept(Problem):
+    """A problem whose solutions stay in a folder: where only error bars change, nothing is solved again."""
+
+    folder: Path = Path()
+
+    def predict(self, seed: int, **options: Any) -> dt.Trajectory:
+        """Predict it, or take up what the folder holds."""
+        return super().predict(seed, checkpoint=self.folder / f"{self.name}_{seed}", resume=True, **options)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Keeping:
+    """Return what makes problems keep their solutions."""
+    folder = tmp_path_factory.mktemp("solutions")
+    fields = [field.name for field in dataclasses.fields(Problem)]
+    return lambda problem: Kept(**{name: getattr(problem, name) for name in fields}, folder=folder)
+
+
+@pytest.fixture(scope="module")
+def quick(kept: Keeping) -> list[Measured]:
+    return [honesty.measure(kept(problem), SEEDS, **SMALL) for problem in tagged("quick")]
 
 
 def _worst(measured: list[Measured]) -> str:
@@ -41,20 +61,20 @@ def _worst(measured: list[Measured]) -> str:
     )
 
 
-def test_quick_part_of_the_bank_is_honest() -> None:
-    assert honesty.outcome_of(_quick()) is Outcome.PASSED, _worst(_quick())
+def test_quick_part_of_the_bank_is_honest(quick: list[Measured]) -> None:
+    assert honesty.outcome_of(quick) is Outcome.PASSED, _worst(quick)
 
 
-def test_overlaps_and_heads_are_judged_too() -> None:
-    assert honesty.pooled(_quick(), OTHERS)["num_points"] > 1000
-    one = honesty.measure(NAMES["committee_tanh"], SEEDS[:1], **SMALL)
+def test_overlaps_and_heads_are_judged_too(quick: list[Measured], kept: Keeping) -> None:
+    assert honesty.pooled(quick, OTHERS)["num_points"] > 1000
+    one = honesty.measure(kept(NAMES["committee_tanh"]), SEEDS[:1], **SMALL)
     fields = {**one.fields, "head": dataclasses.replace(one.fields["head"], ratio=one.fields["head"].ratio + 6)}
     assert honesty.outcome_of([one]) is Outcome.PASSED
     assert honesty.outcome_of([dataclasses.replace(one, fields=fields)]) is Outcome.FAILED
 
 
-def test_losses_are_half_the_errors_bars_included() -> None:
-    result = NAMES["one_step_cubic"].predict(SEEDS[0], **SMALL)
+def test_losses_are_half_the_errors_bars_included(kept: Keeping) -> None:
+    result = kept(NAMES["one_step_cubic"]).predict(SEEDS[0], **SMALL)
     for part in (result, result.standard_error):
         assert part is not None and part.train_error is not None and part.test_error is not None
         np.testing.assert_allclose(part.train_loss, part.train_error / 2)
@@ -85,35 +105,38 @@ STEEP = Problem(
 )
 
 
-def test_without_the_difference_the_bars_would_miss_the_bias(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_difference_the_bars_would_miss_the_bias(kept: Keeping, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trap 4: sub-nets share the bias of a heavy tail, so their spread cannot see it; the status tells as well."""
-    whole = honesty.measure(STEEP, SEEDS, **SMALL)
+    steep = kept(STEEP)
+    whole = honesty.measure(steep, SEEDS, **SMALL)
     assert honesty.pooled([whole])["coverage"] == 1.0 and set(whole.statuses) == {"heavy_tail"}
     monkeypatch.setattr(sub_nets, "sub_net_shift", lambda values, blocks: np.zeros_like(values))
-    spread_alone = honesty.measure(STEEP, SEEDS, **SMALL)
+    spread_alone = honesty.measure(steep, SEEDS, **SMALL)
     assert honesty.pooled([spread_alone])["coverage"] < 0.1
 
 
-def test_without_the_spread_the_bars_would_be_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_spread_the_bars_would_be_too_small(kept: Keeping, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sub_nets, "sub_net_spread", lambda blocks: np.zeros_like(blocks[0]))
-    difference_alone = honesty.measure(NAMES["one_step_sign"], SEEDS, **SMALL)
+    difference_alone = honesty.measure(kept(NAMES["one_step_sign"]), SEEDS, **SMALL)
     assert honesty.pooled([difference_alone])["coverage"] < 0.8
 
 
-def test_without_rounding_linear_networks_would_be_dishonest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_rounding_linear_networks_would_be_dishonest(kept: Keeping, monkeypatch: pytest.MonkeyPatch) -> None:
     """All sub-nets agree to 1e-15 there; the truth, from the recursion, is further away than that."""
-    problem = NAMES["deep_linear_1"]
+    problem = kept(NAMES["deep_linear_1"])
     assert honesty.pooled([honesty.measure(problem, SEEDS[:2], **SMALL)])["coverage"] == 1.0
     monkeypatch.setattr(sub_nets, "ROUNDING", 0.0)
     total = honesty.pooled([honesty.measure(problem, SEEDS[:2], **SMALL)])
     assert total["coverage"] < COVERAGE and total["num_beyond_5_with_status_ok"] > 0
 
 
-def test_without_pooling_some_components_would_miss(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pooling_some_components_would_miss(
+    quick: list[Measured], kept: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of a thousand overlaps some have eight sub-nets that agree by chance."""
-    assert honesty.pooled([one for one in _quick() if one.problem.name == "adam"], OTHERS)["largest_ratio"] < BEYOND
+    assert honesty.pooled([one for one in quick if one.problem.name == "adam"], OTHERS)["largest_ratio"] < BEYOND
     monkeypatch.setattr(sub_nets, "pool", lambda errors: errors)
-    total = honesty.pooled([honesty.measure(NAMES["adam"], SEEDS, **SMALL)], OTHERS)
+    total = honesty.pooled([honesty.measure(kept(NAMES["adam"]), SEEDS, **SMALL)], OTHERS)
     assert total["num_beyond_5_with_status_ok"] > 0
 
 
@@ -128,8 +151,8 @@ def _assert_converged(problem: Problem, seed: int, rtol: float) -> None:
             assert judged.statuses == ("unresolved",) and field.reported.max() > 0
 
 
-def test_requested_accuracy_is_reached_by_doubling_nodes() -> None:
-    problem, rtol = NAMES["one_step_sign"], 2e-4
+def test_requested_accuracy_is_reached_by_doubling_nodes(kept: Keeping) -> None:
+    problem, rtol = kept(NAMES["one_step_sign"]), 2e-4
     default = honesty.measure(problem, [5]).fields
     assert max(default[name].reported.max() for name in honesty.CURVES) > rtol, "the default must not suffice"
     _assert_converged(problem, 5, rtol)
@@ -137,17 +160,17 @@ def test_requested_accuracy_is_reached_by_doubling_nodes() -> None:
     assert result.status.ok and result.provenance["num_nodes"] > 2**14
 
 
-def test_accuracy_out_of_budget_is_told() -> None:
-    problem = NAMES["one_step_sign"]
+def test_accuracy_out_of_budget_is_told(kept: Keeping) -> None:
+    problem = kept(NAMES["one_step_sign"])
     with pytest.warns(match="rtol=1e-07 was asked for"):
         result = problem.predict(5, rtol=1e-7, max_nodes=2**14)
     assert result.status.code == "unresolved" and "raise `max_nodes`" in result.status.message
 
 
-def test_a_silent_miss_fails_the_rule_and_a_told_one_does_not() -> None:
+def test_a_silent_miss_fails_the_rule_and_a_told_one_does_not(kept: Keeping) -> None:
     """The judge itself: bars a hundred times too small fail; the same beyond 5 with another status does not."""
-    problem = NAMES["one_step_sign"]
-    prediction = problem.predict(5, **SMALL)
+    problem = kept(NAMES["one_step_sign"])
+    prediction = problem.predict(SEEDS[0], **SMALL)
     shrunk = _shrunk(prediction, 1e-3)
     silent = honesty.judge(problem, [shrunk], "train_error")
     assert silent.num_silent > 0 and silent.coverage < COVERAGE

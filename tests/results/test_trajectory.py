@@ -72,7 +72,7 @@ def test_training_error_is_an_expectation_over_the_law() -> None:
 
 def test_preactivations_not_kept_say_how_to_keep_them(law: dt.TeacherStudent, key: jax.Array) -> None:
     method = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.4)
-    theory = dt.predict(law, method, num_steps=1, key=key, num_nodes=2**11, keep_preactivations=False)
+    theory = dt.predict(law, method, num_steps=0, key=key, num_nodes=2**11, keep_preactivations=False)
     with pytest.raises(ValueError, match="keep_preactivations=True"):
         theory.preactivations(0)
 

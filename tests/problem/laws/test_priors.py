@@ -34,11 +34,12 @@ each_prior = pytest.mark.parametrize(
 def test_posterior_against_derivatives_of_the_density(prior: Any) -> None:
     """Tweedie: E[w | y] = y + v (log p)'(y) and Var = v ∂E[w | y]."""
     y, variance = np.linspace(-3, 3, 13), 0.3
-    score = jax.vmap(jax.grad(lambda x: prior.log_density(x, variance)))(y)
+    density = jax.jit(lambda x: prior.log_density(x, variance))
+    score = jax.jit(jax.vmap(jax.grad(density)))(y)
     np.testing.assert_allclose(prior.posterior_mean(y, variance), y + variance * score, rtol=1e-10, atol=1e-12)
-    slope = jax.vmap(jax.grad(lambda x: prior.posterior_mean(x, variance)))(y)
+    slope = jax.jit(jax.vmap(jax.grad(lambda x: prior.posterior_mean(x, variance))))(y)
     np.testing.assert_allclose(prior.posterior_variance(y, variance), variance * slope, rtol=1e-10, atol=1e-14)
-    mass = integrate.quad(lambda x: np.exp(float(prior.log_density(x, variance))), -15, 15, limit=200)[0]
+    mass = integrate.quad(lambda x: np.exp(float(density(x))), -15, 15, limit=200)[0]
     assert abs(mass - 1) < 1e-8
 
 
@@ -89,12 +90,13 @@ def test_components_of_probability_zero_are_differentiated() -> None:
     y, variance, step = jnp.asarray([-1.5, 0.3, 2.0]), 0.5, 1e-6
     for quantity in ("log_density", "posterior_mean", "posterior_variance"):
 
+        @jax.jit
         def value(share: Any, mean: Any, noise: Any, quantity: str = quantity) -> jax.Array:
             return getattr(prior(share, mean), quantity)(y, noise)
 
         at = (jnp.asarray(0.0), jnp.asarray(2.0), jnp.asarray(variance))
         np.testing.assert_allclose(value(*at), getattr(gaussian(), quantity)(y, variance), rtol=1e-14)
-        slopes = jax.jacfwd(value, argnums=(0, 1, 2))(*at)
+        slopes = jax.jit(jax.jacfwd(value, argnums=(0, 1, 2)))(*at)
         first, second = (value(one * step, *at[1:]) for one in (1, 2))
         np.testing.assert_allclose(slopes[0], (4 * first - second - 3 * value(*at)) / (2 * step), rtol=1e-5)
         np.testing.assert_array_equal(slopes[1], 0.0)

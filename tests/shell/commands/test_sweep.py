@@ -44,7 +44,7 @@ def test_a_sweep_prints_draws_and_keeps_every_point(
 
 
 def test_networks_are_trained_beside_it(linear: str, capsys: pytest.CaptureFixture[str]) -> None:
-    over = "sweep.over=[{num_steps=1},{num_steps=2}]"
+    over = "sweep.over=[{num_steps=0},{num_steps=2}]"
     assert main(["sweep", linear, *LINEAR, over, "sweep.train=true"]) in (0, 1, 3)
     printed = capsys.readouterr().out
     assert "simulation" in printed

@@ -61,7 +61,7 @@ def test_rows_of_a_draw_stray_with_their_gram_matrix_and_a_prior_keeps_its_rows(
 
 def test_at_the_start_it_is_what_the_gram_matrix_says() -> None:
     """A linear model has test error G_ww + G_** − 2 G_w* + σ², which has no second order."""
-    theory = dt.predict(dt.TeacherStudent(2.0, noise_std=0.5), LINEAR, num_steps=1, key=KEY, num_nodes=2**13)
+    theory = dt.predict(dt.TeacherStudent(2.0, noise_std=0.5), LINEAR, num_steps=0, key=KEY, num_nodes=2**13)
     with double_precision():
         moved = _moved(_problem(np.eye(2)), NUM_STARTS)
     change = moved[:, 0, 0] + moved[:, 1, 1] - 2 * moved[:, 0, 1]

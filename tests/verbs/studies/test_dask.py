@@ -1,4 +1,4 @@
-"""A sweep on a Dask cluster: two workers, one of which dies at its first piece; nothing is lost or done twice."""
+"""A sweep on a Dask cluster whose worker dies at its first piece and is replaced; nothing is lost or done twice."""
 
 import os
 import signal
@@ -22,13 +22,13 @@ METHOD = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.3)
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    """Two worker processes on the loopback interface."""
+    """One worker process on the loopback interface, and the next one when it dies."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the cluster's own dependencies
         from distributed import Client, LocalCluster
 
         options: dict[str, Any] = {"host": "127.0.0.1", "dashboard_address": None, "processes": True}
-        with LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster, Client(cluster) as client:
+        with LocalCluster(n_workers=1, threads_per_worker=1, **options) as cluster, Client(cluster) as client:
             yield client
 
 

@@ -19,6 +19,7 @@ KEY = jax.random.key(3)
 LAW = dt.TeacherStudent(2.0, link="sin", noise_std=0.3)
 METHOD = dt.gradient_descent(dt.MLP((2,), "tanh"), optax.sgd, learning_rate=0.5)
 OPTIONS: dict[str, Any] = {"num_nodes": 2**10, "key": KEY}
+STEPS = 3  # of as many tests as can: they share programs
 FIELDS = (*CURVES, "teacher_overlap", "weight_overlap")
 RTOL = 1e-9
 
@@ -41,13 +42,13 @@ def check_point(point: Any, law: dt.TeacherStudent, method: Any, num_steps: int,
 
 def test_every_point_of_a_grid_is_what_predict_says() -> None:
     over = {"samples_per_feature": [1.0, 3.0], "learning_rate": [0.2, 0.7], "noise_std": [0.0, 0.5]}
-    found = dt.sweep(LAW, METHOD, over=over, num_steps=4, **OPTIONS)
+    found = dt.sweep(LAW, METHOD, over=over, num_steps=STEPS, **OPTIONS)
     assert found.test_error.dims == (*over, "step")
     assert found.weight_overlap.dims == (*over, "step", "unit", "unit_")
     for alpha, rate, noise in ((1.0, 0.2, 0.0), (3.0, 0.7, 0.5), (1.0, 0.7, 0.5)):
         point = found.sel(samples_per_feature=alpha, learning_rate=rate, noise_std=noise)
         law = dt.TeacherStudent(alpha, link="sin", noise_std=noise)
-        check_point(point, law, dt.gradient_descent(dt.MLP((2,), "tanh"), optax.sgd, learning_rate=rate), 4)
+        check_point(point, law, dt.gradient_descent(dt.MLP((2,), "tanh"), optax.sgd, learning_rate=rate), STEPS)
 
 
 @pytest.mark.parametrize(
@@ -100,10 +101,15 @@ def test_functions_make_widths_activations_and_starts() -> None:
     over = {"width": [1, 2], "activation": ["relu"], "learning_rate": [0.1, 0.4], "scale": [0.5, 1.0]}
     found = dt.sweep(LAW, method, over=over, first_layer=start, num_steps=2, **OPTIONS)
     assert list(found.activation.values) == ["relu"]
-    for width, activation, rate, scale in ((1, "relu", 0.4, 0.5), (2, "relu", 0.1, 1.0)):
-        own = dt.gradient_descent(dt.MLP((width,), activation), optax.sgd, learning_rate=rate)
-        point = found.sel(width=width, activation=activation, learning_rate=rate, scale=scale)
-        check_point(point, LAW, own, 2, first_layer=start(width, scale))
+    point = found.sel(width=2, activation="relu", learning_rate=0.1, scale=1.0)
+    check_point(point, LAW, method(2, "relu"), 2, first_layer=start(2, 1.0))
+    rest = {name: over[name] for name in ("learning_rate", "scale")}
+    plain = dt.sweep(
+        LAW, method(1, "relu"), over=rest, first_layer=lambda scale: start(1, scale), num_steps=2, **OPTIONS
+    )
+    narrow = found.sel(width=1, activation="relu")
+    np.testing.assert_array_equal(narrow.test_error, plain.test_error)
+    np.testing.assert_array_equal(narrow.teacher_overlap.isel(unit=[0]), plain.teacher_overlap)
     assert np.isnan(found.teacher_overlap.sel(width=1).isel(unit=1)).all()
 
 
@@ -119,33 +125,50 @@ def test_lists_of_points_and_numbers_of_steps() -> None:
         assert np.isnan(found.test_error.isel(point=place).values[steps + 1 :]).all()
 
 
-def test_order_parameters_have_errors() -> None:
+@pytest.fixture(scope="module")
+def drawn() -> tuple[Any, dict[str, Any]]:
+    """Return a sweep over n/d with a draw, a head and order parameters, and these options."""
+    rng = np.random.default_rng(0)
+    draw = dt.FirstLayer.from_weights(rng.standard_normal((40, 2)), rng.standard_normal((40, 1)))
     record = {"h2": lambda shared, h, y: h**2, "both": lambda shared, h, y: {"a": h[0], "b": h[0] * y}}
-    found = dt.sweep(LAW, METHOD, over={"noise_std": [0.1, 0.2]}, num_steps=2, record=record, **OPTIONS)
-    wanted = dt.predict(dataclasses.replace(LAW, noise_std=0.2), METHOD, num_steps=2, record=record, **OPTIONS)
+    head = jax.tree.map(lambda leaf: 0.5 + 0.0 * leaf, METHOD.init_head(KEY))
+    options = {"head": head, "first_layer": draw, "record": record}
+    return dt.sweep(LAW, METHOD, over={"samples_per_feature": [1.0, 2.0]}, num_steps=2, **OPTIONS, **options), options
+
+
+def test_order_parameters_have_errors(drawn: tuple[Any, dict[str, Any]]) -> None:
+    found, options = drawn
+    wanted = dt.predict(LAW, METHOD, num_steps=2, **OPTIONS, **options)
     assert wanted.recorded is not None
-    np.testing.assert_allclose(found.h2.isel(noise_std=1), wanted.recorded["h2"], rtol=RTOL)
-    np.testing.assert_allclose(found["both['b']"].isel(noise_std=1), wanted.recorded["both"]["b"], rtol=RTOL, atol=RTOL)
+    point = found.isel(samples_per_feature=1)
+    np.testing.assert_allclose(point.h2, wanted.recorded["h2"], rtol=RTOL)
+    np.testing.assert_allclose(point["both['b']"], wanted.recorded["both"]["b"], rtol=RTOL, atol=RTOL)
     assert (found.h2_standard_error > 0).all()
+
+
+def test_draws_and_heads_are_shared_by_all_points(drawn: tuple[Any, dict[str, Any]]) -> None:
+    found, options = drawn
+    check_point(found.isel(samples_per_feature=1), LAW, METHOD, 2, **options)
+    assert np.abs(found.test_error.values[0] - found.test_error.values[1]).max() > 1e-3
 
 
 def test_a_point_that_diverges_stops_nobody() -> None:
     with pytest.warns(dt.DyntheoryWarning, match="Of 3 results 1 diverged") as told:
-        found = dt.sweep(LAW, METHOD, over={"learning_rate": [0.5, 1e12, 0.6]}, num_steps=6, **OPTIONS)
+        found = dt.sweep(LAW, METHOD, over={"learning_rate": [0.5, 1e20, 0.6]}, num_steps=STEPS, **OPTIONS)
     assert len(told) == 1
     assert list(found.status.values) == ["ok", "diverged", "ok"]
     assert found.status_step.values[1] > 0
     assert "learning rate" in str(found.status_message.values[1])
     assert found.test_error.values[1, -1] > 1e100
-    check_point(found.isel(learning_rate=2), LAW, dt.gradient_descent(dt.MLP((2,)), learning_rate=0.6), 6)
+    check_point(found.isel(learning_rate=2), LAW, dt.gradient_descent(dt.MLP((2,)), learning_rate=0.6), STEPS)
 
 
 def test_points_of_one_program_compile_once() -> None:
     from dyntheory.verbs.studies.sweep import programs
 
     before = sum(one.num_programs for one in programs._SOLVE.values())
-    method = dt.gradient_descent(dt.MLP((3,), "tanh"), optax.sgd, learning_rate=0.5)
-    dt.sweep(LAW, method, over={"learning_rate": np.linspace(0.1, 1.0, 17)}, num_steps=2, **OPTIONS)
+    method = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.5)
+    dt.sweep(LAW, method, over={"learning_rate": np.linspace(0.1, 1.0, 17)}, num_steps=5, **OPTIONS)
     assert sum(one.num_programs for one in programs._SOLVE.values()) == before + 1
 
 
@@ -188,7 +211,8 @@ def test_heads_with_rates_of_their_own_must_be_named() -> None:
     names = ("head.learning_rate", "head_learning_rate", "first_layer.learning_rate")
     found = [dt.sweep(LAW, HEADS, over={name: [0.1, 0.9]}, num_steps=2, **OPTIONS) for name in names]
     own = dt.gradient_descent(dt.MLP((2,)), optax.sgd, learning_rate=0.5, head_learning_rate=0.9)
-    check_point(found[0].isel({names[0]: 1}), LAW, own, 2)
+    wanted = dt.sweep(LAW, own, over={"noise_std": [0.1, 0.3]}, num_steps=2, **OPTIONS)
+    np.testing.assert_array_equal(found[0].test_error[1], wanted.test_error[1])
     np.testing.assert_array_equal(found[0].test_error, found[1].test_error)
     assert not np.allclose(found[0].test_error.values[1], found[2].test_error.values[1])
 
@@ -215,7 +239,7 @@ OVER = {"samples_per_feature": [1.0, 2.0, 3.0], "link": ["sin", "tanh"]}
 @pytest.mark.parametrize("count", [1, pytest.param(4, marks=pytest.mark.full)])
 def test_a_killed_sweep_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     def run(**options: Any) -> Any:
-        return dt.sweep(LAW, METHOD, over=OVER, num_steps=2, **OPTIONS, **options)
+        return dt.sweep(LAW, METHOD, over=OVER, num_steps=STEPS, **OPTIONS, **options)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         die_after(patch, count)
@@ -225,15 +249,10 @@ def test_a_killed_sweep_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: py
     kept = len(list((tmp_path / "kept").glob("points_*")))
     assert kept == count
     resumed = run(checkpoint=tmp_path / "kept", resume=True)
-    xarray_equal(resumed, run())
+    assert resumed.identical(run())
     other = OVER | {"samples_per_feature": [1.0, 2.0, 3.0 + 1e-15]}
     with pytest.raises(CheckpointError, match="another computation"):
-        dt.sweep(LAW, METHOD, over=other, num_steps=2, checkpoint=tmp_path / "kept", resume=True, **OPTIONS)
-
-
-def xarray_equal(left: Any, right: Any) -> None:
-    """Compare datasets bit by bit."""
-    assert left.identical(right)
+        dt.sweep(LAW, METHOD, over=other, num_steps=STEPS, checkpoint=tmp_path / "kept", resume=True, **OPTIONS)
 
 
 class Dying(ThreadPoolExecutor):
@@ -253,10 +272,10 @@ class Dying(ThreadPoolExecutor):
 
 def test_a_piece_whose_worker_dies_is_done_by_another() -> None:
     def run(**options: Any) -> Any:
-        return dt.sweep(LAW, METHOD, over=OVER, num_steps=2, **OPTIONS, **options)
+        return dt.sweep(LAW, METHOD, over=OVER, num_steps=STEPS, **OPTIONS, **options)
 
     with Dying(2) as executor:
-        xarray_equal(run(executor=executor), run())
+        assert run(executor=executor).identical(run())
 
 
 def test_one_that_always_dies_is_told() -> None:
@@ -268,22 +287,11 @@ def test_one_that_always_dies_is_told() -> None:
             return super().submit(die)
 
     with Dead(1) as executor, pytest.raises(OSError, match="no machine"):
-        dt.sweep(LAW, METHOD, over=OVER, num_steps=2, executor=executor, **OPTIONS)
+        dt.sweep(LAW, METHOD, over=OVER, num_steps=STEPS, executor=executor, **OPTIONS)
 
 
 def test_progress_tells_points_and_time() -> None:
     told: list[tuple[float, str]] = []
-    linear = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.5)
-    dt.sweep(LAW, linear, over=OVER, num_steps=1, progress=lambda *now: told.append(now), **OPTIONS)
+    dt.sweep(LAW, METHOD, over=OVER, num_steps=STEPS, progress=lambda *now: told.append(now), **OPTIONS)
     assert [fraction for fraction, _ in told] == sorted(fraction for fraction, _ in told)
     assert told[-1] == (1.0, "6 of 6 points, 0 s left")
-
-
-def test_draws_and_heads_are_shared_by_all_points() -> None:
-    rng = np.random.default_rng(0)
-    draw = dt.FirstLayer.from_weights(rng.standard_normal((40, 2)), rng.standard_normal((40, 1)))
-    head = jax.tree.map(lambda leaf: 0.5 + 0.0 * leaf, METHOD.init_head(KEY))
-    options = {"head": head, "first_layer": draw}
-    found = dt.sweep(LAW, METHOD, over={"samples_per_feature": [1.0, 2.0]}, num_steps=2, **OPTIONS, **options)
-    check_point(found.isel(samples_per_feature=1), LAW, METHOD, 2, **options)
-    assert np.abs(found.test_error.values[0] - found.test_error.values[1]).max() > 1e-3

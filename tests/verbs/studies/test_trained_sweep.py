@@ -17,7 +17,20 @@ KEY = jax.random.key(3)
 LAW = dt.TeacherStudent(2.0, link="sin", noise_std=0.3)
 METHOD = dt.gradient_descent(dt.LinearModel(), optax.sgd, learning_rate=0.3)
 SIMULATION: dict[str, Any] = {"num_features": 100, "num_runs": 8, "num_test_nodes": 2**10}
-OPTIONS: dict[str, Any] = {"num_steps": 3, "key": KEY, "simulation": SIMULATION, "num_nodes": 2**10}
+
+
+def squared(shared: Any, h: Any, y: Any) -> Any:
+    return h**2
+
+
+RECORD = {"squared": squared}
+OPTIONS: dict[str, Any] = {
+    "num_steps": 3,
+    "key": KEY,
+    "simulation": SIMULATION,
+    "num_nodes": 2**10,
+    "record": RECORD,
+}
 RATES: dict[str, Any] = {"learning_rate": [0.1, 0.4]}
 
 
@@ -26,15 +39,11 @@ def with_rate(rate: float) -> Any:
 
 
 def test_theory_and_simulation_are_those_of_the_verbs() -> None:
-    def squared(shared: Any, h: Any, y: Any) -> Any:
-        return h**2
-
-    record = {"squared": squared}
-    found = dt.sweep(LAW, METHOD, over=RATES, record=record, **OPTIONS)
+    found = dt.sweep(LAW, METHOD, over=RATES, **OPTIONS)
     assert found.test_error.dims == ("learning_rate", "source", "step")
     assert found.squared.sizes["source"] == 2
     for rate in RATES["learning_rate"]:
-        given: dict[str, Any] = {"num_steps": 3, "key": KEY, "record": record}
+        given: dict[str, Any] = {"num_steps": 3, "key": KEY, "record": RECORD}
         theory = dt.predict(LAW, with_rate(rate), num_nodes=2**10, **given)
         trained = dt.simulate(LAW, with_rate(rate), **given, **SIMULATION)
         report = dt.compare(theory, trained)
@@ -70,7 +79,7 @@ def test_methods_without_a_limit_are_trained_alone() -> None:
     alone = dt.sweep(LAW, METHOD, over=RATES, theory=False, **OPTIONS)
     assert alone.test_error.dims == ("learning_rate", "step")
     assert "verdict" not in alone
-    trained = dt.simulate(LAW, with_rate(0.4), num_steps=3, key=KEY, **SIMULATION)
+    trained = dt.simulate(LAW, with_rate(0.4), num_steps=3, key=KEY, record=RECORD, **SIMULATION)
     np.testing.assert_allclose(alone.test_error.sel(learning_rate=0.4), trained.test_error)
 
 
@@ -108,13 +117,13 @@ def test_several_heads_are_those_of_both_sides() -> None:
     method = dt.gradient_descent(dt.MLP((2,), "tanh"), optax.sgd, learning_rate=0.3)
     simulation = {**SIMULATION, "num_heads": 2}
     found = dt.sweep(LAW, method, over={"learning_rate": [0.3]}, **{**OPTIONS, "simulation": simulation})
-    wanted = dt.predict(LAW, method, num_steps=3, num_nodes=2**10, num_heads=2, key=KEY)
+    wanted = dt.predict(LAW, method, num_steps=3, num_nodes=2**10, num_heads=2, key=KEY, record=RECORD)
     np.testing.assert_allclose(found.test_error.sel(source="theory")[0], wanted.test_error)
 
 
 def test_remarks_on_a_point_are_not_lost() -> None:
     """n/d is 1.2 in place of 1.25 with ten features: `simulate` warns, and so does the sweep."""
-    law = dt.TeacherStudent(1.25, noise_std=0.3)
+    law = dt.TeacherStudent(1.25, link="sin", noise_std=0.3)
     simulation = {**SIMULATION, "num_features": 10}
     with pytest.warns(dt.DyntheoryWarning, match="1 ok with a remark"):
         found = dt.sweep(law, METHOD, over={"learning_rate": [0.3]}, **{**OPTIONS, "simulation": simulation})
@@ -123,7 +132,7 @@ def test_remarks_on_a_point_are_not_lost() -> None:
 
 def test_names_of_the_result_are_refused_first() -> None:
     with pytest.raises(ValueError, match=r"`record` cannot have 'verdict'"):
-        dt.sweep(LAW, METHOD, over=RATES, record={"verdict": lambda shared, h, y: h}, **OPTIONS)
+        dt.sweep(LAW, METHOD, over=RATES, **{**OPTIONS, "record": {"verdict": squared}})
     with pytest.raises(ValueError, match=r"`over` cannot have 'status'"):
         dt.sweep(LAW, lambda status: METHOD, over={"status": [0, 1]}, **OPTIONS)
 
