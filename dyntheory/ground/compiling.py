@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import jax
@@ -24,6 +25,7 @@ Options = dict[str, Any]
 PLAIN_LOOPS: Options = {"xla_cpu_use_fusion_emitters": False}  # jaxlib 0.12 has no such option any more
 UNOPTIMISED: Options = {"xla_backend_optimization_level": "0"}
 MOST_WORK = 3 * 2**19
+MAPS, MOST_MAPS = Path("/proc/self/maps"), 45_000
 
 
 def is_brief(num_nodes: int, num_steps: int, num_units: int) -> bool:
@@ -52,12 +54,26 @@ class Compiled(Generic[Result]):
         """Run it, compiled unless a program is being traced."""
         if is_traced((self.function, args, kwargs)):
             return self.function(*args, **kwargs)
-        return self.jitted(*args, **kwargs)
+        jitted = self.jitted
+        before = jitted._cache_size()
+        result = jitted(*args, **kwargs)
+        if jitted._cache_size() > before:
+            forget_if_many()
+        return result
 
     @property
     def num_programs(self) -> int:
         """How many programs were compiled: one for every set of shapes and static arguments."""
         return self.jitted._cache_size()
+
+
+def forget_if_many() -> None:
+    """Forget all compiled programs before there are too many.
+
+    Each holds some hundred memory maps, of which Linux grants a process 65,530; LLVM ends it at the next one.
+    """
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
 
 
 def compiled(function: Callable[..., Result], *, fast: bool = False, **keywords: Any) -> Compiled[Result]:

@@ -15,7 +15,6 @@ from dyntheory.ground.status import Assumptions, Outcome, Status
 from dyntheory.results.judgement import (
     RELATIVE_ERROR_DIVERGED,
     RELATIVE_ERROR_UNRESOLVED,
-    diverged_where,
     has_diverged,
 )
 from dyntheory.results.trajectory import CURVES
@@ -23,7 +22,7 @@ from dyntheory.wide.prepared import Prepared
 from dyntheory.wide.results import WIDE, WideTrajectory
 
 LOSS_FLOOR = 1e-2
-FEW_NODES = 2
+FEW_NODES = 3
 
 
 def relative_errors(result: WideTrajectory, label_size: float) -> np.ndarray:
@@ -56,9 +55,12 @@ def judged(result: WideTrajectory, one: Prepared) -> WideTrajectory:
     bad = ~np.isfinite(loss) | blown | (relative > RELATIVE_ERROR_DIVERGED)
     result = dataclasses.replace(result, assumptions=_assumptions(one))
     if bad.any():
-        cause = "the training loss blew up" if blown[np.argmax(bad)] else "the numerical error exceeds half the value"
+        first, lost = int(np.argmax(bad)), ~np.isfinite(loss) | blown
+        cause = (
+            f"the training loss blew up at step {np.argmax(lost)}" if lost.any() else "the numerical error is too large"
+        )
         cure = f"lower the learning rate{_edge(result, one)}, or raise `num_nodes`"
-        status = diverged_where(bad, cause=cause, cure=cure)
+        status = Status(Outcome.DIVERGED, f"{cause}; curves end before step {first}: {cure}", first)
         return dataclasses.replace(_blank(result, np.maximum.accumulate(bad)), status=status)
     return dataclasses.replace(result, status=_status(result, relative))
 

@@ -117,8 +117,7 @@ def _solve(
         parts.append(_fields(wanted, found, block, coarse))
         directions.append(max(found.num_directions))
     whole = _run(wanted, nets, wanted.drop_below, resources, (0.5, 1.0))
-    every = _fields(wanted, whole, nets, wanted.drop_below)
-    values: dict[str, Any] = {name: np.asarray(value) for name, value in every.items() if value is not None}
+    values = _fields(wanted, whole, nets, wanted.drop_below)
     stacked = {name: np.stack([part[name] for part in parts]) for name in values}
     errors = standard_errors(values, stacked, relative=POSITIVE)
     resources.report(1.0, "done")

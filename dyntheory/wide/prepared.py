@@ -6,13 +6,11 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.ground.arrays import Array, ArrayLike, Key, PyTree
 from dyntheory.ground.checks import check_count, check_key
-from dyntheory.ground.compiling import compiled
 from dyntheory.problem.methods.gradient_descent import gradient_descent
 from dyntheory.problem.methods.hyperparameters import HEAD_PREFIX, Optimizer, build, shown, split_numbers
 from dyntheory.problem.methods.label_kinds import check_labels
@@ -93,7 +91,7 @@ def prepared(
         )
     rules = Rules(
         resolve_activation(network.activation),
-        _on_vectors(method.loss, data.is_scalar),
+        on_vectors(method.loss, data.is_scalar),
         optimizer,
         static,
         data.labels.shape[1],
@@ -156,7 +154,7 @@ def _check_separate(rule: Any, name: str) -> None:
 
 
 @functools.cache
-def _on_vectors(loss: Callable[[Array, Array], Array], is_scalar: bool) -> Callable[[Array, Array], Array]:
+def on_vectors(loss: Callable[[Array, Array], Array], is_scalar: bool) -> Callable[[Array, Array], Array]:
     """Return a loss of vectors (outputs,), whatever the shape it was written for."""
     return (lambda f, y: loss(f[0], y[0])) if is_scalar else loss
 
@@ -187,20 +185,3 @@ def keeps_kernels(one: Prepared, wanted: bool | None, num_runs: int = 1) -> bool
     """Return whether kernels of all steps are kept: as wanted, else while they are small."""
     size = 8 * num_runs * (one.num_steps + 1) * (2 * one.network.depth + 1) * len(one.data.inputs) ** 2
     return size <= KERNEL_BYTES if wanted is None else wanted
-
-
-def measured(one: Prepared, outputs: Any, labels: np.ndarray | None) -> tuple[Any, Any]:
-    """Return mean loss and mean error of outputs (..., inputs, outputs), None where there are no labels."""
-    if labels is None:
-        return None, None
-    flat = outputs.reshape(-1, *outputs.shape[-2:])
-    functions = [_on_vectors(function, one.data.is_scalar) for function in (one.method.loss, one.method.error)]
-    loss, error = (np.asarray(_mean_of(function, flat, labels)) for function in functions)
-    return loss.reshape(outputs.shape[:-2]), error.reshape(outputs.shape[:-2])
-
-
-def _mean_over_inputs(function: Callable[[Array, Array], Array], outputs: Array, labels: Array) -> Array:
-    return jnp.mean(jax.vmap(jax.vmap(function), in_axes=(0, None))(outputs, labels), axis=1)
-
-
-_mean_of = compiled(_mean_over_inputs, fast=True, static_argnames=("function",))

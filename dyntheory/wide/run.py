@@ -24,6 +24,7 @@ from dyntheory.wide.weights import Asked, Start, not_asked
 LEAST_CAPACITY = 128
 GROWTH = 1.5
 NODES_PER_DIRECTION = 2
+CURE = "raise `drop_below`, or take fewer steps or inputs"
 
 
 class FullError(ValueError):
@@ -53,7 +54,7 @@ def run(
         FullError: more directions than the nodes can tell apart.
     """
     room = _room(rules, task)
-    noise = [_Noise(net, room) for net in nets]
+    noise = [Noise(net, room) for net in nets]
     capacity = _next_capacity(1 + task.inputs.shape[1] + room, LEAST_CAPACITY)
     reserves = tuple(one.reserve(0) for one in noise)
     state = _begin(rules, task, reserves[0], depth=len(nets), num_nodes=nets[0].num_nodes, capacity=capacity)
@@ -71,8 +72,10 @@ def run(
         seen.append(jax.device_get(now))
         sides.append(jax.device_get(asked))
         report((step + 1) / (num_steps + 1))
-    used = jax.device_get([one.num_used for one in state.neurons])
+    used, drawn = jax.device_get([[one.num_used for one in state.neurons], [one.num_drawn for one in state.neurons]])
     _check_room(max(used), nets[0].num_nodes, num_steps, num_steps)
+    for one, count in zip(noise, drawn, strict=True):
+        one.reserve(int(count))
     return Run(state, _stacked(seen), _stacked(sides), tuple(int(count) for count in used))
 
 
@@ -91,25 +94,39 @@ def _check_room(used: int, num_nodes: int, step: int, num_steps: int) -> None:
     if used * NODES_PER_DIRECTION > num_nodes:
         raise FullError(
             f"After {step} of {num_steps} steps {used} directions are more than a net of {num_nodes} nodes can tell "
-            "apart: raise `num_nodes` or `drop_below`, or take fewer steps or inputs."
+            f"apart: raise `num_nodes`, or {CURE}."
         )
 
 
-class _Noise:
+class Noise:
     """Raw normal rows of one layer, made as they are used."""
 
     def __init__(self, net: SobolNet, size: int) -> None:
-        self.net, self.size, self.first = net, min(size, len(net.shift)), 0
-        self.rows = np.asarray(normals(net.rows(0, self.size)))
+        self.net, self.size, self.first = net, size, 0
+        self.rows = self._made(0, size)
 
     def reserve(self, drawn: int) -> tuple[Array, Array]:
-        """Return the next rows from number `drawn` on, and that number."""
+        """Return the next rows from number `drawn` on, and that number; where the net has no more, zeros.
+
+        Raises:
+            FullError: more were drawn than there are.
+        """
+        if drawn > len(self.net.shift):
+            raise FullError(
+                f"{drawn} directions were asked for, and Sobol points have {len(self.net.shift)} dimensions: {CURE}."
+            )
         if drawn > self.first:
-            end = min(drawn + self.size, len(self.net.shift))
-            new = np.asarray(normals(self.net.rows(self.first + len(self.rows), end)))
-            self.rows = np.concatenate([self.rows[drawn - self.first :], new])
+            kept = self.rows[drawn - self.first :]
+            self.rows = np.concatenate([kept, self._made(drawn + len(kept), drawn + self.size)])
             self.first = drawn
         return jnp.asarray(self.rows), jnp.asarray(self.first)
+
+    def _made(self, start: int, stop: int) -> np.ndarray:
+        end = min(stop, len(self.net.shift))
+        rows = np.zeros((stop - start, self.net.num_nodes))
+        if end > start:
+            rows[: end - start] = np.asarray(normals(self.net.rows(start, end)))
+        return rows
 
 
 def _stacked(parts: list[Any]) -> Any:

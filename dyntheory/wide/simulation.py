@@ -23,10 +23,11 @@ from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.problem.methods.hyperparameters import Optimizer
 from dyntheory.problem.networks.losses import Loss
 from dyntheory.results.judgement import diverged_runs, has_diverged
+from dyntheory.wide.fields import reported
 from dyntheory.wide.finite import Record, train
 from dyntheory.wide.network import WideNetwork
 from dyntheory.wide.on_nodes import origin
-from dyntheory.wide.prepared import Prepared, keeps_kernels, measured, prepared
+from dyntheory.wide.prepared import Prepared, keeps_kernels, prepared
 from dyntheory.wide.results import WideTrajectory
 
 COPIES = 6
@@ -144,7 +145,8 @@ _train = compiled(_train_all, static_argnames=("rules", "widths", "is_centred"))
 
 def _means(one: Prepared, runs: Record, widths: tuple[int, ...], centred: bool) -> WideTrajectory:
     """Return means over the runs that did not diverge, with their standard errors."""
-    fields = fields_of_runs(one, runs)
+    tests = None if one.data.test_inputs is None else runs.test_outputs
+    fields = reported(one, runs.train_outputs, tests, runs)
     steps, loss = np.arange(one.num_steps + 1), fields["train_loss"]
     bad = has_diverged(loss)
     diverged_at = np.where(bad.any(axis=1), bad.argmax(axis=1), len(steps))
@@ -165,30 +167,3 @@ def _means(one: Prepared, runs: Record, widths: tuple[int, ...], centred: bool) 
         status=diverged_runs(diverged_at, len(steps)),
         provenance={**origin(one, "simulation"), **sizes, "centred": centred},
     )
-
-
-def fields_of_runs(one: Prepared, runs: Record) -> dict[str, Any]:
-    """Return the fields of a result, runs along a leading axis; those that were not computed are left out."""
-    train_loss, train_error = measured(one, runs.train_outputs, one.data.labels)
-    test_loss, test_error = measured(one, runs.test_outputs, one.data.test_labels)
-    is_single, keeps = one.data.labels.shape[1] == 1, one.rules.keeps_kernels
-    has_tests = one.data.test_inputs is not None
-
-    def shaped(outputs: Any) -> Any:
-        return outputs[..., 0] if one.data.is_scalar else outputs
-
-    found: dict[str, Any] = {
-        "train_loss": train_loss,
-        "train_error": train_error,
-        "test_loss": test_loss,
-        "test_error": test_error,
-        "train_outputs": shaped(runs.train_outputs),
-        "test_outputs": shaped(runs.test_outputs) if has_tests else None,
-        "alignment": runs.alignment if is_single else None,
-        "feature_alignment": runs.feature_alignment,
-        "sharpness": runs.sharpness if is_single else None,
-        "forward_kernels": runs.forward_kernels if keeps else None,
-        "backward_kernels": runs.backward_kernels if keeps and is_single else None,
-        "ntk": runs.ntk if keeps and is_single else None,
-    }
-    return {name: np.asarray(value) for name, value in found.items() if value is not None}

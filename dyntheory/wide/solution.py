@@ -8,16 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory.gaussian.sobol import MAX_DIMENSIONS, SobolNet, normals, sobol_net
+from dyntheory.gaussian.sobol import MAX_DIMENSIONS, SobolNet, sobol_net
 from dyntheory.ground.arrays import Array
 from dyntheory.ground.compiling import compiled
 from dyntheory.ground.randomness import seed
 from dyntheory.wide.data import Frame
+from dyntheory.wide.fields import reported
 from dyntheory.wide.moved import Rules, Task, nothing_moved
 from dyntheory.wide.neurons import BLOCK, Neurons, draw
-from dyntheory.wide.prepared import Prepared, measured
+from dyntheory.wide.prepared import Prepared
 from dyntheory.wide.replay import TestInputs, replay
-from dyntheory.wide.run import Run
+from dyntheory.wide.run import CURE, FullError, Noise, Run
 
 ROOM = 16
 TEST_BYTES = 2**28
@@ -39,30 +40,8 @@ def nets_of(one: Prepared, rank: int, num_nodes: int) -> tuple[SobolNet, ...]:
 
 def fields_of(one: Prepared, frame: Frame, found: Run, nets: tuple[SobolNet, ...]) -> dict[str, Any]:
     """Return the curves, outputs and kernels of a run, the test inputs asked."""
-    seen, outputs = found.seen, found.seen.outputs
-    train_loss, train_error = measured(one, outputs, one.data.labels)
     tests = None if one.data.test_inputs is None else test_outputs(one, frame, found, nets)
-    test_loss, test_error = (None, None) if tests is None else measured(one, tests, one.data.test_labels)
-    is_single = one.data.labels.shape[1] == 1
-    keeps = one.rules.keeps_kernels
-    return {
-        "train_loss": train_loss,
-        "train_error": train_error,
-        "test_loss": test_loss,
-        "test_error": test_error,
-        "train_outputs": _shaped(one, outputs),
-        "test_outputs": None if tests is None else _shaped(one, tests),
-        "alignment": seen.alignment if is_single else None,
-        "feature_alignment": seen.feature_alignment,
-        "sharpness": seen.sharpness if is_single else None,
-        "forward_kernels": seen.forward_kernels if keeps else None,
-        "backward_kernels": seen.backward_kernels if keeps and is_single else None,
-        "ntk": seen.ntk if keeps and is_single else None,
-    }
-
-
-def _shaped(one: Prepared, outputs: Any) -> Any:
-    return outputs[..., 0] if one.data.is_scalar else outputs
+    return reported(one, found.seen.outputs, tests, found.seen)
 
 
 def test_outputs(one: Prepared, frame: Frame, found: Run, nets: tuple[SobolNet, ...]) -> np.ndarray:
@@ -90,10 +69,10 @@ def test_outputs(one: Prepared, frame: Frame, found: Run, nets: tuple[SobolNet, 
 
 def _noise(neurons: Neurons, net: SobolNet, room: int) -> Array:
     """Return fresh rows orthogonal to a basis."""
-    drawn = int(neurons.num_drawn)
-    size = room + BLOCK
-    raw = normals(net.rows(drawn, min(drawn + size, len(net.shift))))
-    return _fresh_rows(neurons, jnp.asarray(raw), room=room)
+    if int(neurons.num_drawn) + room > len(net.shift):
+        raise FullError(f"{len(net.shift)} dimensions of Sobol points leave none for the test inputs: {CURE}.")
+    raw = Noise(net, room + BLOCK).reserve(int(neurons.num_drawn))[0]
+    return _fresh_rows(neurons, raw, room=room)
 
 
 def fresh_rows(neurons: Neurons, raw: Array, *, room: int) -> Array:

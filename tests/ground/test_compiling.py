@@ -1,6 +1,7 @@
 """Programs compile fast or well by their sizes alone, with options that the installed XLA has, and for themselves."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -87,3 +88,18 @@ def test_short_runs_compile_fast_and_long_ones_well(monkeypatch: pytest.MonkeyPa
 def test_what_is_recorded_as_a_reference_runs_long() -> None:
     """A prediction of seconds is worth its compiler: 100 steps of four units on 2^14 nodes."""
     assert is_brief(2**11, 20, 3) and not is_brief(2**14, 100, 4)
+
+
+def test_programs_are_forgotten_before_there_are_too_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = compiled(lambda x: x + 1.0)
+    maps = tmp_path / "maps"
+    monkeypatch.setattr(compiling, "MAPS", maps)
+    maps.write_text("one\n" * compiling.MOST_MAPS)
+    program(jnp.zeros(2))
+    assert program.num_programs == 1
+    maps.write_text("one\n" * (compiling.MOST_MAPS + 1))
+    program(jnp.zeros(2))
+    assert program.num_programs == 1  # nothing was compiled, so nobody looked
+    program(jnp.zeros(3))
+    assert program.num_programs == 0
+    assert float(program(jnp.zeros(3))[0]) == 1.0
