@@ -50,19 +50,25 @@ def principal(
 ) -> tuple[Float[Array, "vectors vectors"], Int[Array, ""]]:
     """Return, as rows, the combinations of vectors that are orthonormal, and how many of them there are.
 
-    They are the principal directions of the vectors over their sizes whose root mean square is above the threshold,
-    the largest first; then come zeros.
+    They are the principal directions of the vectors over their sizes, the largest first, and as few of them as leave
+    of no vector more than the threshold; then come zeros.
 
     Args:
         gram: inner products of what is new in the vectors.
         sizes: root mean squares of the vectors, positive.
-        threshold: see above.
+        threshold: part of the size of a vector that may be left out.
     """
     values, modes = jnp.linalg.eigh(gram / (sizes[:, None] * sizes[None]))
     values, modes = values[::-1], modes.T[::-1]
-    is_kept = values > threshold**2
+    left_without = jnp.cumsum((jnp.maximum(values, 0.0)[:, None] * modes**2)[::-1], axis=0)[::-1]
+    is_kept = (jnp.max(left_without, axis=1) > threshold**2) & (values > rounding_of(values))
     scale = jnp.sqrt(jnp.where(is_kept, values, 1.0))[:, None] * sizes[None]
     return jnp.where(is_kept[:, None], modes / scale, 0.0), is_kept.sum()
+
+
+def rounding_of(values: Float[Array, " vectors"]) -> Array:
+    """Return the size below which eigenvalues of a matrix of inner products, about one, are rounding."""
+    return 10 * values.shape[0] * jnp.finfo(values.dtype).eps
 
 
 def sizes_of(squares: Float[Array, " vectors"]) -> Float[Array, " vectors"]:

@@ -41,12 +41,18 @@ def test_what_is_known_adds_nothing_and_what_is_small_is_dropped() -> None:
     assert int(take_in(neurons, mixed, 1e-4)[0].num_used) == before + 4
 
 
-def test_directions_that_many_vectors_share_count_by_their_sum() -> None:
-    """One direction in 100 vectors of size .005 is above .01, the first alone is not; sizes are relative."""
-    shared, sizes = jnp.ones((100, 100)) * 0.005**2, jnp.ones(100)
-    assert int(principal(shared, sizes, 0.01)[1]) == 1
-    assert int(principal(shared[:1, :1], sizes[:1], 0.01)[1]) == 0
-    assert int(principal(shared[:1, :1], 0.1 * sizes[:1], 0.01)[1]) == 1
+def test_no_vector_loses_more_than_the_threshold() -> None:
+    """Whether directions are shared or not, and relative to the size of each."""
+    factors = np.random.default_rng(3).standard_normal((30, 30)) * 0.5 ** np.arange(30)
+    gram, sizes = jnp.asarray(factors @ factors.T), jnp.asarray(np.linalg.norm(factors, axis=1))
+    for threshold in (0.3, 0.03):
+        combinations, count = principal(gram, sizes, threshold)
+        seen = combinations @ factors
+        np.testing.assert_allclose((seen @ seen.T)[:count, :count], np.eye(count), atol=1e-9)
+        left = np.linalg.norm(factors - factors @ seen.T @ seen, axis=1) / sizes
+        assert left.max() <= threshold
+        fewer = seen[: count - 1]
+        assert (np.linalg.norm(factors - factors @ fewer.T @ fewer, axis=1) / sizes).max() > threshold
 
 
 def test_both_questions_are_answered_by_one_matrix() -> None:
