@@ -97,6 +97,11 @@ class WideNetwork:
         if self.width is None:
             raise ValueError(f'The parametrisation "{self.parametrisation}" needs `width`: γ₀ is 1/√width.')
         object.__setattr__(self, "width", check_count("width", self.width))
+        if self.use_bias and self.parametrisation == "standard":
+            raise ValueError(
+                '`use_bias` has no place in parametrisation="standard": with one rate for all, biases move N times slower '
+                'than this family has it. Use parametrisation="mup", or leave the biases out.'
+            )
         if self.feature_learning != 1.0:
             raise ValueError(
                 f'`feature_learning` is 1/√width in the parametrisation "{self.parametrisation}", got '

@@ -2,8 +2,8 @@
 
 Rows of the basis are functions of a neuron with mean square one: the constant, every fresh noise with which a matrix
 answered, and what activations and signals add to them. A vector on the neurons enters by its remainder outside the
-basis: the principal directions of many remainders at once, those that are large enough. The basis stays packed, so that
-it holds as many rows as there are directions and not as many as there were vectors.
+basis, unless that is small; many vectors at once add the few directions that they share. The basis stays packed: it
+holds as many rows as there are directions, and not as many as there were vectors.
 """
 
 from __future__ import annotations
@@ -45,30 +45,37 @@ def project(neurons: Neurons, vectors: Float[Array, "vectors nodes"]) -> Float[A
     return jax.lax.optimization_barrier(neurons.basis @ vectors.T).T / vectors.shape[1]
 
 
-def principal(
+def new_directions(
     gram: Float[Array, "vectors vectors"], sizes: Float[Array, " vectors"], threshold: Array | float
 ) -> tuple[Float[Array, "vectors vectors"], Int[Array, ""]]:
-    """Return, as rows, the combinations of vectors that are orthonormal, and how many of them there are.
+    """Return, as rows, combinations of vectors that are orthonormal, and how many of them there are; then come zeros.
 
-    They are the principal directions of the vectors over their sizes, the largest first, and as few of them as leave
-    of no vector more than the threshold; then come zeros.
+    The vector of which most is left gives the next direction, until of none more is left than the threshold: Cholesky's
+    factorisation with pivots.
 
     Args:
         gram: inner products of what is new in the vectors.
         sizes: root mean squares of the vectors, positive.
         threshold: part of the size of a vector that may be left out.
     """
-    values, modes = jnp.linalg.eigh(gram / (sizes[:, None] * sizes[None]))
-    values, modes = values[::-1], modes.T[::-1]
-    left_without = jnp.cumsum((jnp.maximum(values, 0.0)[:, None] * modes**2)[::-1], axis=0)[::-1]
-    is_kept = (jnp.max(left_without, axis=1) > threshold**2) & (values > rounding_of(values))
-    scale = jnp.sqrt(jnp.where(is_kept, values, 1.0))[:, None] * sizes[None]
-    return jnp.where(is_kept[:, None], modes / scale, 0.0), is_kept.sum()
+    count, scaled = gram.shape[0], gram / (sizes[:, None] * sizes[None])
+    none, places = jnp.zeros_like(scaled), jnp.arange(gram.shape[0])
 
+    def is_unfinished(carry: tuple[Array, Array, Array, Array]) -> Array:
+        found, left, _, _ = carry
+        return (found < count) & (jnp.max(left) > threshold**2)
 
-def rounding_of(values: Float[Array, " vectors"]) -> Array:
-    """Return the size below which eigenvalues of a matrix of inner products, about one, are rounding."""
-    return 10 * values.shape[0] * jnp.finfo(values.dtype).eps
+    def add(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        found, left, factor, rows = carry
+        pivot = jnp.argmax(left)
+        root, along = jnp.sqrt(left[pivot]), factor[pivot]
+        column = (scaled[:, pivot] - factor @ along) / root
+        row = (jnp.asarray(places == pivot, column.dtype) - along @ rows) / root
+        left = jnp.where(places == pivot, 0.0, left - column**2)
+        return found + 1, left, factor.at[:, found].set(column), rows.at[found].set(row)
+
+    found, _, _, rows = jax.lax.while_loop(is_unfinished, add, (jnp.asarray(0), jnp.diagonal(scaled), none, none))
+    return rows / sizes[None], found
 
 
 def sizes_of(squares: Float[Array, " vectors"]) -> Float[Array, " vectors"]:
@@ -85,7 +92,7 @@ def take_in(
     coordinates = project(neurons, vectors)
     gram = vectors @ vectors.T / vectors.shape[1]
     sizes = sizes_of(jnp.diagonal(gram) - coordinates[:, 0] ** 2)
-    combinations, count = principal(gram - coordinates @ coordinates.T, sizes, threshold)
+    combinations, count = new_directions(gram - coordinates @ coordinates.T, sizes, threshold)
     combinations = _in_blocks(combinations)
 
     def add(block: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int
 
 from dyntheory.ground.arrays import Array
-from dyntheory.wide.neurons import Neurons, draw, principal, sizes_of
+from dyntheory.wide.neurons import Neurons, draw, new_directions, sizes_of
 
 
 class Asked(NamedTuple):
@@ -72,7 +72,7 @@ def ask(
     rest = coordinates - (coordinates @ known.T) @ known
     rest = rest - (rest @ known.T) @ known
     sizes = sizes_of(jnp.sum(coordinates[:, 1:] ** 2, axis=1))
-    combinations, count = principal(rest @ rest.T, sizes, threshold)
+    combinations, count = new_directions(rest @ rest.T, sizes, threshold)
     found = combinations @ rest
     found = found - (found @ known.T) @ known
     start = far.num_used

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dyntheory.wide.neurons import draw, expand, fresh_neurons, principal, take_in
+from dyntheory.wide.neurons import draw, expand, fresh_neurons, new_directions, take_in
 from dyntheory.wide.weights import Memory as Remembers
 from dyntheory.wide.weights import Start, ask, downward, not_asked, upward
 
@@ -46,7 +46,7 @@ def test_no_vector_loses_more_than_the_threshold() -> None:
     factors = np.random.default_rng(3).standard_normal((30, 30)) * 0.5 ** np.arange(30)
     gram, sizes = jnp.asarray(factors @ factors.T), jnp.asarray(np.linalg.norm(factors, axis=1))
     for threshold in (0.3, 0.03):
-        combinations, count = principal(gram, sizes, threshold)
+        combinations, count = new_directions(gram, sizes, threshold)
         seen = combinations @ factors
         np.testing.assert_allclose((seen @ seen.T)[:count, :count], np.eye(count), atol=1e-9)
         left = np.linalg.norm(factors - factors @ seen.T @ seen, axis=1) / sizes

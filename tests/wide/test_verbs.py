@@ -162,6 +162,7 @@ def test_bad_input_is_named(name: str) -> None:
         ({"width": 4}, "belongs to the parametrisations"),
         ({"parametrisation": "standard", "width": 4, "feature_learning": 0.5}, "1/√width"),
         ({"depth": 3, "width_ratios": (1.0,)}, "2 numbers"),
+        ({"parametrisation": "standard", "width": 4, "use_bias": True}, "biases move N times slower"),
     ],
 )
 def test_networks_that_cannot_be(given: dict[str, Any], message: str) -> None:
