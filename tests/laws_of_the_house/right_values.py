@@ -128,6 +128,7 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "wide.predict": {"network": dt.WideNetwork(), "learning_rate": 0.1},
     "wide.simulate": {"network": dt.WideNetwork(), "learning_rate": 0.1, "width": 4},
     "wide.prediction_cost": {"network": dt.WideNetwork()},
+    "wide.best_rates": {"network": dt.WideNetwork(), "rates": (0.1, 0.2, 0.3)},
     "wide.classify": {"a": (0.0, 1.0), "b": (0.0, 0.0), "c": -1.0},
     "wide.transfer": {"from_width": 8, "to_width": 16, "learning_rate": 0.1},
     "kernels.residual": {"*": (kernels.dense(4),)},
