@@ -41,6 +41,7 @@ from .verbs.studies.sweep.design import design
 from .verbs.studies.sweep.designed import Choice, Design
 from .verbs.studies.sweep.sweep import sweep
 from .wide.network import WideNetwork
+from .wide.rate_results import BestRates
 from .wide.results import WideTrajectory
 
 __all__ = [
@@ -94,6 +95,7 @@ __all__ = [
     # Results
     "Trajectory",
     "WideTrajectory",
+    "BestRates",
     "Derivatives",
     "Design",
     "Choice",

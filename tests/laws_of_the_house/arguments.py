@@ -99,11 +99,11 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
     "thing": """input_shape law method key inputs labels network prior report theory runs run spectrum data curve layers
         branches fig kernel kernels targets x1 x vector test_train train_train joint_second_moment nodes test_nodes
         coefficients probabilities means stds eigenvalues target_coefficients optimizer channel methods values
-        num_classes num_test_nodes over between sweep""",
+        num_classes num_test_nodes over between sweep a b rates""",
     "thing?": """first_layer mesh record ax feature_nodes draw test_data weights teacher_weights initial test_initial x2
         head_optimizer estimate alignment shares second_moment teacher_overlap teacher_second_moment teacher_prior
         features test_test covariance noise_coefficients prediction executor test_inputs test_labels masks
-        width_ratios""",
+        width_ratios standard_rates widths""",
     "anything": "head params checkpoints module hyperparameters",
     "name?": "early_stopping x y along",
     "count or zero?": "random_state",
@@ -150,8 +150,11 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     "plot.slices.sweep": "anything",
     "simulate.inputs": "function",
     **dict.fromkeys(("wide.predict.inputs", "wide.simulate.inputs", "wide.prediction_cost.inputs"), "thing"),
+    "wide.best_rates.inputs": "thing",
+    "wide.classify.c": "number",
+    "wide.best_rates.optimizer": "function",
     **dict.fromkeys(("wide.simulate.width", "WideNetwork.width", "wide.prediction_cost.num_directions"), "count?"),
-    **dict.fromkeys(("wide.predict.drop_below",), "positive"),
+    **dict.fromkeys(("wide.predict.drop_below", "wide.best_rates.drop_below"), "positive"),
     "wide.prediction_cost.num_nodes": "count",
     "applicability.inputs": "thing?",
     "assumption_report.labels": "thing?",

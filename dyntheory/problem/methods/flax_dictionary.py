@@ -122,10 +122,10 @@ def from_flax_hyperparameters(
         0.2
     """
     check_arguments(from_flax_hyperparameters, locals())
-    given = _complete(optimizer, numbers)
+    given = complete_numbers(optimizer, numbers)
     factors, of_output = _factors(optimizer, num_features), _output_factors(optimizer, output_multiplier)
-    scaled = {name: _times(given[name], factor) for name, factor in factors.items()}
-    of_head = {name: _times(given[name], of_output.get(name, 1.0)) for name in {**factors, **of_output}}
+    scaled = {name: times(given[name], factor) for name, factor in factors.items()}
+    of_head = {name: times(given[name], of_output.get(name, 1.0)) for name in {**factors, **of_output}}
     return {**given, **scaled, **{HEAD_PREFIX + name: value for name, value in of_head.items()}}
 
 
@@ -200,15 +200,17 @@ def hyperparameters_at_width(
     own, rest = _both_layers(optimizer, keywords)
     first, output = WIDTH_POWERS[optimizer]
     names = {**first, **output, **{name.removeprefix(HEAD_PREFIX): 0 for name in keywords if name not in own}}
-    scaled = {name: _times(own[name], ratio ** first.get(name, 0)) for name in own}
-    return scaled | {HEAD_PREFIX + name: _times(rest[name], ratio ** output.get(name, 0)) for name in names}
+    scaled = {name: times(own[name], ratio ** first.get(name, 0)) for name in own}
+    return scaled | {HEAD_PREFIX + name: times(rest[name], ratio ** output.get(name, 0)) for name in names}
 
 
 def _both_layers(optimizer: OptimizerFactory, keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the numbers of the first layer and those of the head, by the names that the optimizer has for them."""
     of_head = {name: value for name, value in keywords.items() if name.startswith(HEAD_PREFIX)}
-    own = _complete(optimizer, {name: value for name, value in keywords.items() if name not in of_head})
-    return own, _complete(optimizer, own | {name.removeprefix(HEAD_PREFIX): value for name, value in of_head.items()})
+    own = complete_numbers(optimizer, {name: value for name, value in keywords.items() if name not in of_head})
+    return own, complete_numbers(
+        optimizer, own | {name.removeprefix(HEAD_PREFIX): value for name, value in of_head.items()}
+    )
 
 
 def _output_factors(optimizer: OptimizerFactory, multiplier: float) -> dict[str, float]:
@@ -222,8 +224,13 @@ def _factors(optimizer: OptimizerFactory, num_features: int) -> dict[str, float]
     return {name: root**power for name, power in POWERS[optimizer].items()}
 
 
-def _complete(optimizer: OptimizerFactory, numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers with the defaults of those that depend on d."""
+def complete_numbers(optimizer: OptimizerFactory, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers with the defaults of those that depend on sizes.
+
+    Raises:
+        TypeError: no learning rate, or text where a number is needed.
+        ValueError: an optimizer without a dictionary, or a number it does not have.
+    """
     if not any(optimizer is known for known in POWERS):
         names = ", ".join(f"optax.{name}" for name in ("sgd", "adam", "adamw", "nadam", "nadamw", "lion"))
         raise ValueError(f"`optimizer` must be a factory with a dictionary ({names}), got {shown(optimizer)}.")
@@ -237,11 +244,12 @@ def _complete(optimizer: OptimizerFactory, numbers: Mapping[str, Any]) -> dict[s
     return {**{name: parameters[name].default for name in POWERS[optimizer]}, **numbers}
 
 
-def _times(value: Any, factor: float) -> Any:
+def times(value: Any, factor: float) -> Any:
+    """Return a number or a schedule times a factor."""
     if factor == 1:
         return value
     return ScaledSchedule(value, factor) if callable(value) else value * factor
 
 
 def _over(value: Any, factor: float) -> Any:
-    return _times(value, 1 / factor) if callable(value) else value if factor == 1 else value / factor
+    return times(value, 1 / factor) if callable(value) else value if factor == 1 else value / factor

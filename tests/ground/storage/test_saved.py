@@ -105,9 +105,27 @@ def _wide() -> dt.WideTrajectory:
     return dt.WideTrajectory(np.arange(3), **outputs, **kernels, **_curves(), standard_error=error)
 
 
+def _best_rates() -> dt.BestRates:
+    """With a width at which a prediction diverged."""
+    rates, outcomes = np.array([0.5, 1.0, 2.0]), ("ok", "ok", "diverged")
+    loss, of_widths = np.array([0.2, 0.1, np.nan]), RANDOM.normal(size=(2, 3))
+    return dt.BestRates(
+        *(rates, loss, 0.01 * loss, outcomes, 1.0, np.inf, False, "The best rate need not transfer: edge.", 6),
+        widths=np.array([64, 256]),
+        standard_rates=4 * rates,
+        standard_loss=of_widths,
+        standard_loss_error=of_widths**2,
+        standard_outcomes=(outcomes, outcomes),
+        standard_best=np.array([0.1, 0.03]),
+        standard_best_error=np.array([0.01, np.inf]),
+        provenance={"kind": "prediction"},
+    )
+
+
 EXAMPLES: dict[str, Callable[[], Any]] = {
     "Trajectory": _trajectory,
     "WideTrajectory": _wide,
+    "BestRates": _best_rates,
     "Derivatives": _derivatives,
     "ResponseFunctions": lambda: dt.responses(LAW, METHOD, num_steps=1, key=jax.random.key(0), num_nodes=2**9),
     "Cost": lambda: dt.prediction_cost(LAW, METHOD, num_steps=3, num_nodes=2**9),
