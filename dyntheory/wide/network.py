@@ -99,8 +99,8 @@ class WideNetwork:
         object.__setattr__(self, "width", check_count("width", self.width))
         if self.use_bias and self.parametrisation == "standard":
             raise ValueError(
-                '`use_bias` has no place in parametrisation="standard": with one rate for all, biases move N times slower '
-                'than this family has it. Use parametrisation="mup", or leave the biases out.'
+                '`use_bias` has no place in parametrisation="standard": with one rate for all, biases move N times '
+                'slower than this family has it. Use parametrisation="mup", or leave the biases out.'
             )
         if self.feature_learning != 1.0:
             raise ValueError(
