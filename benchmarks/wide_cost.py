@@ -1,9 +1,10 @@
 """What a prediction of infinite width costs, with its accuracy beside it.
 
 PROTOCOL. Two hidden layers, γ₀ = 1, plain steps on squared loss, Gaussian inputs with |x|² = D and random signs as
-labels; "digits" are scikit-learn's threes and eights, centred, with as many more as test inputs. Time of the process and
-of the wall, error bars and test outputs included, after a first call that compiles (told as well); the largest error bar
-of outputs, and their largest distance from a prediction with `reference` times more nodes and a third of the dropping.
+labels; "digits" are threes and eights of scikit-learn, centred, and as many more are test inputs. Time of process and
+wall, error bars and test outputs included, after a first call that compiles (told as well); the largest error of
+outputs as reported, and their largest distance from a prediction with `reference` times more nodes and a third of the
+dropping.
 
 Nothing is asserted. The record has device, dtype and versions.
 
