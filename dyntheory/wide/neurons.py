@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from dyntheory.ground.arrays import Array
 
 BLOCK = 8
+ORTHOGONAL = 1e-12
 SMALLEST = 0.1  # size of a vector below which it is known less well, over that of the largest beside it
 
 
@@ -103,8 +104,11 @@ def take_in(
         exists = _exists(block, rows.shape[0], count)
         size = jnp.sqrt(jnp.mean(jnp.square(raw), axis=1, keepdims=True))
         raw = raw / jnp.where(exists[:, None] & (size > 0), size, 1.0)
-        # What is left of a vector may be small, and orthogonal only up to rounding over its size: once more.
-        found = _normalised(raw - expand(here, project(here, raw)), exists)
+        # What is left of a vector may be small, and is orthogonal up to rounding over its size: once more, if need be.
+        defect = project(here, raw)
+        is_orthogonal = jnp.max(jnp.abs(defect)) < ORTHOGONAL
+        raw = jax.lax.cond(is_orthogonal, lambda raw, _: raw, lambda raw, d: raw - expand(here, d), raw, defect)
+        found = _normalised(raw, exists)
         start = neurons.num_used + block * rows.shape[0]
         products = (found @ vectors.T).T / vectors.shape[1]
         return _written(basis, found, start), jax.lax.dynamic_update_slice_in_dim(coordinates, products, start, 1)
