@@ -55,7 +55,7 @@ def run(
     """
     room = _room(rules, task)
     noise = [Noise(net, room) for net in nets]
-    capacity = _next_capacity(1 + task.inputs.shape[1] + room, LEAST_CAPACITY)
+    capacity = _next_capacity(2 * (1 + task.inputs.shape[1] + room), LEAST_CAPACITY)
     reserves = tuple(one.reserve(0) for one in noise)
     state = _begin(rules, task, reserves[0], depth=len(nets), num_nodes=nets[0].num_nodes, capacity=capacity)
     seen, sides = [], []
