@@ -53,7 +53,52 @@ def simulate(
     progress: Progress | None = None,
     **hyperparameters: Any,
 ) -> WideTrajectory:
-    """Train finite networks and report means over runs."""
+    """Train networks of finite width on given inputs, and report means over runs.
+
+    Every run draws its own weights; the inputs are the same. The parametrisation is that of `predict`: the means
+    approach it as 1/N, single networks as 1/√N.
+
+    Scaling:
+        See `WideNetwork`: weights are kept standard normal at the start, and moved by η γ₀² N times minus the gradient
+        of the mean loss. An optimizer that is not linear in gradients (Adam) sees hidden matrices times √N_l, so that a
+        step of size η on what it sees is one of η/√N_l on W^l, and gradients in units of the limit.
+
+    Args:
+        network: depth, activation, γ₀.
+        inputs: (P, D).
+        labels: (P,) or (P, outputs).
+        test_inputs: (P*, D).
+        test_labels: (P*,) or (P*, outputs), for test losses and errors.
+        width: N_1, the number of neurons of the first hidden layer; those of others follow by the network's
+            `width_ratios`. Default the network's own width, in the parametrisations that have one.
+        num_runs: R; standard errors need two or more.
+        optimizer: as in `predict`.
+        num_steps: T, zero or more.
+        key: `jax.random.key(seed)`; runs of other widths are independent of these.
+        loss: as in `predict`.
+        masks: as in `predict`.
+        centred: subtract outputs at the start, f − f₀, in training and in what is reported: f₀ is of size 1/(γ₀ √N) and
+            not in the prediction. False trains the network as it is.
+        keep_kernels: keep the kernels of all steps and runs; default while they are below 64 MB.
+        max_memory: bytes that may be used; decides how many networks are trained beside each other.
+        progress: called with (fraction done, what is being done).
+        **hyperparameters: numbers for the factory.
+
+    Returns:
+        Means over the runs that did not diverge, `standard_error`, `.per_run`, `num_diverged`, `status`.
+
+    Raises:
+        TypeError: an argument of the wrong kind.
+        ValueError: a number or shape outside its range, or a network that does not fit the memory.
+
+    Example:
+        >>> import jax, numpy as np, dyntheory as dt
+        >>> inputs = np.random.default_rng(0).standard_normal((4, 8))
+        >>> runs = dt.wide.simulate(dt.WideNetwork(1), inputs, np.array([1.0, -1, 1, -1]), num_steps=2, width=32,
+        ...                         num_runs=3, key=jax.random.key(0), learning_rate=0.5)
+        >>> runs.train_outputs.shape, runs.per_run.train_outputs.shape
+        ((3, 4), (3, 3, 4))
+    """
     check_arguments(simulate, locals())
     num_runs = check_count("num_runs", num_runs)
     widths = widths_of(network, width)
