@@ -174,13 +174,17 @@ def _ask(
     is_new = rest > threshold**2 * sizes
     fits = is_new & (novelty.num_kept < room)
     size = jnp.sqrt(jnp.where(fits, rest, 1.0))
-    place = (jnp.arange(room)[None] == novelty.num_kept[:, None]) & fits[:, None]
-    unit = jnp.asarray(place, float)
+    unit = jnp.asarray((jnp.arange(room)[None] == novelty.num_kept[:, None]) & fits[:, None], float)
+    tests, place = jnp.arange(values.shape[0]), jnp.minimum(novelty.num_kept, room - 1)
+
+    def with_row(rows: Array, new: Array) -> Array:
+        return rows.at[tests, place].set(jnp.where(fits[:, None], new, rows[tests, place]))
+
     row = (unit - jnp.einsum("bj,bjk->bk", components, novelty.combinations)) / size[:, None]
     return Novelty(
-        jnp.where(place[:, :, None], values[:, None], novelty.kept),
-        jnp.where(place[:, :, None], known[:, None], novelty.known),
-        jnp.where(place[:, :, None], row[:, None], novelty.combinations),
+        with_row(novelty.kept, values),
+        with_row(novelty.known, known),
+        with_row(novelty.combinations, row),
         novelty.num_kept + fits,
         novelty.is_full | jnp.any(is_new & ~fits),
     ), components + unit * size[:, None]
