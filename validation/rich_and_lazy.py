@@ -228,7 +228,7 @@ def draw(found: Found, settings: Settings) -> Figure:
             means, errors = np.array([last(found.runs[g][N], name) for g in found.theory]).T
             style: dict[str, Any] = {"ms": 4, "mfc": "none", "lw": 0.9, "label": f"trained, N = {N}", **look}
             axes.errorbar(places * shift, means, WIDTH * errors, **style)
-        axes.set(xscale="log", xlabel="richness $\\gamma_0$", ylabel=label, title=f"({letter}) {label}")
+        axes.set(xscale="log", xlabel="richness $\\gamma_0$", ylabel=label, title=f"({letter})")
         axes.set_xticks(places, [f"{place:g}" for place in places], minor=False)
         axes.minorticks_off()
         axes.spines[["top", "right"]].set_visible(False)
