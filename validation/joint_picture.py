@@ -45,6 +45,7 @@ from validation.record import Outcome, joint_outcome
 from validation.wide_cases import extrapolated
 
 MOST_Z, MOST_ERROR, LAZY_Z, LAZY_OFF, UNITS_OFF, TEST = 3.5, 0.04, 5.0, 0.05, 0.1, 1
+OTHERS = 10_000  # number of the first of the draws that only the kernel sees
 UNITS, DATA, KERNEL = "#e8743b", "#0b3c78", "0.45"
 
 
@@ -77,7 +78,8 @@ def measure(settings: Settings) -> Found:
     units[None] = limit_of_units(settings.widths[-3:], [units[k] for k in settings.widths[-3:]])
     lazy: dict[int | None, Curve] = {}
     for d in {*settings.sizes, *settings.lazy_sizes}:
-        lazy[d] = mean_of([lazily(settings, draw_data(settings, d, -1 - i)) for i in range(settings.num_lazy_draws)])
+        others = range(OTHERS, OTHERS + settings.num_lazy_draws)
+        lazy[d] = mean_of([lazily(settings, draw_data(settings, d, number)) for number in others])
     lazy = dict(sorted(lazy.items(), key=lambda item: item[0] or 0))
     data: dict[int | None, Curve] = {}
     beside = lazy[settings.sizes[-1]]
