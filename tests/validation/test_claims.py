@@ -16,6 +16,7 @@ FEW_RUNS = (
     "closed_forms",
     "closed_forms_high_dimensional",
     "designed_schedules",
+    "joint_picture",
     "large_simulation",
 )  # quick, they may not resolve
 TOO_FEW = pytest.mark.xfail(reason="8 runs are too few for the controls of this claim to miss by 10 standard errors")
