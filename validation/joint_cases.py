@@ -44,14 +44,14 @@ class Settings:
     num_steps: int = 8
     widths: tuple[int, ...] = (2, 4, 8, 16)
     unit_nodes: int = 2**14
-    sizes: tuple[int, ...] = (8, 16, 32)
-    num_draws: tuple[int, ...] = (24, 16, 8)
+    sizes: tuple[int, ...] = (8, 16, 32, 64)
+    num_draws: tuple[int, ...] = (32, 24, 24, 12)
     num_lazy_draws: int = 200
     lazy_sizes: tuple[int, ...] = (64, 128, 256)
     num_tests: int = 128
     num_nodes: int | None = None
     drop_below: float = 3e-2
-    seed: int = 0
+    seed: int = 1
 
 
 class Data(NamedTuple):

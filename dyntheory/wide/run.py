@@ -130,16 +130,17 @@ class Noise:
 
 
 def _stacked(parts: list[Any]) -> Any:
-    """Return the parts along a leading axis of steps; coordinates are widened to the last capacity."""
-
-    def stack(*leaves: np.ndarray) -> np.ndarray:
-        last = np.shape(leaves[-1])
-        found = np.zeros((len(leaves), *last))
-        for place, leaf in enumerate(leaves):
-            found[(place, *(slice(size) for size in np.shape(leaf)))] = leaf
-        return found
-
-    return jax.tree.map(stack, *parts)
+    """Return the parts along a leading axis of steps, emptying the list; coordinates get the last capacity."""
+    structure, columns = jax.tree.structure(parts[0]), [jax.tree.leaves(part) for part in parts]
+    parts.clear()
+    stacked = []
+    for leaf in range(structure.num_leaves):
+        found = np.zeros((len(columns), *np.shape(columns[-1][leaf])))
+        for place, column in enumerate(columns):
+            found[(place, *(slice(size) for size in np.shape(column[leaf])))] = column[leaf]
+            column[leaf] = None  # a run keeps as much here as in its bases
+        stacked.append(found)
+    return jax.tree.unflatten(structure, stacked)
 
 
 def _begin_state(
