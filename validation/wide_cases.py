@@ -14,7 +14,8 @@ import dyntheory as dt
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.wide.data import frame_of
-from dyntheory.wide.prepared import measured, prepared
+from dyntheory.wide.fields import measured
+from dyntheory.wide.prepared import prepared
 from dyntheory.wide.run import run
 from dyntheory.wide.solution import in_frame, nets_of
 from dyntheory.wide.weights import Memory

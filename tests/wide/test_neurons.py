@@ -48,7 +48,7 @@ def test_no_vector_loses_more_than_the_threshold() -> None:
     for threshold in (0.3, 0.03):
         combinations, count = new_directions(gram, sizes, threshold)
         seen = combinations @ factors
-        np.testing.assert_allclose((seen @ seen.T)[:count, :count], np.eye(count), atol=1e-9)
+        np.testing.assert_allclose((seen @ seen.T)[:count, :count], np.eye(int(count)), atol=1e-9)
         left = np.linalg.norm(factors - factors @ seen.T @ seen, axis=1) / sizes
         assert left.max() <= threshold
         fewer = seen[: count - 1]
