@@ -252,7 +252,7 @@ def _residual_count(run: Trajectory) -> int | None:
 
 def _differences(theory: Trajectory, run: Trajectory) -> list[str]:
     """Return the parts of the problem in which two results differ, as far as their provenance tells."""
-    named = ("law", "method", "network", "data", "joint_second_moment", "num_heads")
+    named = ("law", "method", "network", "data", "test_data", "functions", "joint_second_moment", "num_heads")
     both = [(name, theory.provenance.get(name), run.provenance.get(name)) for name in named]
     found = [name for name, ours, theirs in both if ours is not None and theirs is not None and ours != theirs]
     heads = [jax.tree.leaves(side.head) for side in (theory, run)]

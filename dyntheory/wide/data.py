@@ -46,7 +46,12 @@ class Frame(NamedTuple):
 
 
 def fixed_data(
-    inputs: ArrayLike, labels: ArrayLike, test_inputs: ArrayLike | None, test_labels: ArrayLike | None
+    inputs: ArrayLike,
+    labels: ArrayLike,
+    test_inputs: ArrayLike | None,
+    test_labels: ArrayLike | None,
+    *,
+    use_bias: bool,
 ) -> FixedData:
     """Check what was given.
 
@@ -62,7 +67,7 @@ def fixed_data(
         )
     if targets.ndim == 2 and not targets.shape[1]:
         raise ValueError("`labels` have no outputs: pass shape (P,) or (P, outputs).")
-    if not rows.any():
+    if not rows.any() and not use_bias:
         raise ValueError("`inputs` are all zero: a network without biases has nothing to learn from.")
     if test_inputs is None and test_labels is not None:
         raise ValueError("`test_labels` belong to test inputs: give `test_inputs` with them.")
@@ -85,7 +90,7 @@ def frame_of(data: FixedData) -> Frame:
     """Return the inputs in a frame of their own; inputs that repeat or depend on each other only lower its rank."""
     root = np.sqrt(data.num_features)
     _, sizes, right = np.linalg.svd(data.inputs / root, full_matrices=False)
-    directions = right[sizes > RANK_TOLERANCE * sizes[0]]
+    directions = right[sizes > RANK_TOLERANCE * max(sizes[0], np.finfo(float).tiny)]
     # Signs are chosen, or another machine would spend its nodes on the other side of a direction.
     largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=1)[:, None], axis=1)
     directions = directions * np.sign(largest)

@@ -1,7 +1,7 @@
 """How a wide prediction ended: resolved, unresolved, or diverged, and where the edge of stability is.
 
 Networks that fit their inputs drive the loss to zero, where relative errors of it mean nothing. So errors of losses are
-relative to the loss or to a hundredth of its start, those of outputs to the size of labels or outputs.
+relative to the loss or to a hundredth of its largest value, those of outputs to the size of labels or outputs.
 """
 
 from __future__ import annotations
@@ -23,46 +23,62 @@ from dyntheory.wide.results import WIDE, WideTrajectory
 
 LOSS_FLOOR = 1e-2
 FEW_NODES = 3
+NEIGHBOURS = 2
 
 
-def relative_errors(result: WideTrajectory, label_size: float) -> np.ndarray:
-    """Return (T+1,) the largest error of losses and outputs, relative to their scales.
+def relative_errors(result: WideTrajectory, label_size: float, names: tuple[str, str]) -> np.ndarray:
+    """Return (T+1,) the largest error of a loss and of outputs, relative to their scales.
+
+    Errors are smoothed over two steps to either side, so the size of outputs is the largest until two steps later.
 
     Args:
         result: a prediction with its errors.
         label_size: root mean square of the labels.
+        names: of the loss and of the outputs; what is not there has no error.
     """
-    errors, rows = result.standard_error, []
+    loss, outputs = (getattr(result, name) for name in names)
+    errors, found = result.standard_error, np.zeros(len(result.steps))
     with np.errstate(all="ignore"):
-        for name in ("train_loss", "test_loss"):
-            value = getattr(result, name)
-            if value is not None:
-                rows.append(getattr(errors, name) / np.maximum(value, LOSS_FLOOR * value[0]))
-        for name in ("train_outputs", "test_outputs"):
-            value = getattr(result, name)
-            if value is not None:
-                flat = value.reshape(len(value), -1)
-                size = np.maximum(np.sqrt(np.mean(flat**2, axis=1)), label_size)
-                rows.append(getattr(errors, name).reshape(flat.shape).max(axis=1) / size)
-        return np.max(np.nan_to_num(rows, nan=np.inf, posinf=np.inf), axis=0)
+        if loss is not None:
+            largest = max(np.abs(loss[np.isfinite(loss)]).max(initial=0.0), label_size**2 / 2)
+            scale = np.maximum(np.abs(loss), LOSS_FLOOR * largest)
+            found = np.maximum(found, _over(getattr(errors, names[0]), scale))
+        if outputs is not None:
+            flat = np.abs(outputs).reshape(len(outputs), -1)
+            largest = np.maximum.accumulate(np.where(np.isfinite(flat), flat, 0.0), axis=0)
+            later = largest[np.minimum(np.arange(len(flat)) + NEIGHBOURS, len(flat) - 1)]
+            error = _over(getattr(errors, names[1]).reshape(flat.shape), np.maximum(later, label_size))
+            found = np.maximum(found, error.max(axis=1))
+    return found
+
+
+def _over(error: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return error over scale, zero where there is none, infinite where it is not a number."""
+    return np.where(error == 0, 0.0, np.nan_to_num(error / scale, nan=np.inf, posinf=np.inf))
 
 
 def judged(result: WideTrajectory, one: Prepared) -> WideTrajectory:
-    """Return a prediction with its status, blank (NaN) from the step where it stopped being finite."""
-    relative = relative_errors(result, float(np.sqrt(np.mean(one.data.labels**2))) or 1.0)
+    """Return a prediction with its status, blank (NaN) from the step where it stopped being finite.
+
+    Test inputs never act back: where they are not resolved the status says so, and nothing is blank but themselves.
+    """
+    size = float(np.sqrt(np.mean(one.data.labels**2))) or 1.0
+    relative = relative_errors(result, size, ("train_loss", "train_outputs"))
     loss = np.asarray(result.train_loss)
-    blown = has_diverged(loss)
-    bad = ~np.isfinite(loss) | blown | (relative > RELATIVE_ERROR_DIVERGED)
+    lost = ~np.isfinite(loss) | has_diverged(loss)
+    bad = lost | (relative > RELATIVE_ERROR_DIVERGED)
     result = dataclasses.replace(result, assumptions=_assumptions(one))
     if bad.any():
-        first, lost = int(np.argmax(bad)), ~np.isfinite(loss) | blown
-        cause = (
-            f"the training loss blew up at step {np.argmax(lost)}" if lost.any() else "the numerical error is too large"
-        )
-        cure = f"lower the learning rate{_edge(result, one)}, or raise `num_nodes`"
+        first = int(np.argmax(bad))
+        if lost.any():
+            cause = f"the training loss blew up at step {np.argmax(lost)}"
+            cure = f"lower the learning rate{_edge(result, one)}"
+        else:
+            cause, cure = "the numerical error exceeds half the value", "raise `num_nodes` or lower `drop_below`"
         status = Status(Outcome.DIVERGED, f"{cause}; curves end before step {first}: {cure}", first)
         return dataclasses.replace(_blank(result, np.maximum.accumulate(bad)), status=status)
-    return dataclasses.replace(result, status=_status(result, relative))
+    tests = relative_errors(result, size, ("test_loss", "test_outputs"))
+    return dataclasses.replace(result, status=_status(result, np.maximum(relative, tests)))
 
 
 def _status(result: WideTrajectory, relative: np.ndarray) -> Status:

@@ -10,13 +10,15 @@ import math
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.gaussian.sobol import SobolNet
 from dyntheory.gaussian.sub_nets import standard_errors
 from dyntheory.ground.identity.fingerprint import fingerprint
 from dyntheory.ground.resources import Resources
-from dyntheory.problem.methods.hyperparameters import shown
+from dyntheory.problem.methods.hyperparameters import build, shown
+from dyntheory.problem.methods.row_wise import update_row
 from dyntheory.problem.prepared import environment
 from dyntheory.results.trajectory import POSITIVE
 from dyntheory.wide.cost import memory_of
@@ -32,6 +34,7 @@ DEFAULT_NODES = 2**13
 NODES_PER_DIRECTION = 4
 MORE_ON_ALL_NODES = 1.5  # directions over those of a sub-net, which drops more
 LEAST_NODES = 2**8
+MOST_PROBED = 20
 
 
 class Wanted(NamedTuple):
@@ -59,9 +62,9 @@ def within(wanted: Wanted, resources: Resources) -> WideTrajectory:
         blocks = list(zip(*(net.blocks(NUM_BLOCKS) for net in nets), strict=True))
         try:
             first = _run(wanted, blocks[0], COARSER * wanted.drop_below, resources, (0.0, 0.125))
-        except FullError:
+        except FullError as error:
             if wanted.num_nodes is not None:
-                raise
+                raise ValueError(f"{error} (A sub-net has a quarter of the {size} nodes.)") from error
             size *= 2
             continue
         found = max(first.num_directions)
@@ -139,6 +142,19 @@ def _solve(
     )
 
 
+def function_values(one: Prepared) -> list[float]:
+    """Return what activation, loss and optimizer make of a few numbers: problems with other functions differ here."""
+    rule = build(one.rules.optimizer, one.rules.static, one.task.numbers)
+    points, size = jnp.asarray([-1.5, -0.3, 0.4, 2.0]), one.rules.num_outputs
+    label = one.task.labels[0]
+    losses = [one.rules.loss(point * (1.0 + jnp.arange(size)), label) for point in points]
+    state = (rule.init(points), points)
+    for step in range(min(one.num_steps, MOST_PROBED)):
+        state = update_row(rule, state, jnp.cos(step + points))
+    values = jnp.concatenate([jax.vmap(one.rules.activation)(points), jnp.stack(losses), state[1]])
+    return [float(f"{value:.9g}") for value in np.asarray(values)]
+
+
 def origin(one: Prepared, kind: str) -> dict[str, Any]:
     """Return what is needed to do it again: versions, device, key, network, optimizer."""
     network, rules = one.network, one.rules
@@ -161,5 +177,7 @@ def origin(one: Prepared, kind: str) -> dict[str, Any]:
             "hyperparameters": {name: np.asarray(value).tolist() for name, value in one.task.numbers.items()},
         },
         "num_inputs": len(one.data.inputs),
-        "data": fingerprint((one.data.inputs, one.data.labels)),
+        "data": fingerprint((one.data.inputs, one.data.labels, np.asarray(one.task.batches))),
+        "test_data": fingerprint((one.data.test_inputs, one.data.test_labels)),
+        "functions": function_values(one),
     }

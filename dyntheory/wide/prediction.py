@@ -22,8 +22,9 @@ from dyntheory.wide.network import WideNetwork
 from dyntheory.wide.on_nodes import Wanted, within
 from dyntheory.wide.prepared import keeps_kernels, prepared
 from dyntheory.wide.results import WideTrajectory
+from dyntheory.wide.solution import LEAST_DROPPED
 
-LEAST_DROPPED = 1e-6
+MOST_DROPPED = 0.1
 
 
 def predict(
@@ -69,9 +70,9 @@ def predict(
         loss: a name of `dyntheory.problem.networks.losses`, or a JAX function (prediction, label) -> scalar.
         masks: (T, P) of zeros and ones: the inputs in the mini-batch of every step; default all of them.
         num_nodes: M, a power of two; default 2^13, or more where the directions of a first sub-net ask for it.
-        drop_below: directions of activations and signals (entries O(1)) are dropped when the root mean square of what
-            is new in them is below this. The effect is of second order; sub-nets drop three times larger ones, so the
-            bars contain it.
+        drop_below: of activations and signals as much may be left out as this part of their size, between 1e-6 and .1;
+            below γ₀ = 1 that times γ₀, since outputs magnify it. The effect is of second order; sub-nets leave out
+            three times as much, so the bars contain it.
         keep_kernels: keep the kernels of all steps; default while they are below 64 MB.
         max_memory: bytes that may be used; default most of what is free.
         progress: called with (fraction done, what is being done).
@@ -102,6 +103,11 @@ def predict(
     check_positive("drop_below", drop_below)
     if drop_below < LEAST_DROPPED:
         raise ValueError(f"`drop_below` must be at least {LEAST_DROPPED:g}, what rounding can tell, got {drop_below}.")
+    if drop_below > MOST_DROPPED:
+        raise ValueError(
+            f"`drop_below` must be at most {MOST_DROPPED:g}, got {drop_below}: beyond it error bars no longer contain "
+            "what dropping costs."
+        )
     if num_nodes is not None and check_count("num_nodes", num_nodes) & (num_nodes - 1):
         raise ValueError(f"`num_nodes` must be a power of two, got {num_nodes}.")
     resources = Resources.checked(max_memory=max_memory, progress=progress)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -26,6 +28,7 @@ from dyntheory.wide.network import Scaling, WideNetwork
 
 SIZES = (1.0, 1e4, 1e-3)
 SEPARATE = 1e-9
+PROBED = (2, 8)
 KERNEL_BYTES = 2**26
 
 
@@ -75,10 +78,10 @@ def prepared(
         TypeError: an argument of the wrong kind.
         ValueError: shapes or numbers that do not fit, or an optimizer that this limit does not have.
     """
-    data = fixed_data(inputs, labels, test_inputs, test_labels)
+    data = fixed_data(inputs, labels, test_inputs, test_labels, use_bias=network.use_bias)
     num_steps = check_count("num_steps", num_steps, minimum=0)
     check_key(key)
-    numbers, static, is_linear, method = _rule(optimizer, loss, hyperparameters)
+    numbers, static, is_linear, method = _rule(optimizer, loss, hyperparameters, num_steps)
     check_labels(data.labels[:, 0] if data.is_scalar else data.labels, method, name="`labels`")
     if data.test_labels is not None:
         shaped = data.test_labels[:, 0] if data.is_scalar else data.test_labels
@@ -116,40 +119,47 @@ def prepared(
 
 
 def _rule(
-    optimizer: Optimizer, loss: Any, hyperparameters: dict[str, Any]
+    optimizer: Optimizer, loss: Any, hyperparameters: dict[str, Any], num_steps: int
 ) -> tuple[PyTree, tuple[tuple[str, Any], ...], bool, GeneralFirstOrderMethod]:
     """Return the numbers of the optimizer, its flags, whether it is linear, and the method that checked it."""
     for name in hyperparameters:
         if name.startswith(HEAD_PREFIX):
             raise ValueError(f"`{name}`: all layers of a wide network share one optimizer; leave it out.")
     method = gradient_descent(LinearModel(), optimizer, loss=loss, **hyperparameters)
+    method = dataclasses.replace(method, description=f"this network ({resolve_loss(loss).name})")
     data, static = split_numbers("optimizer", optimizer, hyperparameters)
     numbers = {name: jnp.asarray(value, float) for name, value in data.items()}
     is_linear = feature_map_is_linear(method, {})
     if not is_linear:
-        _check_separate(build(optimizer, static, numbers), shown(optimizer))
+        _check_separate(build(optimizer, static, numbers), shown(optimizer), num_steps)
     return numbers, static, is_linear, method
 
 
-def _check_separate(rule: Any, name: str) -> None:
-    """Refuse a nonlinear rule that mixes initial weights with gradients: the limit knows W(0) by its products only."""
+def _check_separate(rule: Any, name: str, num_steps: int) -> None:
+    """Refuse a nonlinear rule that mixes initial weights with gradients: the limit knows W(0) by its products only.
+
+    Asked over as many steps as the run has: a rate or a decay may begin at zero.
+    """
     random = np.random.default_rng(0)
+    draw = random.standard_normal((num_steps + 1, *PROBED)), random.standard_normal(PROBED)
+    gradients, weights = (jnp.asarray(one) for one in draw)
+
+    def path(start: Array, steps: Array) -> Array:
+        def step(carry: Any, gradient: Array) -> tuple[Any, Array]:
+            carry = update_row(rule, carry, gradient)
+            return carry, carry[1]
+
+        return jax.lax.scan(step, (rule.init(start), start), steps)[1]
+
     for size in SIZES:
-        gradient = jnp.asarray(size * random.standard_normal((2, 8)))
-        weights = jnp.asarray(random.standard_normal((2, 8)))
-
-        def step(w: Array, g: Array = gradient) -> Array:
-            return update_row(rule, (rule.init(w), w), g)[1]
-
-        def decayed(w: Array) -> Array:
-            return update_row(rule, (rule.init(w), w), jnp.zeros_like(w))[1]
-
-        still = decayed(jnp.zeros_like(weights))
-        together, apart = step(weights), step(jnp.zeros_like(weights)) + decayed(weights) - still
+        nothing, still = jnp.zeros_like(weights), jnp.zeros_like(gradients)
+        together = path(weights, size * gradients)
+        apart = path(nothing, size * gradients) + path(weights, still) - path(nothing, still)
         if not bool(jnp.all(jnp.abs(together - apart) <= SEPARATE * (1.0 + jnp.abs(together)))):
             raise ValueError(
                 f"The optimizer {name} makes one nonlinear function of gradients and weights, so the initial weights "
-                "do not stay a Gaussian matrix times a number: decay them decoupled from the gradients (optax.adamw)."
+                "do not stay a Gaussian matrix times a number. Where that is weight decay, decay them decoupled from "
+                "the gradients (optax.adamw)."
             )
 
 

@@ -114,8 +114,8 @@ def best_rates(
                 one, inputs, labels, learning_rate=rate, keep_kernels=False, progress=report, **options
             )  # learning_rate is data, so all of them share their programs
 
-    found = [at(network, rate) for rate in grid]
     networks = [dataclasses.replace(network, parametrisation="standard", width=n, feature_learning=1.0) for n in sizes]
+    found = [at(network, rate) for rate in grid]
     standard = [
         _curve(other, [at(one, rate / size) for rate in other]) for one, size in zip(networks, sizes, strict=True)
     ]

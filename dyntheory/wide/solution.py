@@ -22,6 +22,7 @@ from dyntheory.wide.run import CURE, FullError, Noise, Run
 
 ROOM = 16
 TEST_BYTES = 2**28
+LEAST_DROPPED = 1e-6  # what rounding can tell
 
 
 def nets_of(one: Prepared, rank: int, num_nodes: int) -> tuple[SobolNet, ...]:
@@ -89,4 +90,6 @@ _replay = compiled(replay, fast=True, static_argnames=("rules",))
 def in_frame(one: Prepared, frame: Frame, drop_below: float, *, keeps_kernels: bool) -> tuple[Rules, Task]:
     """Return rules and task with the inputs in their frame."""
     rules = one.rules._replace(keeps_kernels=keeps_kernels)
-    return rules, one.task._replace(inputs=jnp.asarray(frame.inputs), drop_below=jnp.asarray(drop_below, float))
+    # What was dropped meets later noise on the nodes, and 1/γ₀ magnifies that in the outputs.
+    threshold = max(LEAST_DROPPED, drop_below * min(1.0, one.scaling.richness))
+    return rules, one.task._replace(inputs=jnp.asarray(frame.inputs), drop_below=jnp.asarray(threshold, float))

@@ -100,6 +100,40 @@ def test_a_rate_beyond_the_edge_is_said_with_the_edge() -> None:
     assert np.isnan(theory.train_loss[-1])
 
 
+def test_what_starts_at_zero_is_no_trouble() -> None:
+    """Labels, test labels or a loss of zero; one test input far away; two inputs that nearly coincide, lazily."""
+    zero = _theory(dt.WideNetwork(1), 0.0 * LABELS, num_steps=3, num_nodes=2**10)
+    assert zero.status.ok
+    assert np.abs(zero.train_outputs).max() < 1e-9
+    network = dt.WideNetwork(1, "relu")
+    options: dict[str, Any] = {"num_steps": 3, "key": KEY, "learning_rate": 0.3, "num_nodes": 2**10}
+    assert dt.wide.predict(network, INPUTS, LABELS, TESTS, np.zeros(2), **options).status.ok
+    near, labels = np.vstack([INPUTS, INPUTS[:1] + 0.01]), np.r_[LABELS, 1.0]
+    still: dict[str, Any] = options | {"learning_rate": 0.0}
+    lazy = dt.wide.predict(dt.WideNetwork(2, "tanh", 1e-4), near, labels, **still)
+    assert lazy.status.ok
+    np.testing.assert_allclose(lazy.train_loss, 0.5, atol=1e-6)
+    far = dt.wide.predict(network, INPUTS, LABELS, 1e6 * TESTS, **options)
+    assert far.status.code != "diverged"
+    assert np.isfinite(far.train_loss).all()
+
+
+def test_other_problems_are_told_as_different() -> None:
+    network = dt.WideNetwork(1)
+    options: dict[str, Any] = {"num_steps": 2, "key": KEY}
+    theory = dt.wide.predict(network, INPUTS, LABELS, TESTS, num_nodes=2**10, learning_rate=0.3, **options)
+    others: list[dict[str, Any]] = [
+        {"learning_rate": 0.3, "masks": np.eye(6)[:2]},
+        {"learning_rate": optax.linear_schedule(0.3, 0.1, 2)},
+        {"learning_rate": 0.3, "loss": lambda f, y: 0.4 * (f - y) ** 2},
+    ]
+    for given in others:
+        runs = dt.wide.simulate(network, INPUTS, LABELS, TESTS, width=32, num_runs=4, **options, **given)
+        assert "they differ in" in str(dt.compare(theory, runs, metrics=("train_loss",)))
+    same = dt.wide.simulate(network, INPUTS, LABELS, TESTS, width=32, num_runs=4, learning_rate=0.3, **options)
+    assert "differ" not in str(dt.compare(theory, same, metrics=("train_loss",)))
+
+
 def test_too_few_nodes_are_refused_and_few_are_said() -> None:
     with pytest.raises(ValueError, match=r"raise `num_nodes`, or raise `drop_below`"):
         _theory(num_nodes=2**8)
@@ -137,6 +171,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "empty batch": ({"masks": np.array([[1] * 6, [0] * 6])}, "no input in the batch of step 1"),
     "nodes": ({"num_nodes": 1000}, "power of two"),
     "drop": ({"drop_below": 1e-9}, "at least 1e-06"),
+    "drop all": ({"drop_below": 0.3}, r"at most 0\.1"),
+    "mixed later": ({"optimizer": _decayed, "learning_rate": optax.linear_schedule(0.0, 0.1, 2)}, "decoupled"),
     "head": ({"head_learning_rate": 1.0}, "share one optimizer"),
     "signs": ({"labels": 2 * LABELS, "loss": "logistic"}, "must be -1 and 1"),
     "coupled": ({"optimizer": _clipped}, "not row-wise"),
