@@ -31,7 +31,7 @@ class Neurons(NamedTuple):
 
 def fresh_neurons(num_nodes: int, capacity: int) -> Neurons:
     """Return neurons of which nothing is known: a basis that holds the constant."""
-    basis = jnp.zeros((capacity, num_nodes), float).at[0].set(1.0)
+    basis = jnp.asarray(jnp.broadcast_to(jnp.arange(capacity)[:, None] == 0, (capacity, num_nodes)), float)
     return Neurons(basis, jnp.asarray(1), jnp.asarray(0))
 
 
