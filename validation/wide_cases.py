@@ -205,7 +205,7 @@ def loss_without(name: str, memory: Memory, seed: int, num_nodes: int) -> np.nda
     case = CASES[name]
     given = case.given() | {"test_labels": None, "hyperparameters": dict(case.numbers)}
     with double_precision():
-        one = prepared(case.network, key=jax.random.key(seed), **given)
+        one = prepared(given | {"network": case.network, "key": jax.random.key(seed)})
         frame = frame_of(one.data)
         rules, task = in_frame(one, frame, 1e-2, keeps_kernels=False)
         nets = nets_of(one, frame.inputs.shape[1], num_nodes)

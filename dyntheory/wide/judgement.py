@@ -10,6 +10,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import optax
 
 from dyntheory.ground.status import Assumptions, Outcome, Status
 from dyntheory.results.judgement import (
@@ -98,8 +99,8 @@ def _status(result: WideTrajectory, relative: np.ndarray) -> Status:
 
 def _edge(result: WideTrajectory, one: Prepared) -> str:
     """Return where the edge of stability is, if it is known: plain steps on squared loss."""
-    numbers = one.task.numbers
-    if set(numbers) - {"learning_rate", "momentum"} or one.method.label_kind is not None or not one.rules.is_linear:
+    numbers, static = one.task.numbers, dict(one.rules.static)
+    if one.rules.optimizer is not optax.sgd or static.get("nesterov") or one.loss_name != "squared":
         return ""
     rate, momentum = float(numbers.get("learning_rate", np.nan)), float(numbers.get("momentum", 0.0))
     if result.sharpness is None or not np.isfinite(rate * result.sharpness[0]) or not result.sharpness[0] > 0:
@@ -110,11 +111,13 @@ def _edge(result: WideTrajectory, one: Prepared) -> str:
 
 def _assumptions(one: Prepared) -> Assumptions:
     smooth = bool(getattr(one.network.activation, "smooth", False))
-    if smooth and one.rules.is_linear and one.network.width is None:
+    if smooth and one.method.smooth and one.rules.is_linear and one.network.width is None:
         return Assumptions("theorem", "tensor programs: smooth maps, steps and inputs fixed as the width grows")
     why = []
     if not smooth:
         why.append("an activation that is not known to be smooth")
+    if not one.method.smooth:
+        why.append("a loss that is not known to be smooth")
     if not one.rules.is_linear:
         why.append("a rule that acts entry by entry")
     if one.network.width is not None:

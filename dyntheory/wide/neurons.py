@@ -108,7 +108,7 @@ def take_in(
         defect = project(here, raw)
         is_orthogonal = jnp.max(jnp.abs(defect)) < ORTHOGONAL
         raw = jax.lax.cond(is_orthogonal, lambda raw, _: raw, lambda raw, d: raw - expand(here, d), raw, defect)
-        found = _normalised(raw, exists)
+        found = normalised(raw, exists, raw.shape[1])
         start = neurons.num_used + block * rows.shape[0]
         products = (found @ vectors.T).T / vectors.shape[1]
         return _written(basis, found, start), jax.lax.dynamic_update_slice_in_dim(coordinates, products, start, 1)
@@ -135,16 +135,19 @@ def draw(
         raw = jax.lax.dynamic_slice_in_dim(reserve, neurons.num_drawn - first + block * size, size)
         exists = _exists(block, size, count)
         here = neurons._replace(basis=basis)
-        found = _normalised(raw - expand(here, project(here, raw)), exists)
+        found = normalised(raw - expand(here, project(here, raw)), exists, raw.shape[1])
         return _written(basis, found, neurons.num_used + block * size)
 
     basis = jax.lax.fori_loop(0, -(-count // size), add, neurons.basis)
     return Neurons(basis, neurons.num_used + count, neurons.num_drawn + count)
 
 
-def _normalised(rows: Float[Array, "rows nodes"], exists: Array) -> Float[Array, "rows nodes"]:
-    """Return orthonormal combinations of the rows that exist, zero for the others."""
-    gram = rows @ rows.T / rows.shape[1]
+def normalised(rows: Float[Array, "rows points"], exists: Array, num_points: int) -> Float[Array, "rows points"]:
+    """Return orthonormal combinations of the rows that exist, zero for the others.
+
+    Inner products are sums over the points by `num_points`, their number for nodes, one for coordinates.
+    """
+    gram = rows @ rows.T / num_points
     gram = jnp.where(exists[:, None] & exists[None], gram, jnp.eye(gram.shape[0]))
     found = jax.scipy.linalg.solve_triangular(jnp.linalg.cholesky(gram), rows, lower=True)
     return jnp.where(exists[:, None], found, 0.0)

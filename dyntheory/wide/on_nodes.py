@@ -9,20 +9,19 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.gaussian.sobol import SobolNet
 from dyntheory.gaussian.sub_nets import standard_errors
+from dyntheory.ground.arrays import PyTree
 from dyntheory.ground.identity.fingerprint import fingerprint
 from dyntheory.ground.resources import Resources
-from dyntheory.problem.methods.hyperparameters import build, shown
-from dyntheory.problem.methods.row_wise import update_row
+from dyntheory.problem.methods.hyperparameters import shown
 from dyntheory.problem.prepared import environment
 from dyntheory.results.trajectory import POSITIVE
 from dyntheory.wide.cost import memory_of
 from dyntheory.wide.data import Frame
+from dyntheory.wide.judgement import FEW_NODES
 from dyntheory.wide.prepared import Prepared
 from dyntheory.wide.results import WideTrajectory
 from dyntheory.wide.run import FullError, Run, run
@@ -31,10 +30,8 @@ from dyntheory.wide.solution import fields_of, in_frame, nets_of
 NUM_BLOCKS = 4
 COARSER = 3.0
 DEFAULT_NODES = 2**13
-NODES_PER_DIRECTION = 4
 MORE_ON_ALL_NODES = 1.5  # directions over those of a sub-net, which drops more
 LEAST_NODES = 2**8
-MOST_PROBED = 20
 
 
 class Wanted(NamedTuple):
@@ -68,7 +65,7 @@ def within(wanted: Wanted, resources: Resources) -> WideTrajectory:
             size *= 2
             continue
         found = max(first.num_directions)
-        needed = 2 ** math.ceil(math.log2(NUM_BLOCKS * NODES_PER_DIRECTION * found))
+        needed = 2 ** math.ceil(math.log2(NUM_BLOCKS * FEW_NODES * found))
         if wanted.num_nodes is None and needed > size:
             size = needed
             continue
@@ -101,9 +98,29 @@ def _run(
     return run(rules, task, nets, wanted.one.num_steps, report=report)
 
 
-def _fields(wanted: Wanted, found: Run, nets: tuple[SobolNet, ...], drop_below: float) -> dict[str, Any]:
+def _fields(
+    wanted: Wanted, found: Run, nets: tuple[SobolNet, ...], drop_below: float, resources: Resources
+) -> dict[str, Any]:
     rules, task = in_frame(wanted.one, wanted.frame, drop_below, keeps_kernels=wanted.keeps_kernels)
-    return fields_of(wanted.one._replace(rules=rules, task=task), wanted.frame, found, nets)
+    one = wanted.one._replace(rules=rules, task=task)
+    return fields_of(one, wanted.frame, found, nets, max_memory=resources.max_memory)
+
+
+def _errors(one: Prepared, values: dict[str, Any], parts: dict[str, Any]) -> dict[str, PyTree]:
+    """Return standard errors; those of outputs are pooled over inputs in units of the inputs' sizes."""
+    sizes = {"train_outputs": one.data.inputs, "test_outputs": one.data.test_inputs}
+    units = {name: np.ones(()) for name in values} | {
+        name: _sizes(rows, values[name].ndim) for name, rows in sizes.items() if name in values
+    }
+    in_units = [{name: one[name] / units[name] for name in values} for one in (values, parts)]
+    found = standard_errors(in_units[0], in_units[1], relative=POSITIVE)
+    return {name: np.asarray(error * units[name]) for name, error in found.items()}
+
+
+def _sizes(rows: np.ndarray | None, ndim: int) -> np.ndarray:
+    """Return root mean squares of rows (inputs,), one where that is zero, to divide arrays (states, inputs, …) by."""
+    sizes = np.sqrt(np.mean(np.square(np.asarray(rows)), axis=1))
+    return np.where(sizes > 0, sizes, 1.0).reshape(-1, *[1] * (ndim - 2))
 
 
 def _solve(
@@ -117,19 +134,19 @@ def _solve(
     for number, block in enumerate(blocks):
         part = (0.125 * number, 0.125 * (number + 1))
         found = _run(wanted, block, coarse, resources, part) if number else first
-        parts.append(_fields(wanted, found, block, coarse))
+        parts.append(_fields(wanted, found, block, coarse, resources))
         directions.append(max(found.num_directions))
     whole = _run(wanted, nets, wanted.drop_below, resources, (0.5, 1.0))
-    values = _fields(wanted, whole, nets, wanted.drop_below)
+    values = _fields(wanted, whole, nets, wanted.drop_below, resources)
     stacked = {name: np.stack([part[name] for part in parts]) for name in values}
-    errors = standard_errors(values, stacked, relative=POSITIVE)
+    errors = _errors(wanted.one, values, stacked)
     resources.report(1.0, "done")
     steps = np.arange(wanted.one.num_steps + 1)
     size = nets[0].num_nodes
     return WideTrajectory(
         steps=steps,
         **values,
-        standard_error=WideTrajectory(steps=steps, **jax.tree.map(np.asarray, errors)),
+        standard_error=WideTrajectory(steps=steps, **errors),
         provenance={
             **origin(wanted.one, "prediction"),
             "num_nodes": size,
@@ -142,22 +159,17 @@ def _solve(
     )
 
 
-def function_values(one: Prepared) -> list[float]:
-    """Return what activation, loss and optimizer make of a few numbers: problems with other functions differ here."""
-    rule = build(one.rules.optimizer, one.rules.static, one.task.numbers)
-    points, size = jnp.asarray([-1.5, -0.3, 0.4, 2.0]), one.rules.num_outputs
-    label = one.task.labels[0]
-    losses = [one.rules.loss(point * (1.0 + jnp.arange(size)), label) for point in points]
-    state = (rule.init(points), points)
-    for step in range(min(one.num_steps, MOST_PROBED)):
-        state = update_row(rule, state, jnp.cos(step + points))
-    values = jnp.concatenate([jax.vmap(one.rules.activation)(points), jnp.stack(losses), state[1]])
-    return [float(f"{value:.9g}") for value in np.asarray(values)]
+def identity_of(value: Any) -> str | None:
+    """Return what tells two values apart, functions by their code, None where that cannot be seen."""
+    try:
+        return fingerprint(value)
+    except ValueError:
+        return None
 
 
 def origin(one: Prepared, kind: str) -> dict[str, Any]:
     """Return what is needed to do it again: versions, device, key, network, optimizer."""
-    network, rules = one.network, one.rules
+    network, rules, tests = one.network, one.rules, one.data.test_inputs
     return {
         "kind": kind,
         **environment(one.key),
@@ -178,6 +190,6 @@ def origin(one: Prepared, kind: str) -> dict[str, Any]:
         },
         "num_inputs": len(one.data.inputs),
         "data": fingerprint((one.data.inputs, one.data.labels, np.asarray(one.task.batches))),
-        "test_data": fingerprint((one.data.test_inputs, one.data.test_labels)),
-        "functions": function_values(one),
+        "test_data": None if tests is None else fingerprint((tests, one.data.test_labels)),
+        "functions": identity_of((rules.activation, one.method.loss, rules.optimizer, rules.static)),
     }

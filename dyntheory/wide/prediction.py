@@ -98,7 +98,8 @@ def predict(
 
     Reference: `bordelon2022self`; `yang2021tensor`.
     """
-    check_arguments(predict, locals())
+    given = locals()
+    check_arguments(predict, given)
     check_scalar("drop_below", drop_below)
     check_positive("drop_below", drop_below)
     if drop_below < LEAST_DROPPED:
@@ -112,19 +113,7 @@ def predict(
         raise ValueError(f"`num_nodes` must be a power of two, got {num_nodes}.")
     resources = Resources.checked(max_memory=max_memory, progress=progress)
     with double_precision():
-        one = prepared(
-            network,
-            inputs,
-            labels,
-            test_inputs,
-            test_labels,
-            optimizer=optimizer,
-            num_steps=num_steps,
-            key=key,
-            loss=loss,
-            masks=masks,
-            hyperparameters=hyperparameters,
-        )
+        one = prepared(given)
         keeps = keeps_kernels(one, keep_kernels)
         wanted = Wanted(one, frame_of(one.data), num_nodes, float(drop_below), keeps)
         result = judged(within(wanted, resources), one)

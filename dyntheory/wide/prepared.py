@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +20,7 @@ from dyntheory.problem.methods.linearity import feature_map_is_linear
 from dyntheory.problem.methods.method import GeneralFirstOrderMethod
 from dyntheory.problem.methods.row_wise import update_row
 from dyntheory.problem.networks.activations import resolve_activation
-from dyntheory.problem.networks.losses import Loss, resolve_loss
+from dyntheory.problem.networks.losses import resolve_loss
 from dyntheory.problem.networks.network import LinearModel
 from dyntheory.wide.data import FixedData, fixed_data
 from dyntheory.wide.moved import Rules, Task, left_of_start
@@ -58,30 +58,19 @@ class Prepared(NamedTuple):
     loss_name: str
 
 
-def prepared(
-    network: WideNetwork,
-    inputs: ArrayLike,
-    labels: ArrayLike,
-    test_inputs: ArrayLike | None,
-    test_labels: ArrayLike | None,
-    *,
-    optimizer: Optimizer,
-    num_steps: int,
-    key: Key,
-    loss: str | Callable[[Array, Array], Array] | Loss,
-    masks: ArrayLike | None,
-    hyperparameters: dict[str, Any],
-) -> Prepared:
-    """Check a request; call inside `double_precision`.
+def prepared(given: Mapping[str, Any]) -> Prepared:
+    """Check the arguments of `predict` or `simulate`, by name; call inside `double_precision`.
 
     Raises:
         TypeError: an argument of the wrong kind.
         ValueError: shapes or numbers that do not fit, or an optimizer that this limit does not have.
     """
-    data = fixed_data(inputs, labels, test_inputs, test_labels, use_bias=network.use_bias)
-    num_steps = check_count("num_steps", num_steps, minimum=0)
+    network, optimizer, loss = given["network"], given["optimizer"], given["loss"]
+    rows = (given[name] for name in ("inputs", "labels", "test_inputs", "test_labels"))
+    data = fixed_data(*rows, use_bias=network.use_bias)
+    num_steps, key = check_count("num_steps", given["num_steps"], minimum=0), given["key"]
     check_key(key)
-    numbers, static, is_linear, method = _rule(optimizer, loss, hyperparameters, num_steps)
+    numbers, static, is_linear, method = _rule(optimizer, loss, given["hyperparameters"], num_steps)
     check_labels(data.labels[:, 0] if data.is_scalar else data.labels, method, name="`labels`")
     if data.test_labels is not None:
         shaped = data.test_labels[:, 0] if data.is_scalar else data.test_labels
@@ -107,7 +96,7 @@ def prepared(
         inputs=entries,
         entries=entries,
         labels=jnp.asarray(data.labels),
-        batches=jnp.asarray(_batches(masks, num_steps, len(data.inputs))),
+        batches=jnp.asarray(_batches(given["masks"], num_steps, len(data.inputs))),
         decay=left_of_start(rules, numbers, num_steps + 1),
         richness=jnp.asarray(scaling.richness, float),
         ratios=jnp.asarray(network.ratios, float),

@@ -101,7 +101,7 @@ def best_rates(
     _check_request(network, hyperparameters)
     grid, sizes = _grid("rates", rates), [] if widths is None else _widths(widths)
     other = grid if standard_rates is None else _grid("standard_rates", standard_rates)
-    check_count("num_steps", num_steps)
+    num_steps = check_count("num_steps", num_steps)
     resources = Resources.checked(max_memory=max_memory, progress=progress)
     total, done = len(grid) + len(sizes) * len(other), iter(range(len(grid) + len(sizes) * len(other)))
     options = {"optimizer": optimizer, "num_steps": num_steps, "key": key, "loss": loss, "masks": masks}
@@ -115,10 +115,10 @@ def best_rates(
             )  # learning_rate is data, so all of them share their programs
 
     networks = [dataclasses.replace(network, parametrisation="standard", width=n, feature_learning=1.0) for n in sizes]
-    found = [at(network, rate) for rate in grid]
     standard = [
         _curve(other, [at(one, rate / size) for rate in other]) for one, size in zip(networks, sizes, strict=True)
     ]
+    found = [at(network, rate) for rate in grid]
     return _result(_curve(grid, found), found[0].provenance, num_steps, sizes, standard)
 
 

@@ -17,7 +17,7 @@ from dyntheory.gaussian.sobol import SobolNet, normals
 from dyntheory.ground.arrays import Array
 from dyntheory.ground.compiling import compiled
 from dyntheory.wide.moved import Rules, Sides, Task, nothing_moved
-from dyntheory.wide.neurons import BLOCK, Neurons, draw, fresh_neurons
+from dyntheory.wide.neurons import BLOCK, draw, fresh_neurons
 from dyntheory.wide.step import Seen, State, advance
 from dyntheory.wide.weights import Asked, Start, not_asked
 
@@ -193,8 +193,3 @@ def grown(state: State, *, more: int, is_linear: bool) -> State:
 _begin = compiled(_begin_state, fast=True, static_argnames=("rules", "depth", "num_nodes", "capacity"))
 _advance = compiled(advance, fast=True, static_argnames=("rules",), donate_argnames=("state",))
 _grow = compiled(grown, fast=True, static_argnames=("more", "is_linear"))
-
-
-def neurons_of(found: Run) -> tuple[Neurons, ...]:
-    """Return the bases at the end of a run."""
-    return found.state.neurons

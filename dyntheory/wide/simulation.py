@@ -99,24 +99,13 @@ def simulate(
         >>> runs.train_outputs.shape, runs.per_run.train_outputs.shape
         ((3, 4), (3, 3, 4))
     """
-    check_arguments(simulate, locals())
+    given = locals()
+    check_arguments(simulate, given)
     num_runs = check_count("num_runs", num_runs)
     widths = widths_of(network, width)
     resources = Resources.checked(max_memory=max_memory, progress=progress)
     with double_precision():
-        one = prepared(
-            network,
-            inputs,
-            labels,
-            test_inputs,
-            test_labels,
-            optimizer=optimizer,
-            num_steps=num_steps,
-            key=key,
-            loss=loss,
-            masks=masks,
-            hyperparameters=hyperparameters,
-        )
+        one = prepared(given)
         one = one._replace(rules=one.rules._replace(keeps_kernels=keeps_kernels(one, keep_kernels, num_runs)))
         size = _runs_at_once(one, widths, num_runs, resources.max_memory)
         keys = jax.random.split(jax.random.fold_in(stream(key, "runs"), widths[0]), num_runs)

@@ -21,7 +21,8 @@ from dyntheory.wide.replay import TestInputs, replay
 from dyntheory.wide.run import CURE, FullError, Noise, Run
 
 ROOM = 16
-TEST_BYTES = 2**28
+TEST_BYTES, TEST_SHARE = 2**28, 4
+VECTORS = 6  # on the nodes at a time, for each test input
 LEAST_DROPPED = 1e-6  # what rounding can tell
 
 
@@ -39,13 +40,16 @@ def nets_of(one: Prepared, rank: int, num_nodes: int) -> tuple[SobolNet, ...]:
     return tuple(sobol_net(num_nodes, min(MAX_DIMENSIONS, rows), start + layer) for layer in range(one.network.depth))
 
 
-def fields_of(one: Prepared, frame: Frame, found: Run, nets: tuple[SobolNet, ...]) -> dict[str, Any]:
-    """Return the curves, outputs and kernels of a run, the test inputs asked."""
-    tests = None if one.data.test_inputs is None else test_outputs(one, frame, found, nets)
+def fields_of(
+    one: Prepared, frame: Frame, found: Run, nets: tuple[SobolNet, ...], *, max_memory: int
+) -> dict[str, Any]:
+    """Return the curves, outputs and kernels of a run, the test inputs asked within a part of the memory."""
+    most = min(TEST_BYTES, max_memory // TEST_SHARE)
+    tests = None if one.data.test_inputs is None else on_test_inputs(one, frame, found, nets, most)
     return reported(one, found.seen.outputs, tests, found.seen)
 
 
-def test_outputs(one: Prepared, frame: Frame, found: Run, nets: tuple[SobolNet, ...]) -> np.ndarray:
+def on_test_inputs(one: Prepared, frame: Frame, found: Run, nets: tuple[SobolNet, ...], most_bytes: int) -> np.ndarray:
     """Return f (T+1, P*, outputs) on the test inputs, some of them at a time."""
     state, tests = found.state, one.data.test_inputs
     assert tests is not None
@@ -54,7 +58,7 @@ def test_outputs(one: Prepared, frame: Frame, found: Run, nets: tuple[SobolNet, 
     task = one.task._replace(inputs=jnp.asarray(frame.inputs))
     fresh = nothing_moved(one.rules, task, depth=len(nets), capacity=capacity, num_nodes=num_nodes)
     while True:
-        size = max(1, min(len(tests), TEST_BYTES // (8 * room * num_nodes * max(1, len(nets) - 1))))
+        size = max(1, min(len(tests), most_bytes // (8 * num_nodes * (room * (len(nets) - 1) + VECTORS))))
         noise = tuple(_noise(layer, net, room) for layer, net in zip(state.neurons, nets, strict=True))
         parts, is_full = [], False
         for begin in range(0, len(tests), size):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from dyntheory.ground.checks import check_count
+from dyntheory.ground.checks import check_count, check_nonnegative, is_concrete, is_number
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.problem.methods.flax_dictionary import WIDTH_POWERS, complete_numbers, times
 from dyntheory.problem.methods.hyperparameters import OptimizerFactory
@@ -67,7 +67,8 @@ def transfer(optimizer: OptimizerFactory, *, from_width: int, to_width: int, **n
 
     Raises:
         TypeError: a number that the optimizer needs is missing, or an argument of the wrong kind.
-        ValueError: an optimizer without a dictionary, a number it does not have, or a width below 1.
+        ValueError: an optimizer without a dictionary, a number it does not have or below zero, or a width
+            below 1.
 
     Example:
         >>> import optax, dyntheory as dt
@@ -82,6 +83,9 @@ def transfer(optimizer: OptimizerFactory, *, from_width: int, to_width: int, **n
     check_arguments(transfer, locals())
     ratio = check_count("to_width", to_width) / check_count("from_width", from_width)
     given = complete_numbers(optimizer, numbers)
+    for name, value in given.items():
+        if is_number(value) and is_concrete(value):
+            check_nonnegative(name, value)
 
     def at(powers: dict[str, int]) -> dict[str, Any]:
         return {name: times(value, ratio ** powers.get(name, 0)) for name, value in given.items()}

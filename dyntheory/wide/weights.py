@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int
 
 from dyntheory.ground.arrays import Array
-from dyntheory.wide.neurons import Neurons, draw, new_directions, sizes_of
+from dyntheory.wide.neurons import Neurons, draw, new_directions, normalised, sizes_of
 
 
 class Asked(NamedTuple):
@@ -74,7 +74,7 @@ def ask(
     sizes = sizes_of(jnp.sum(coordinates[:, 1:] ** 2, axis=1))
     combinations, count = new_directions(rest @ rest.T, sizes, threshold)
     found = combinations @ rest
-    found = found - (found @ known.T) @ known
+    found = normalised(found - (found @ known.T) @ known, jnp.arange(found.shape[0]) < count, 1)
     start = far.num_used
     far = draw(far, *reserve, count, coordinates.shape[0])
     return Asked(

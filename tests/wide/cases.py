@@ -9,6 +9,7 @@ import optax
 
 import dyntheory as dt
 from dyntheory.ground.precision import double_precision
+from dyntheory.problem.methods.hyperparameters import build
 from dyntheory.wide.data import frame_of
 from dyntheory.wide.prepared import Prepared, prepared
 from dyntheory.wide.run import Run, run
@@ -23,21 +24,20 @@ LABELS = np.sign(RANDOM.standard_normal(6))
 
 def request(network: dt.WideNetwork, num_steps: int, labels: Any = LABELS, **given: Any) -> Prepared:
     """Return a checked request on the inputs; plain steps of size .5 unless told otherwise."""
-    chosen: dict[str, Any] = {"optimizer": optax.sgd, "loss": "squared", "masks": None} | {
-        name: given.pop(name) for name in ("optimizer", "loss", "masks") if name in given
+    asked: dict[str, Any] = {
+        "network": network,
+        "inputs": INPUTS,
+        "labels": labels,
+        "num_steps": num_steps,
+        "key": KEY,
+        "optimizer": optax.sgd,
+        "loss": "squared",
+        **dict.fromkeys(("test_inputs", "test_labels", "masks")),
     }
+    own = {name: value for name, value in given.items() if name in asked}
+    numbers = {"learning_rate": 0.5} | {name: value for name, value in given.items() if name not in asked}
     with double_precision():
-        return prepared(
-            network,
-            given.pop("inputs", INPUTS),
-            labels,
-            given.pop("test_inputs", None),
-            None,
-            num_steps=num_steps,
-            key=KEY,
-            hyperparameters={"learning_rate": 0.5} | given,
-            **chosen,
-        )
+        return prepared(asked | own | {"hyperparameters": numbers})
 
 
 def solved(one: Prepared, num_nodes: int = 2**10, *, drop_below: float = 1e-2, **rules: Any) -> Run:
@@ -49,16 +49,16 @@ def solved(one: Prepared, num_nodes: int = 2**10, *, drop_below: float = 1e-2, *
         return run(chosen._replace(**rules), task, nets, one.num_steps)
 
 
-def particles(one: Prepared, num_nodes: int) -> np.ndarray:
+def particles(one: Prepared, num_nodes: int, draw: int) -> np.ndarray:
     """Return f (T+1, P) of one hidden layer by plain particles: neurons that are trained, and no basis at all."""
     with double_precision():
         x = jnp.asarray(one.data.inputs) / np.sqrt(one.data.num_features)
-        random = np.random.default_rng(5)
+        random = np.random.default_rng(draw)
         first = jnp.asarray(random.standard_normal((num_nodes, x.shape[1])))
         readout = jnp.asarray(random.standard_normal(num_nodes))
         first, readout = jnp.concatenate([first, first]), jnp.concatenate([readout, -readout])
         richness, labels = one.task.richness, one.task.labels[:, 0]
-        rule = one.rules.optimizer(**dict(one.rules.static), **one.task.numbers)  # type: ignore[operator]
+        rule = build(one.rules.optimizer, one.rules.static, one.task.numbers)
 
         def loss(weights: Any) -> Any:
             outputs = weights[1] @ one.rules.activation(weights[0] @ x.T) / (richness * 2 * num_nodes)

@@ -171,7 +171,7 @@ def test_random_networks_follow_the_limit_at_the_base_width(optimizer: Any, case
     network, numbers, factors = case
     given = {name: factors.get(name, 1.0) * value for name, value in numbers.items()}
     theory = dt.wide.predict(
-        network, INPUTS, LABELS, num_steps=STEPS, key=KEY, optimizer=optimizer, num_nodes=2**11, **given
+        network, INPUTS, LABELS, num_steps=STEPS, key=KEY, optimizer=optimizer, num_nodes=2**12, **given
     )
     assert theory.standard_error is not None
     for width, num_runs, most in ((base, 256, 1000.0), (1024, 16, 3.5)):
