@@ -46,7 +46,7 @@ CASES = {
     "P = 6, T = 20, relu": Case(6, 10, 20, 2**12, "relu"),
     "P = 20, T = 50": Case(20, 20, 50, 2**12),
     "P = 128, T = 100, digits": Case(
-        128, 64, 100, 2**13, learning_rate=1.0, drop_below=5e-2, has_reference=False, is_digits=True
+        128, 64, 100, 2**14, learning_rate=1.0, drop_below=5e-2, has_reference=False, is_digits=True
     ),
 }
 
