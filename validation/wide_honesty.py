@@ -1,7 +1,7 @@
-"""Claim: Error bars of predictions for infinite width cover their true errors, measured on sixteen times the nodes.
+"""Claim: Error bars of predictions for infinite width cover their true errors, measured on eight times the nodes.
 
 The problems of `validation.wide_cases`, but Adam with a hidden matrix, whose arrays of nodes by nodes have no room for
-so many. Each is predicted with several keys on few nodes, and once on sixteen times as many, a third of the directions
+so many. Each is predicted with several keys on few nodes, and once on eight times as many, a third of the directions
 dropped. Losses, outputs on inputs and test points, and alignments (of the tangent kernel, of the last layer's) at all
 steps but the first are compared in units of the reported error and the truth's own, in squares. Losses count while they
 are above a hundredth of their start: networks that interpolate have relative errors without meaning.
@@ -37,7 +37,7 @@ KINDS = {
     "curves": ("train_loss", "alignment", "feature_alignment"),
     "outputs": ("train_outputs", "test_outputs"),
 }
-WITHIN, BEYOND, MOST_DOUBT, FACTOR, SHRUNK = 2.0, 5.0, 0.5, 16, 3.0
+WITHIN, BEYOND, MOST_DOUBT, FACTOR, SHRUNK = 2.0, 5.0, 0.5, 8, 3.0
 PARTS = {WITHIN: 0.90, BEYOND: 0.99}
 
 
@@ -53,7 +53,7 @@ class Settings:
     """
 
     cases: tuple[str, ...] = tuple(name for name in CASES if name != "Adam, L = 2")
-    num_nodes: int = 2**11
+    num_nodes: int = 2**12
     num_keys: int = 4
     seed: int = 0
 

@@ -20,6 +20,8 @@ from dyntheory.wide.network import WideNetwork
 DOUBLE = 8
 PRODUCTS = 4  # with the basis of a layer, for each vector of a step
 SQUARES = 6  # matrices in coordinates of two bases, for each hidden matrix
+ROOM = 1.5  # bases grow by that factor
+COPIES = 3
 VECTORS = 12  # on the nodes at a time, for each input
 SMALL_STEP = 4e-3  # seconds of a step however small
 PROBE = (1024, 4096)
@@ -35,7 +37,7 @@ def prediction_cost(
     num_directions: int | None = None,
     is_linear: bool = True,
 ) -> Cost:
-    """Return what `dyntheory.wide.predict` with these arguments takes, at most.
+    """Return what `dyntheory.wide.predict` with these arguments takes, at most; JAX itself takes half a gigabyte more.
 
     How many directions a run needs is known only after it: 20 to 200 for a few inputs, one or two thousand for hundreds
     of them. `provenance["num_directions"]` of a short run, or of one on few nodes, tells; they grow slowly with both.
@@ -54,7 +56,7 @@ def prediction_cost(
         >>> inputs = np.random.default_rng(0).standard_normal((20, 30))
         >>> cost = dt.wide.prediction_cost(dt.WideNetwork(2), inputs, num_steps=50, num_nodes=2**12, num_directions=500)
         >>> round(cost.memory / 1e6)
-        110
+        264
     """
     check_arguments(prediction_cost, locals())
     num_steps, num_nodes = check_count("num_steps", num_steps, minimum=0), check_count("num_nodes", num_nodes)
@@ -79,11 +81,11 @@ def memory_of(
     depth: int, count: int, num_outputs: int, num_steps: int, num_nodes: int, directions: int, *, is_linear: bool
 ) -> int:
     """Return bytes of a run with `count` inputs and so many directions in every layer."""
-    states = num_steps + 1
-    bases = 2 * depth * num_nodes * directions  # twice, while they grow
-    squares = SQUARES * (depth - 1) * directions**2
-    side = directions if is_linear else num_nodes
-    sides = 2 * depth * states * count * side
+    states, room = num_steps + 1, int(ROOM * directions)
+    bases = COPIES * depth * num_nodes * room  # while they grow
+    squares = SQUARES * (depth - 1) * room**2
+    side = room if is_linear else num_nodes
+    sides = COPIES * 2 * depth * states * count * side  # of every step, put together, and on the device for the tests
     entries = 0 if is_linear else 4 * (depth - 1) * num_nodes**2
     vectors = VECTORS * depth * count * num_nodes * max(1, num_outputs // 4)
     return DOUBLE * (bases + squares + sides + entries + vectors)

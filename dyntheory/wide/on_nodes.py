@@ -34,6 +34,13 @@ MORE_ON_ALL_NODES = 1.5  # directions over those of a sub-net, which drops more
 LEAST_NODES = 2**8
 
 
+class Part(NamedTuple):
+    """What is kept of a sub-net: its fields, and how many directions it found. The run itself is let go."""
+
+    fields: dict[str, Any]
+    directions: int
+
+
 class Wanted(NamedTuple):
     """What is to be solved; `num_nodes` None leaves their number to the directions that there are."""
 
@@ -70,7 +77,9 @@ def within(wanted: Wanted, resources: Resources) -> WideTrajectory:
             size = needed
             continue
         _check_memory(wanted, size, int(MORE_ON_ALL_NODES * found), resources)
-        return _solve(wanted, nets, blocks, first, resources)
+        part = _part(wanted, first, blocks[0], resources)
+        del first
+        return _solve(wanted, nets, blocks, part, resources)
 
 
 def _check_memory(wanted: Wanted, num_nodes: int, directions: int, resources: Resources) -> None:
@@ -123,22 +132,21 @@ def _sizes(rows: np.ndarray | None, ndim: int) -> np.ndarray:
     return np.where(sizes > 0, sizes, 1.0).reshape(-1, *[1] * (ndim - 2))
 
 
+def _part(wanted: Wanted, found: Run, block: tuple[SobolNet, ...], resources: Resources) -> Part:
+    fields = _fields(wanted, found, block, COARSER * wanted.drop_below, resources)
+    return Part(fields, max(found.num_directions))
+
+
 def _solve(
-    wanted: Wanted,
-    nets: tuple[SobolNet, ...],
-    blocks: list[tuple[SobolNet, ...]],
-    first: Run,
-    resources: Resources,
+    wanted: Wanted, nets: tuple[SobolNet, ...], blocks: list[tuple[SobolNet, ...]], first: Part, resources: Resources
 ) -> WideTrajectory:
-    coarse, parts, directions = COARSER * wanted.drop_below, [], []
-    for number, block in enumerate(blocks):
-        part = (0.125 * number, 0.125 * (number + 1))
-        found = _run(wanted, block, coarse, resources, part) if number else first
-        parts.append(_fields(wanted, found, block, coarse, resources))
-        directions.append(max(found.num_directions))
+    coarse, parts = COARSER * wanted.drop_below, [first]
+    for number, block in enumerate(blocks[1:], start=1):
+        share = (0.125 * number, 0.125 * (number + 1))
+        parts.append(_part(wanted, _run(wanted, block, coarse, resources, share), block, resources))
     whole = _run(wanted, nets, wanted.drop_below, resources, (0.5, 1.0))
     values = _fields(wanted, whole, nets, wanted.drop_below, resources)
-    stacked = {name: np.stack([part[name] for part in parts]) for name in values}
+    stacked = {name: np.stack([part.fields[name] for part in parts]) for name in values}
     errors = _errors(wanted.one, values, stacked)
     resources.report(1.0, "done")
     steps = np.arange(wanted.one.num_steps + 1)
@@ -153,7 +161,7 @@ def _solve(
             "num_nodes_of_sub_nets": size // NUM_BLOCKS,
             "drop_below": wanted.drop_below,
             "num_directions": list(whole.num_directions),
-            "num_directions_of_sub_nets": max(directions),
+            "num_directions_of_sub_nets": max(part.directions for part in parts),
             "rank": wanted.frame.inputs.shape[1],
         },
     )
