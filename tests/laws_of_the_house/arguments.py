@@ -18,6 +18,7 @@ import numpy as np
 import dyntheory as dt
 from dyntheory import closed_forms, estimators, gallery, kernels, plot, priors, spectra, wide
 from dyntheory.closed_forms import marchenko_pastur
+from dyntheory.flows import charges, deep_linear, memory, online, perceptron
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.kernels import bridge
 from tests.laws_of_the_house.right_values import CALLS, EYE, GIVEN, PAIR, ROWS, THEORY
@@ -221,7 +222,14 @@ RECORDS = (dt.Status, priors.Prior, kernels.Layer, kernels.TrainedKernel)
 
 def _doors() -> dict[str, Any]:
     found = {"": dt, "kernels": kernels, "closed_forms": closed_forms, "plot": plot, "priors": priors}
-    return found | {"spectra": spectra, "estimators": estimators, "gallery": gallery, "wide": wide}
+    flows = {
+        "charges": charges,
+        "deep_linear": deep_linear,
+        "memory": memory,
+        "online": online,
+        "perceptron": perceptron,
+    }
+    return found | flows | {"spectra": spectra, "estimators": estimators, "gallery": gallery, "wide": wide}
 
 
 def _is_record(value: Any) -> bool:
