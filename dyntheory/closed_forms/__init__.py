@@ -27,10 +27,13 @@ from dyntheory.closed_forms.least_squares import (
 )
 from dyntheory.closed_forms.margin_losses import MarginLoss, margin_loss
 from dyntheory.closed_forms.mei_montanari import mei_montanari_excess
+from dyntheory.closed_forms.normalized_moments import batch_norm_growth
 from dyntheory.closed_forms.projected import projected_features
 from dyntheory.closed_forms.rational import rational_gd
 from dyntheory.closed_forms.scaling_laws import PowerLawRisk, power_law
 from dyntheory.closed_forms.separation import MaxMargin, max_margin, separability_threshold
+from dyntheory.closed_forms.signal_depth import SignalLayers, signal_layers
+from dyntheory.closed_forms.signal_fixed_points import SignalLimit, signal_limit
 from dyntheory.closed_forms.signal_propagation import EdgeOfChaos, edge_of_chaos
 from dyntheory.closed_forms.sparse_regression import LassoRisk, StateEvolution, lasso, lasso_state_evolution
 from dyntheory.closed_forms.spectra import DataSpectrum, data_spectrum, from_data
@@ -50,9 +53,12 @@ __all__ = [
     "RandomFeaturesRisk",
     "RecoveryThreshold",
     "Risk",
+    "SignalLayers",
+    "SignalLimit",
     "SpectralRisk",
     "SpikedWigner",
     "StateEvolution",
+    "batch_norm_growth",
     "bayes_state_evolution",
     "compressed_sensing_threshold",
     "convex_erm",
@@ -80,6 +86,8 @@ __all__ = [
     "ridge_general",
     "ridgeless",
     "separability_threshold",
+    "signal_layers",
+    "signal_limit",
     "spiked_wigner",
     "spiked_wigner_amp",
 ]

@@ -47,7 +47,7 @@ WRONG: dict[str, Any] = {
     "module": math,
     "path": Path("x"),
 }
-NUMBERS = ("positive", "at least zero", "number", "part")
+NUMBERS = ("positive", "at least zero", "number", "part", "cosine")
 LEGIT: dict[str, str] = {  # by kind: which of the values above are right
     "count": "",
     "count or zero": "zero",
@@ -57,6 +57,7 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
     "number": "half zero minus",
     "probability": "",
     "part": "zero",
+    "cosine": "zero minus",
     "rational": "zero huge",
     "positive rational": "huge",
     "flag": "true",
@@ -73,7 +74,7 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
 NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None through
     "count": """num_features num_samples num_runs num_heads num_units num_outputs max_nodes max_runs num_resamples width
         head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window max_sweeps num_knots
-        from_width to_width depth""",
+        from_width to_width depth num_layers""",
     "count or zero": "num_steps degree step unit rank order sample_noise feature_noise seed",
     "count?": "num_nodes block_size strides population",
     "positive": """samples_per_feature learning_rate threshold gamma scale std source ratio memory max_operations
@@ -81,9 +82,11 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
         output_multiplier feature_learning""",
     "positive?": "rtol tolerance step_size max_memory max_trainings",
     "at least zero": """noise_std penalty ridge separation drop_below momentum epsilon score_std value_std exponent
-        signal_power initial_power nonlinear_power linear nonlinear variance side_information times""",
+        signal_power initial_power nonlinear_power linear nonlinear variance side_information times weight_variance
+        bias_variance branch_variance""",
     "at least zero?": "bias_std allowance",
-    "number": "frequency amplitude phase slope mean value rate",
+    "number": "frequency amplitude phase slope mean value rate skip",
+    "cosine": "correlation",
     "probability": "balance level share fraction density",
     "flag": """replacement accelerated resume use_bias starts_at_zero is_in_theorem drops diagonal nesterov center
         standardise from_differences force rematerialize centred is_linear""",
@@ -186,6 +189,7 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     "closed_forms.from_data.labels": "thing",
     "closed_forms.convex_erm.loss": "name",
     "closed_forms.edge_of_chaos.activation": "function",
+    **dict.fromkeys([f"closed_forms.{name}.variance" for name in ("signal_limit", "signal_layers")], "positive"),
     "closed_forms.margin_loss.value": "function",
     "closed_forms.least_squares_gd.steps": "at least zero",
     "closed_forms.least_squares_gd.learning_rate": "at least zero",
