@@ -78,18 +78,21 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
     "count or zero": "num_steps degree step unit rank order sample_noise feature_noise seed",
     "count?": "num_nodes block_size strides population",
     "positive": """samples_per_feature learning_rate threshold gamma scale std source ratio memory max_operations
-        weight_std delta threshold_ratio capacity features_per_input samples_per_input signal_strength
+        weight_std delta smallest largest smoothness
+        threshold_ratio capacity features_per_input samples_per_input signal_strength
         output_multiplier feature_learning""",
     "positive?": "rtol tolerance step_size max_memory max_trainings",
     "at least zero": """noise_std penalty ridge separation drop_below momentum epsilon score_std value_std exponent
         signal_power initial_power nonlinear_power linear nonlinear variance side_information times weight_variance
-        bias_variance branch_variance""",
+        bias_variance branch_variance curvature gap distance""",
     "at least zero?": "bias_std allowance",
-    "number": "frequency amplitude phase slope mean value rate skip",
+    "number": "frequency amplitude phase slope mean value rate skip minimum",
     "cosine": "correlation",
     "probability": "balance level share fraction density",
+    "part": "strong_convexity first_decay second_decay",
     "flag": """replacement accelerated resume use_bias starts_at_zero is_in_theorem drops diagonal nesterov center
-        standardise from_differences force rematerialize centred is_linear""",
+        standardise from_differences force rematerialize centred is_linear
+        amsgrad decoupled""",
     "flag?": "keep_runs keep_preactivations keep_kernels smooth has_kink has_feature_nodes trace logy",
     "name": """matrix dtype metric metrics noise initialization padding scaling normalization parameterization combine
         trained parametrisation""",
@@ -194,6 +197,16 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     "closed_forms.least_squares_gd.steps": "at least zero",
     "closed_forms.least_squares_gd.learning_rate": "at least zero",
     "closed_forms.MarginLoss.value": "function",
+    **dict.fromkeys(
+        [f"closed_forms.{name}.learning_rate" for name in ("momentum_rate", "noise_floor", "quadratic_descent")],
+        "at least zero",
+    ),
+    "closed_forms.quadratic_descent.steps": "at least zero",
+    "closed_forms.quadratic_descent.initial": "number",
+    "closed_forms.optimal_momentum.method": "name",
+    "closed_forms.decayed_minimum.curvature": "positive",
+    "closed_forms.adam_drift.gradients": "rows with positions",
+    **dict.fromkeys([f"closed_forms.{name}.steps" for name in ("descent_bounds", "accelerated_bounds")], "positive"),
     "closed_forms.marchenko_pastur.quadrature.num_nodes": "count",
     "closed_forms.marchenko_pastur.density.eigenvalue": "number",
     "kernels.bridge.ScaledNetwork.scale": "positive",
