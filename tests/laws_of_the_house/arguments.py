@@ -153,6 +153,7 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     "boundary.along": "text",
     "plot.phase_diagram.boundary": "anything",
     "plot.design.found": "thing",
+    **dict.fromkeys((f"plot.signal_map.{name}" for name in ("found", "weight_std", "bias_std")), "thing"),
     "plot.phase_diagram.sweep": "anything",
     "plot.slices.sweep": "anything",
     "simulate.inputs": "function",

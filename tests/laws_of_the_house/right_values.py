@@ -13,7 +13,7 @@ import xarray
 from matplotlib.figure import Figure
 
 import dyntheory as dt
-from dyntheory import kernels, priors, spectra
+from dyntheory import closed_forms, kernels, priors, spectra
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.verbs.studies.size_fits import LimitFit
 
@@ -165,6 +165,11 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "plot.finite_size": {"report": SIZES},
     "plot.phase_diagram": {"sweep": SWEEP},
     "plot.design": {"found": dt.Design(dt.Choice({"learning_rate": 0.5}, 3, 0.5, 0.01), None, (0.5,))},
+    "plot.signal_map": {
+        "found": closed_forms.SignalLimit(*[np.ones((2, 3))] * 7),
+        "weight_std": [1.0, 2.0],
+        "bias_std": [0.1, 0.2, 0.3],
+    },
     "plot.slices": {"sweep": SWEEP.isel(noise_std=0)},
     "plot.live": {"run": THEORY},
     "plot.preactivations": {"runs": THEORY, "step": 0},
