@@ -1,4 +1,4 @@
-"""Claim: Adam walks away from the minimum where its drift says so, AMSGrad does not, and weight decay ends as computed.
+"""Claim: Adam leaves the minimum where its drift says so, AMSGrad does not, and weight decay ends as computed.
 
 (i) The online problem of Reddi, Kale and Kumar: losses C x, −x, −x in turn on [−1, 1], C = 3, so that the mean loss
 is least at x = −1; optax.adam and optax.amsgrad (as in the paper, without bias correction), β₁ = 0, β₂ = 1/(1 + C²), at
@@ -9,9 +9,9 @@ with the same decay as an L2 penalty in the gradient, means of the last half of 
 
 PASS RULE.
 
-1. In (i) Adam ends above 0.99 and AMSGrad below −0.99; on the way, as far as no wall is touched, both lie within 0.02 of
-   drift · Σ η/√t.
-2. In (ii) drifts agree to 1e-6 of the learning rate, and at least a fifth of Adam's have the wrong sign.
+1. In (i) Adam ends above 0.99 and AMSGrad below −0.99; on the way, as far as no wall is touched, both lie within 0.02
+   of drift · Σ η/√t.
+2. In (ii) drifts agree to 1e-6 of the learning rate; some of Adam's (2 % or more) have the wrong sign, none of AMSGrad.
 3. In (iii) every mean lies within 4 standard errors plus 0.01; standard errors are below 0.02, else unresolved.
 
 NEGATIVE CONTROLS, each of which must break its rule: in (i) the drift of slow averages, β₂ = 0.999, for Adam; in (ii)
@@ -39,7 +39,7 @@ from dyntheory.plot.style import WIDTH, finish, new_figure
 from validation.claim import Claim, Verdict
 from validation.record import Outcome, joint_outcome
 
-Z, FIT, DRIFT, WRONG, SLACK, RESOLUTION = 4.0, 0.02, 1e-6, 0.2, 0.01, 0.02
+Z, FIT, DRIFT, WRONG, SLACK, RESOLUTION = 4.0, 0.02, 1e-6, 0.02, 0.01, 0.02
 PLAIN: dict[str, Any] = {"bias_correction_mu": False, "bias_correction_nu": False}
 KINDS = {"AdamW": True, "Adam with L2": False}
 COLORS = {"Adam": "#e8743b", "AMSGrad": "#0b3c78", "AdamW": "#e8743b", "Adam with L2": "#0b3c78"}
@@ -50,8 +50,8 @@ class Settings:
     """Sizes and runs."""
 
     large: float = 3.0
-    rate: float = 0.05
-    num_steps: int = 30_000
+    rate: float = 0.02
+    num_steps: int = 60_000
     num_cycles: int = 200
     noise: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
     decay: float = 0.2
@@ -114,7 +114,7 @@ def _drifts(settings: Settings) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]
     descent = []
     for _ in range(settings.num_cycles):
         period = int(rng.integers(2, 7))
-        cycle = rng.normal(size=period) * np.exp(rng.normal(size=period))
+        cycle = rng.normal(size=period) * np.exp(1.5 * rng.normal(size=period))
         first, second = rng.uniform(0, 0.9), rng.uniform(0, 0.95)
         descent.append(-cycle.mean() / np.sqrt(np.mean(cycle**2)))
         for name in found:
@@ -160,9 +160,10 @@ def _weights(decoupled: bool, settings: Settings) -> np.ndarray:
         update, state = optimizer.update(gradient, state, w)
         return (w + update, state), w
 
+    where = jnp.broadcast_to(jnp.asarray(_ends(settings, decoupled)), shape)
+
     @jax.jit
-    def run() -> jax.Array:
-        begin = jnp.broadcast_to(jnp.asarray(closed_forms.decayed_minimum(1.0, 1.0, decay, noise_std=noise)), shape)
+    def run(begin: jax.Array) -> jax.Array:
         keys = jax.random.split(jax.random.key(settings.seed + decoupled), settings.num_decay_steps)
         early = jax.lax.scan(step, (begin, optimizer.init(begin)), keys[: len(keys) // 2])[0]
 
@@ -173,7 +174,7 @@ def _weights(decoupled: bool, settings: Settings) -> np.ndarray:
         (_, total), _ = jax.lax.scan(add, (early, 0 * begin), keys[len(keys) // 2 :])
         return total / (len(keys) - len(keys) // 2)
 
-    return np.asarray(run())
+    return np.asarray(run(where))
 
 
 def lines(settings: Settings, *, second: float | None = None) -> dict[str, np.ndarray]:
@@ -202,7 +203,9 @@ def judge(found: Found, settings: Settings) -> Verdict:
     ends = {name: float(path[-1]) for name, path in found.paths.items()}
     apart = {name: float(np.max(np.abs(theirs - ours))) for name, (theirs, ours) in found.drifts.items()}
     theirs, _ = found.drifts["Adam"]
-    wrong = float(np.mean(np.sign(theirs) != np.sign(found.descent)))
+    wrong, none = (
+        float(np.mean(np.sign(found.drifts[name][0]) != np.sign(found.descent))) for name in ("Adam", "AMSGrad")
+    )
     z, resolution, others = {}, 0.0, {}
     for name, decoupled in KINDS.items():
         mean, error = _mean(found.weights[name])
@@ -221,7 +224,7 @@ def judge(found: Found, settings: Settings) -> Verdict:
         "off the line": off,
         "drifts off by": apart,
         "wrong signs of Adam": wrong,
-        "wrong signs of AMSGrad": float(np.mean(np.sign(found.drifts["AMSGrad"][0]) != np.sign(found.descent))),
+        "wrong signs of AMSGrad": none,
         "weights over what is allowed": z,
         "mean weights": {name: _mean(one)[0] for name, one in found.weights.items()},
         "standard errors": {name: _mean(one)[1] for name, one in found.weights.items()},
@@ -229,7 +232,8 @@ def judge(found: Found, settings: Settings) -> Verdict:
         "controls over their rules": controls,
     }
     holds = ends["Adam"] > 0.99 and ends["AMSGrad"] < -0.99 and max(off.values()) <= FIT
-    agrees = max(apart.values()) <= DRIFT and wrong >= WRONG and max(float(one.max()) for one in z.values()) <= 1
+    agrees = max(apart.values()) <= DRIFT and wrong >= WRONG and none == 0
+    agrees = agrees and max(float(one.max()) for one in z.values()) <= 1
     passed = Outcome.PASSED if holds and agrees and min(controls.values()) > 1 else Outcome.FAILED
     return joint_outcome([passed, Outcome.PASSED if resolution <= RESOLUTION else Outcome.UNRESOLVED]), numbers
 
@@ -277,8 +281,8 @@ CLAIM = Claim(
     __doc__,
     pass_rule=(
         "Adam ends above 0.99 and AMSGrad below −0.99, both along their drift (0.02); drifts of random cycles agree to "
-        "1e-6 and a fifth of Adam's have the wrong sign; minima of AdamW and of L2 in Adam agree within 4 standard "
-        "errors plus 0.01; four wrong formulas break the rules."
+        "1e-6, some of Adam's have the wrong sign and none of AMSGrad's; minima of AdamW and of L2 in Adam agree "
+        "within 4 standard errors plus 0.01; four wrong formulas break the rules."
     ),
     settings=Settings,
     quick=Settings(num_cycles=60, noise=(0.5, 2.0, 8.0), num_runs=60, num_decay_steps=12_000),

@@ -123,7 +123,7 @@ def parts_of_bounds(losses: dict[str, np.ndarray], noisy: dict[str, Any], settin
         "nesterov, usual": losses["nesterov, usual"][1:] / usual.strongly_convex,
         "descent with noise": noisy["gradient descent"][0][1:] / above,
         "not convex": _of_function(lambda x: x**2 / (1 + x**2), lambda x: 2 * x / (1 + x**2) ** 2, 2.0, settings),
-        "log cosh": _of_function(lambda x: np.log(np.cosh(x)), np.tanh, 1.0, settings),
+        "log cosh": _of_function(lambda x: np.logaddexp(x, -x) - np.log(2), np.tanh, 1.0, settings),
     }
     wrong = np.exp(steps * np.log1p(-np.sqrt(mu))) * sizes["gap"]
     return {name: float(np.max(one)) for name, one in found.items()} | {"control": float(np.max(loss / wrong))}
