@@ -131,8 +131,8 @@ def draw(found: Found, settings: Settings) -> Figure:
     plain = closed_forms.descent_bounds(every[1:], 1.0, strong_convexity=mu, **sizes).strongly_convex
     left.plot(every[1:], plain, color=COLORS[0], lw=1.0, ls=":", label="bound, descent")
     left.plot(every[1:], usual, color=COLORS[3], lw=1.0, ls=":", label="bound, nesterov")
-    left.set(yscale="log", ylim=(1e-12, 1e2))
-    left.legend(frameon=False, fontsize="x-small")
+    left.set(yscale="log", ylim=(1e-12, 1e6))
+    left.legend(frameon=False, fontsize="x-small", ncols=2, loc="upper right")
     finish(left, "step $t$", "loss", rf"(a) $\kappa$ = {settings.condition:g}: lines exact, points run")
     many = np.unique(np.geomspace(1, settings.num_noisy_steps, 60).astype(int))
     marks = many[::5]
