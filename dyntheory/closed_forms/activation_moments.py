@@ -66,11 +66,11 @@ def _of_two_slopes(left: float, right: float) -> ActivationMoments:
 
     def line(q: Array) -> Line:
         mean = (right - left) / np.sqrt(2 * np.pi) * root(q)
-        return Line(mean, mean_square * q, mean_square + 0 * q, 0 * q)
+        return Line(mean, mean_square * q, jnp.full_like(q, mean_square), jnp.zeros_like(q))
 
     def pair(q: Array, e: Array) -> Pair:
         angle = angle_of(e)
-        return Pair(q * (mean_square * e - spread * _bend(angle)), mean_square - spread * angle, 0 * q)
+        return Pair(q * (mean_square * e - spread * _bend(angle)), mean_square - spread * angle, jnp.zeros_like(q))
 
     return ActivationMoments(line, pair, pair)
 
@@ -84,7 +84,7 @@ def _bend(angle: Array) -> Array:
 
 def _erf_line(q: Array) -> Line:
     square = 2 / jnp.pi * jnp.arctan2(2 * q, jnp.sqrt(1 + 4 * q))  # arcsin of 2q/(1 + 2q)
-    return Line(0 * q, square, 4 / jnp.pi / jnp.sqrt(1 + 4 * q), 0 * q)
+    return Line(jnp.zeros_like(q), square, 4 / jnp.pi / jnp.sqrt(1 + 4 * q), jnp.zeros_like(q))
 
 
 def _erf_pair(q: Array, e: Array) -> Pair:
@@ -96,7 +96,7 @@ def _erf_pair(q: Array, e: Array) -> Pair:
     sine = ratio_or(gap, s * other + y * cosine, 0.0)
     sine = jnp.where(e < 1, sine, s * other - y * cosine)
     excess = 2 / jnp.pi * jnp.arctan2(sine, cosine * other + s * y)
-    return Pair(excess, 4 / jnp.pi / jnp.sqrt(1 + 4 * q + 4 * jnp.square(q) * e * (2 - e)), 0 * q)
+    return Pair(excess, 4 / jnp.pi / jnp.sqrt(1 + 4 * q + 4 * jnp.square(q) * e * (2 - e)), jnp.zeros_like(q))
 
 
 def root(q: Array) -> Array:

@@ -127,7 +127,7 @@ def decayed_minimum(
 
     Example:
         >>> [round(float(decayed_minimum(1.0, 1.0, 0.5, noise_std=10.0, decoupled=one)), 4) for one in (False, True)]
-        [0.6667, 0.1668]
+        [0.6667, 0.1662]
 
     Reference: `loshchilov2019decoupled`; `xie2024implicit` for the constraint without noise; the rest derived here.
     """

@@ -240,17 +240,18 @@ def _floors(nesterov: bool, curvature: Array, rate: Array, momentum: Array, nois
 def _moments(nesterov: bool, *arrays: Array) -> Array:
     curvature, rate, steps, momentum, initial, noise = arrays
     a, b, _ = _recursion(nesterov, curvature, rate, momentum)
-    one, none = jnp.ones_like(a), jnp.zeros_like(a)
-    of_mean = _matrix([[a, -b], [one, none]])
+    # In (x, x − x₋), whose matrix does not cancel for slow directions.
+    moved, fresh = rate * curvature, jnp.square(rate * noise)
+    kept, one, none = 1 - moved, jnp.ones_like(a), jnp.zeros_like(a)
     of_noise = _matrix(
         [
-            [a * a, -2 * a * b, b * b, jnp.square(rate * noise)],
-            [a, -b, none, none],
-            [one, none, none, none],
+            [kept * kept, 2 * kept * b, b * b, fresh],
+            [-moved * kept, (kept - moved) * b, b * b, fresh],
+            [moved * moved, -2 * moved * b, b * b, fresh],
             [none, none, none, one],
         ]
     )
-    mean = _power_times(of_mean, steps, jnp.stack([initial, initial], axis=-1))
+    mean = _power_times(_matrix([[kept, b], [-moved, b]]), steps, jnp.stack([initial, none], axis=-1))
     spread = _power_times(of_noise, steps, jnp.stack([none, none, none, one], axis=-1))
     found = jnp.square(mean) + jnp.where(noise > 0, spread, 0.0)
     # Powers that overflow meet zeros; beside a method that diverges that is infinity, not nothing.

@@ -112,6 +112,11 @@ def _growth(activation: Activation) -> tuple[Array, Array]:
 def check_resolved(activation: Activation, error: Any) -> None:
     """Require moments on which two rules agree."""
     worst = float(np.max(error, initial=0.0))
+    if np.isnan(worst):
+        raise ValueError(
+            f"`activation` {activation.name!r} has Gaussian moments that overflow at the variances that are reached: "
+            "lower `weight_variance`, or take fewer layers."
+        )
     if not worst <= RESOLVED:
         raise ValueError(
             f"`activation` {activation.name!r} is not resolved: two rules for its Gaussian moments differ by "

@@ -118,8 +118,9 @@ def _all_layers(activation: Activation, normalization: str, num_layers: int, *ar
             q, e, gradient, error = state
             line, pair = moments.line(q), moments.pair(q, e)
             kept = jnp.square(skip)
-            after = kept * q + scale * (weight * line.square + bias)
-            apart = ratio_or(kept * q * e + scale * weight * pair.excess, after, jnp.nan)
+            carried = jnp.where(kept > 0, kept * q, 0.0)  # also where q has become infinite
+            after = carried + scale * (weight * line.square + bias)
+            apart = ratio_or(carried * e + scale * weight * pair.excess, after, jnp.nan)
             growth = jnp.log(kept + scale * weight * line.slope)
             new = after, apart, gradient + growth, jnp.maximum(error, jnp.maximum(line.error, pair.error))
             return new, new[:3]

@@ -31,7 +31,8 @@ from dyntheory.ground.root_finding import bisect, newton_step
 from dyntheory.problem.networks.activations import Activation, resolve_activation
 
 SPACING = 10.0**0.25
-GRID = SPACING ** np.arange(-120.0, 49.0)  # where a fixed point of the variance is looked for
+GRID = SPACING ** np.arange(-120.0, 121.0)  # where a fixed point of the variance is looked for
+FAR, MOST = 1e12, 1e9  # stands for an infinite variance; largest σ_w², σ_b²
 STILL = 1e-13  # relative change of a variance that stays, of a gradient too
 NUM_BISECTIONS, NUM_POLISHES, MOST_STEPS = 46, 3, 100
 CLOSE = 1e-11  # relative change at which a search ends; two exact steps follow
@@ -41,8 +42,8 @@ class SignalLimit(NamedTuple):
     """What depth makes of signals, arrays of one shape.
 
     Args:
-        variance: q*, of a preactivation in deep layers; 0 or infinity where it vanishes or explodes, NaN where it
-            oscillates.
+        variance: q*, of a preactivation in deep layers; 0 or infinity where it vanishes or explodes (falls below 1e-30,
+            rises above 1e30), NaN where it oscillates.
         correlation: c*, of two inputs, from c ≥ 0 at the first layer; NaN where q* is 0 or infinite.
         gradient_growth: χ₁, of the squared gradient per layer; below one it vanishes, above it explodes.
         variance_depth: ξ_q, layers in which q − q* falls by e.
@@ -79,8 +80,8 @@ def signal_limit(
 
     Args:
         activation: a name, or a scalar function written in JAX, continuous, that bends at zero only.
-        weight_variance: σ_w², zero or positive.
-        bias_variance: σ_b², zero or positive.
+        weight_variance: σ_w², from 0 to 1e9.
+        bias_variance: σ_b², from 0 to 1e9.
         variance: q of the first layer, positive: it decides between several fixed points. The nearest one in the
             direction of the first step is taken, which is right where E φ(√q Z)² does not fall with q.
         normalization: layer normalisation "before" or "after" φ, or "none".
@@ -99,8 +100,10 @@ def signal_limit(
     Reference: `schoenholz2017deep`; `poole2016exponential`; `hayou2019impact` for ReLU.
     """
     check_arguments(signal_limit, locals())
-    check_nonnegative("weight_variance", weight_variance)
-    check_nonnegative("bias_variance", bias_variance)
+    for name, value in (("weight_variance", weight_variance), ("bias_variance", bias_variance)):
+        check_nonnegative(name, value)
+        if is_concrete(value) and np.max(np.asarray(value, float)) > MOST:
+            raise ValueError(f"`{name}` must be at most {MOST:g}, got {value!r}.")
     check_positive("variance", variance)
     kind = check_name("normalization", normalization, NORMALIZATIONS)
     found = resolve_activation(activation)
@@ -124,7 +127,7 @@ def _limit(moments: ActivationMoments, weight: Array, bias: Array, start: Array)
 
     variance = _fixed_variance(following, start)
     inside = (variance > 0) & (variance < jnp.inf)
-    q = jnp.where(inside, variance, jnp.where(variance > 0, GRID[-1], GRID[0]))
+    q = jnp.where(inside, variance, jnp.where(variance > 0, FAR, GRID[0]))
     line = moments.line(q)
     slope = jax.jvp(following, (q,), (jnp.ones_like(q),))[1]
     variance = jnp.where(jnp.abs(slope) > 1 + 1e-6, jnp.where(inside, jnp.nan, variance), variance)

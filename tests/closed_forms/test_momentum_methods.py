@@ -89,6 +89,17 @@ def test_what_diverges_is_infinite() -> None:
     assert quadratic_descent(1.0, 2.0, steps=10**9) == 1.0
 
 
+def test_slow_directions_keep_their_digits() -> None:
+    """ηλ = 1e-6 with momentum: after 3 million steps of its clock the variance is the floor."""
+    found = quadratic_descent(1e-6, 1.0, steps=3 * 10**6, momentum=0.9, initial=0.0, noise_std=1.0)
+    np.testing.assert_allclose(found, noise_floor(1e-6, 1.0, momentum=0.9), rtol=1e-9)
+    mean = quadratic_descent(1e-6, 1.0, steps=10**6, momentum=0.9)
+    root = momentum_rate(1e-6, 1.0, momentum=0.9)
+    slow, fast = root, 0.9 / root  # x_t = A slow^t + B fast^t with x_0 = x_{-1} = 1
+    amplitude = (1 - 1 / fast) / (1 / slow - 1 / fast)
+    np.testing.assert_allclose(mean, (amplitude * np.exp(10**6 * np.log(slow))) ** 2, rtol=1e-8)
+
+
 def test_transformations() -> None:
     slope = jax.grad(lambda rate: noise_floor(1.0, rate, momentum=0.5))(0.3)
     step = 1e-5

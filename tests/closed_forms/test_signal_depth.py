@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -110,6 +111,21 @@ def test_numbers_broadcast_and_transform() -> None:
     step = 1e-5
     ends = [signal_layers("erf", 1.5 + s, 0.1, num_layers=3, correlation=0.5).log_gradient[-1] for s in (step, -step)]
     np.testing.assert_allclose(slope, (ends[0] - ends[1]) / (2 * step), rtol=1e-4)
+
+
+def test_what_overflows_is_infinite_and_what_dies_has_no_direction() -> None:
+    loud = signal_layers("relu", 10.0, 0.1, num_layers=600)
+    assert np.isinf(loud.variance[-1]) and np.isnan(loud.correlation[-1])
+    np.testing.assert_allclose(loud.log_gradient[-1], 600 * np.log(5.0), rtol=1e-12)
+    with pytest.raises(ValueError, match="overflow"):
+        signal_layers(jnp.exp, 10.0, 0.1, num_layers=6)
+    dead = signal_layers("erf", 0.0, 0.0, num_layers=2)
+    assert dead.variance[-1] == 0 and np.isnan(dead.correlation[-1])
+
+
+def test_numbers_may_stand_in_a_program_that_is_traced() -> None:
+    inside = jax.jit(lambda: signal_layers("erf", 1.0, 0.1, num_layers=2).variance)()
+    np.testing.assert_allclose(inside, signal_layers("erf", 1.0, 0.1, num_layers=2).variance, rtol=1e-6)
 
 
 def test_bad_numbers_are_named() -> None:

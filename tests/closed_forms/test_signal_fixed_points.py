@@ -164,6 +164,8 @@ def test_bad_numbers_are_named() -> None:
     for given, name in (({"weight_variance": -1.0}, "weight_variance"), ({"variance": 0.0}, "variance")):
         with pytest.raises(ValueError, match=f"`{name}` must be"):
             signal_limit(**{"activation": "erf", "weight_variance": 1.0, **given})  # pyright: ignore
+    with pytest.raises(ValueError, match="`weight_variance` must be at most"):
+        signal_limit("erf", 1e14)
     with pytest.raises(ValueError, match="Unknown normalization"):
         signal_limit("erf", 1.0, normalization="batch")
     with pytest.raises(ValueError, match="constant"):

@@ -11,7 +11,7 @@ from dyntheory import closed_forms, plot
 
 def _found(depth: np.ndarray) -> closed_forms.SignalLimit:
     growth = np.where(np.arange(depth.size).reshape(depth.shape) > 2, 1.2, 0.8)
-    return closed_forms.SignalLimit(*[depth] * 2, growth, depth, depth, depth, depth)
+    return closed_forms.SignalLimit(depth, depth, growth, depth, depth, depth, depth)
 
 
 def test_depths_are_colours_and_infinite_ones_are_left_out() -> None:
