@@ -156,7 +156,7 @@ def _weights(decoupled: bool, settings: Settings) -> np.ndarray:
 
     def step(carry: Any, key: jax.Array) -> tuple[Any, jax.Array]:
         w, state = carry
-        gradient = w - 1.0 + noise * jax.random.normal(key, shape) + (0.0 if decoupled else decay * w)
+        gradient = w - 1.0 + noise[None] * jax.random.normal(key, shape) + (0.0 if decoupled else decay * w)
         update, state = optimizer.update(gradient, state, w)
         return (w + update, state), w
 

@@ -165,8 +165,8 @@ def _train(sizes: tuple[int, ...], settings: Settings, rate: jax.Array, key: jax
 
     def network(params: Any, x: jax.Array) -> jax.Array:
         for w, b in params[:-1]:
-            x = jax.nn.relu(x @ w + b)
-        return (x @ params[-1][0] + params[-1][1])[:, 0]
+            x = jax.nn.relu(x @ w + b[None])
+        return (x @ params[-1][0] + params[-1][1][None])[:, 0]
 
     def loss(params: Any, x: jax.Array) -> jax.Array:
         return jnp.mean(jnp.square(network(params, x) - _board(x)))

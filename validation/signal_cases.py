@@ -33,6 +33,7 @@ class Settings:
     train_steps: int = 150
     train_depths: tuple[int, ...] = (10, 20, 40)
     train_weights: tuple[float, ...] = (0.6, 1.0, 1.3, 1.6, 1.9, 2.3, 2.9, 4.0)
+    map_points: int = 41
     seed: int = 0
 
 
@@ -155,7 +156,7 @@ def _train(depth: int, settings: Settings, x: np.ndarray, labels: np.ndarray, ra
 
     def network(p: Any, inputs: jax.Array) -> jax.Array:
         def layer(h: jax.Array, own: Any) -> tuple[jax.Array, None]:
-            return jnp.tanh(h) @ own[0] + own[1], None
+            return jnp.tanh(h) @ own[0] + own[1][None], None
 
         h, _ = jax.lax.scan(layer, inputs @ p[0], (p[1], p[2]))
         return jnp.tanh(h) @ p[3]

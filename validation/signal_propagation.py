@@ -140,7 +140,7 @@ def draw(found: Found, settings: Settings) -> Figure:
     _layers(first, found, "correlation", 1)
     _layers(second, found, "squared derivative", 2)
     second.set_yscale("log")
-    weights, biases = np.linspace(0.6, 2.6, 41), np.linspace(0.02, 0.8, 31)
+    weights, biases = np.linspace(0.6, 2.6, settings.map_points), np.linspace(0.02, 0.8, settings.map_points * 3 // 4)
     limit = closed_forms.signal_limit("tanh", weights[:, None] ** 2, biases**2)
     plot.signal_map(limit, weights, biases, ax=third, title=r"(c) tanh: depth scale $\xi_c$, edge of chaos white")
     for (depth, wrong), marker, color in zip(found.wrong.items(), "osD", COLORS, strict=False):
@@ -179,15 +179,17 @@ CLAIM = Claim(
     ),
     settings=Settings,
     quick=Settings(
-        width=150,
-        num_draws=60,
+        width=120,
+        num_draws=40,
         batch=192,
         batch_width=192,
-        num_batch_draws=8,
+        num_batch_draws=6,
+        batch_depth=12,
         train_steps=100,
         train_depths=(10, 20),
-        train_weights=(0.6, 1.0, 1.6, 2.3),
+        train_weights=(0.6, 1.6, 2.3),
         train_width=60,
+        map_points=12,
     ),
     measure=measure,
     judge=judge,
