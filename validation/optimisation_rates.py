@@ -14,7 +14,7 @@ PASS RULE.
 3. No loss of (i), (ii), and no loss or mean squared gradient of (iii) is above its bound.
 4. Rates of (iv) are those of `momentum_rate` to 1e-3.
 
-NEGATIVE CONTROLS, each of which must break its rule: rule 1 with β − 0.02; rule 2 with the floor that forgets momentum;
+NEGATIVE CONTROLS, each of which must break its rule: rule 1 with β + 0.02; rule 2 with the floor that forgets momentum;
 rule 3 with the rate 1 − √μ of acceleration for plain descent; rule 4 with β = 0.
 
     python -m validation.optimisation_rates [--quick]    # one minute
@@ -82,7 +82,7 @@ def judge(found: Found, settings: Settings) -> Verdict:
         for name, loss in found.losses.items()
     }
     held = asked["heavy ball"]
-    less = expected(held._replace(momentum=held.momentum - 0.02), settings, every)
+    less = expected(held._replace(momentum=held.momentum + 0.02), settings, every)
     curvatures, _ = spectrum(settings)
     z, floors, resolution = {}, {}, 0.0
     for name, (mean, error, late, of_late) in found.noisy.items():
@@ -96,7 +96,7 @@ def judge(found: Found, settings: Settings) -> Verdict:
     rates = {name: float(np.max(np.abs(one - theory_rates(name)))) for name, one in found.rates.items()}
     parts = {name: one for name, one in found.parts.items() if name != "control"}
     controls = {
-        "β − 0.02": float(np.max(np.abs(found.losses["heavy ball"] - less)) / less[0]) / EXACT,
+        "β + 0.02": float(np.max(np.abs(found.losses["heavy ball"] - less)) / less[0]) / EXACT,
         "floor without momentum": abs(late - floor) / of_late / Z,
         "accelerated rate for descent": found.parts["control"],
         "β = 0": float(np.max(np.abs(found.rates["heavy ball"] - theory_rates("gradient descent")))) / RATES,
