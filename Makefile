@@ -53,7 +53,7 @@ $(LOWEST)/.ready: pyproject.toml
 	@rm -rf $(LOWEST)
 	@$(UV) venv --quiet --python 3.11 $(LOWEST)
 	@$(UV) pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
-	  --editable '.[data,dev,explore,kernels,notebooks]'
+	  --editable '.[data,dev,explore,flows,kernels,notebooks]'
 	@touch $@
 
 lint: $(READY) ## check style and formatting
@@ -69,7 +69,7 @@ types: $(READY) ## check the types of package and tests
 
 check-lock: $(READY) ## check, offline, that requirements.lock satisfies pyproject.toml
 	@! grep -nE '[a-z]+://' requirements.lock || { echo "requirements.lock must not name an index"; exit 1; }
-	PIP_FIND_LINKS= $(PIP) install --quiet --dry-run --no-index --no-build-isolation -e '.[data,dev,explore,kernels,notebooks]'
+	PIP_FIND_LINKS= $(PIP) install --quiet --dry-run --no-index --no-build-isolation -e '.[data,dev,explore,flows,kernels,notebooks]'
 
 env: $(READY) ## make or refresh the environment in .venv
 
@@ -99,10 +99,10 @@ lock: ## write requirements.lock anew from pyproject.toml
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv (pip install uv), or UV=/path/to/uv"; exit 1; }
 	@printf '%s\n' \
 	  '# Every package, pinned with its hashes, for all platforms and Python >= 3.11:' \
-	  '# runtime, the extras data, dev, explore, kernels and notebooks, and the build backend.' \
+	  '# runtime, the extras data, dev, explore, flows, kernels and notebooks, and the build backend.' \
 	  '# Written by `make lock`; do not edit by hand.' > requirements.lock.new
 	@printf '%s\n' hatchling editables | $(UV) pip compile pyproject.toml - --upgrade --universal \
-	  --python-version 3.11 --extra data --extra dev --extra explore --extra kernels --extra notebooks --generate-hashes --no-header \
+	  --python-version 3.11 --extra data --extra dev --extra explore --extra flows --extra kernels --extra notebooks --generate-hashes --no-header \
 	  --no-annotate --no-emit-index-url --no-emit-find-links --quiet >> requirements.lock.new
 	@mv requirements.lock.new requirements.lock
 

@@ -1,6 +1,7 @@
 from . import closed_forms, estimators, gallery, kernels, plot, priors, spectra, wide
 from .dynamics.observables import FeatureMean
 from .dynamics.state_evolution import state_evolution
+from .flows import charges, deep_linear, memory, online, perceptron
 from .ground.compilation_cache import enable_compilation_cache
 from .ground.status import DyntheoryWarning, Status
 from .ground.storage.netcdf import load
@@ -115,6 +116,11 @@ __all__ = [
     # Wings
     "kernels",
     "wide",
+    "online",
+    "deep_linear",
+    "charges",
+    "memory",
+    "perceptron",
     "closed_forms",
     "plot",
     "gallery",

@@ -31,12 +31,12 @@ def evaluate(formula: Callable[..., Result], *arguments: ArrayLike, broadcast: b
     Returns:
         NumPy arrays, or traced values in the precision of the caller.
     """
-    is_traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(arguments))
     outside = jnp.result_type(float)
     with double_precision():
         arrays = [jnp.asarray(argument, dtype=jnp.float64) for argument in arguments]
         result = formula(*(jnp.broadcast_arrays(*arrays) if broadcast else arrays))
-        if is_traced:
+        # Also without traced arguments: numbers in a program that is being traced become part of it.
+        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((arguments, result))):
             return jax.tree.map(lambda leaf: leaf.astype(outside), result)
     return to_numpy(result)
 

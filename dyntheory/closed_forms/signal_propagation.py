@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dyntheory.closed_forms.activation_moments import SLOPES
 from dyntheory.closed_forms.evaluation import evaluate
 from dyntheory.gaussian.hermite import hermite_rule
 from dyntheory.ground.arrays import Array, ArrayLike
@@ -33,7 +34,6 @@ DEGREE = 128
 SMALL = 0.1  # variances below it take the series
 LARGEST = 1e3
 AGREEMENT = 1e-9  # of two forms and of two rules: a kink that nobody declared shows here
-SLOPES = {"linear": (1.0, 1.0), "relu": (0.0, 1.0), "leaky_relu": (0.1, 1.0), "abs": (-1.0, 1.0)}
 
 
 class EdgeOfChaos(NamedTuple):

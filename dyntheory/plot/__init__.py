@@ -2,6 +2,7 @@
 
 from dyntheory.plot.designs import design
 from dyntheory.plot.live_figure import live
+from dyntheory.plot.signals import signal_map
 from dyntheory.plot.sizes import finite_size
 from dyntheory.plot.style import save_figure
 from dyntheory.plot.sweeps import phase_diagram, slices
@@ -16,5 +17,6 @@ __all__ = [
     "phase_diagram",
     "preactivations",
     "save_figure",
+    "signal_map",
     "slices",
 ]

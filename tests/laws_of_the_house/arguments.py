@@ -18,6 +18,7 @@ import numpy as np
 import dyntheory as dt
 from dyntheory import closed_forms, estimators, gallery, kernels, plot, priors, spectra, wide
 from dyntheory.closed_forms import marchenko_pastur
+from dyntheory.flows import charges, deep_linear, memory, online, perceptron
 from dyntheory.ground.storage.saved import Saved
 from dyntheory.kernels import bridge
 from tests.laws_of_the_house.right_values import CALLS, EYE, GIVEN, PAIR, ROWS, THEORY
@@ -46,7 +47,7 @@ WRONG: dict[str, Any] = {
     "module": math,
     "path": Path("x"),
 }
-NUMBERS = ("positive", "at least zero", "number", "part")
+NUMBERS = ("positive", "at least zero", "number", "part", "cosine")
 LEGIT: dict[str, str] = {  # by kind: which of the values above are right
     "count": "",
     "count or zero": "zero",
@@ -56,6 +57,7 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
     "number": "half zero minus",
     "probability": "",
     "part": "zero",
+    "cosine": "zero minus",
     "rational": "zero huge",
     "positive rational": "huge",
     "flag": "true",
@@ -72,20 +74,25 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
 NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None through
     "count": """num_features num_samples num_runs num_heads num_units num_outputs max_nodes max_runs num_resamples width
         head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window max_sweeps num_knots
-        from_width to_width depth""",
+        from_width to_width depth num_layers""",
     "count or zero": "num_steps degree step unit rank order sample_noise feature_noise seed",
     "count?": "num_nodes block_size strides population",
     "positive": """samples_per_feature learning_rate threshold gamma scale std source ratio memory max_operations
-        weight_std delta threshold_ratio capacity features_per_input samples_per_input signal_strength
+        weight_std delta smallest largest smoothness
+        threshold_ratio capacity features_per_input samples_per_input signal_strength
         output_multiplier feature_learning""",
     "positive?": "rtol tolerance step_size max_memory max_trainings",
     "at least zero": """noise_std penalty ridge separation drop_below momentum epsilon score_std value_std exponent
-        signal_power initial_power nonlinear_power linear nonlinear variance side_information times""",
+        signal_power initial_power nonlinear_power linear nonlinear variance side_information times weight_variance
+        bias_variance branch_variance curvature gap distance""",
     "at least zero?": "bias_std allowance",
-    "number": "frequency amplitude phase slope mean value rate",
+    "number": "frequency amplitude phase slope mean value rate skip minimum",
+    "cosine": "correlation",
     "probability": "balance level share fraction density",
+    "part": "strong_convexity first_decay second_decay",
     "flag": """replacement accelerated resume use_bias starts_at_zero is_in_theorem drops diagonal nesterov center
-        standardise from_differences force rematerialize centred is_linear""",
+        standardise from_differences force rematerialize centred is_linear
+        amsgrad decoupled""",
     "flag?": "keep_runs keep_preactivations keep_kernels smooth has_kink has_feature_nodes trace logy",
     "name": """matrix dtype metric metrics noise initialization padding scaling normalization parameterization combine
         trained parametrisation""",
@@ -146,6 +153,7 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     "boundary.along": "text",
     "plot.phase_diagram.boundary": "anything",
     "plot.design.found": "thing",
+    **dict.fromkeys((f"plot.signal_map.{name}" for name in ("found", "weight_std", "bias_std")), "thing"),
     "plot.phase_diagram.sweep": "anything",
     "plot.slices.sweep": "anything",
     "simulate.inputs": "function",
@@ -185,10 +193,21 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     "closed_forms.from_data.labels": "thing",
     "closed_forms.convex_erm.loss": "name",
     "closed_forms.edge_of_chaos.activation": "function",
+    **dict.fromkeys([f"closed_forms.{name}.variance" for name in ("signal_limit", "signal_layers")], "positive"),
     "closed_forms.margin_loss.value": "function",
     "closed_forms.least_squares_gd.steps": "at least zero",
     "closed_forms.least_squares_gd.learning_rate": "at least zero",
     "closed_forms.MarginLoss.value": "function",
+    **dict.fromkeys(
+        [f"closed_forms.{name}.learning_rate" for name in ("momentum_rate", "noise_floor", "quadratic_descent")],
+        "at least zero",
+    ),
+    "closed_forms.quadratic_descent.steps": "at least zero",
+    "closed_forms.quadratic_descent.initial": "number",
+    "closed_forms.optimal_momentum.method": "name",
+    "closed_forms.decayed_minimum.curvature": "positive",
+    "closed_forms.adam_drift.gradients": "rows with positions",
+    **dict.fromkeys([f"closed_forms.{name}.steps" for name in ("descent_bounds", "accelerated_bounds")], "positive"),
     "closed_forms.marchenko_pastur.quadrature.num_nodes": "count",
     "closed_forms.marchenko_pastur.density.eigenvalue": "number",
     "kernels.bridge.ScaledNetwork.scale": "positive",
@@ -221,7 +240,14 @@ RECORDS = (dt.Status, priors.Prior, kernels.Layer, kernels.TrainedKernel)
 
 def _doors() -> dict[str, Any]:
     found = {"": dt, "kernels": kernels, "closed_forms": closed_forms, "plot": plot, "priors": priors}
-    return found | {"spectra": spectra, "estimators": estimators, "gallery": gallery, "wide": wide}
+    flows = {
+        "charges": charges,
+        "deep_linear": deep_linear,
+        "memory": memory,
+        "online": online,
+        "perceptron": perceptron,
+    }
+    return found | flows | {"spectra": spectra, "estimators": estimators, "gallery": gallery, "wide": wide}
 
 
 def _is_record(value: Any) -> bool:

@@ -13,7 +13,7 @@ import xarray
 from matplotlib.figure import Figure
 
 import dyntheory as dt
-from dyntheory import kernels, priors, spectra
+from dyntheory import closed_forms, kernels, priors, spectra
 from dyntheory.gaussian.nodes import NodeSet
 from dyntheory.verbs.studies.size_fits import LimitFit
 
@@ -148,12 +148,28 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "closed_forms.random_features": RATIOS | {"activation": "relu"},
     "closed_forms.rational_gd": {"samples_per_feature": 2, "learning_rate": Fraction(1, 2), "step": 1},
     "closed_forms.ridge_general": {"num_samples": 2.0, **TARGET},
+    "closed_forms.accelerated_bounds": {"steps": 3},
+    "closed_forms.adam_drift": {"gradients": [3.0, -1.0, -1.0]},
+    "closed_forms.decayed_minimum": {"curvature": 1.0, "minimum": 1.0, "penalty": 0.1},
+    "closed_forms.descent_bounds": {"steps": 3},
+    "closed_forms.momentum_rate": {"curvature": 1.0},
+    "closed_forms.noise_floor": {"curvature": 1.0},
+    "closed_forms.optimal_momentum": {"smallest": 0.1, "largest": 1.0},
+    "closed_forms.quadratic_descent": {"curvature": 1.0, "steps": 3},
+    "closed_forms.batch_norm_growth": {"activation": "tanh"},
+    "closed_forms.signal_layers": {"activation": "erf", "weight_variance": 1.0, "num_layers": 2},
+    "closed_forms.signal_limit": {"activation": "erf", "weight_variance": 1.0},
     "closed_forms.spiked_wigner": {"signal_strength": 2.0},
     "closed_forms.spiked_wigner_amp": {"signal_strength": 2.0, "side_information": 0.1},
     "plot.agreement": {"report": AGREEMENT},
     "plot.finite_size": {"report": SIZES},
     "plot.phase_diagram": {"sweep": SWEEP},
     "plot.design": {"found": dt.Design(dt.Choice({"learning_rate": 0.5}, 3, 0.5, 0.01), None, (0.5,))},
+    "plot.signal_map": {
+        "found": closed_forms.SignalLimit(*[np.ones((2, 3))] * 7),
+        "weight_std": [1.0, 2.0],
+        "bias_std": [0.1, 0.2, 0.3],
+    },
     "plot.slices": {"sweep": SWEEP.isel(noise_std=0)},
     "plot.live": {"run": THEORY},
     "plot.preactivations": {"runs": THEORY, "step": 0},

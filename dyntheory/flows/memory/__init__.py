@@ -1,0 +1,3 @@
+"""Memories: Hopfield networks, and multi-user detection as their twin."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""The perceptron and its theorems: mistakes, capacity, margins, and where descent ends."""
+
+__all__ = []
