@@ -43,13 +43,7 @@ def erf_fourth(cov: Array, k: int) -> Array:
     pair = _pair_determinants(cov)[:k, :k, None, None]
     iw, iz = cov[:k, None, :, None], cov[:k, None, None, :]
     jw, jz = cov[None, :k, :, None], cov[None, :k, None, :]
-    top = (
-        pair * cov[None, None]
-        - jw * jz * first
-        - iw * iz * second
-        + between * iw * jz
-        + between * iz * jw
-    )
+    top = pair * cov[None, None] - jw * jz * first - iw * iz * second + between * iw * jz + between * iz * jw
     left = pair * grown[None, None, :, None] - jw**2 * first - iw**2 * second + 2.0 * between * iw * jw
     right = jnp.swapaxes(left, 2, 3)
     return (4.0 / math.pi**2) * jnp.arcsin(top / jnp.sqrt(left * right)) / jnp.sqrt(pair)

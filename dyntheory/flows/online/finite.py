@@ -27,20 +27,27 @@ PIVOT = 1e-13
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """What a program is compiled for: model, sizes, whether there is momentum, whether weights are stored."""
+    """What a program is compiled for: model, batch, whether there is momentum, d where weights are stored, else 0.
+
+    Where only overlaps are followed d is a number like others.
+    """
 
     model: Model
-    num_features: int
+    num_stored: int
     batch_size: int
     has_momentum: bool
-    is_stored: bool
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether weights are stored."""
+        return self.num_stored > 0
 
     @property
     def block(self) -> int:
         """Steps whose random numbers are drawn together."""
         if not self.is_stored:
             return MOST_STEPS
-        return max(1, min(MOST_STEPS, MOST_NORMALS // (self.batch_size * self.num_features)))
+        return max(1, min(MOST_STEPS, MOST_NORMALS // (self.batch_size * self.num_stored)))
 
 
 class State(NamedTuple):
@@ -70,7 +77,7 @@ def first_state(rules: Rules, rows: Array, head: Array) -> State:
 def overlaps_of(rules: Rules, state: State) -> tuple[Array, Array]:
     """Return the Gram matrix of (w*, w), and the head."""
     m = rules.model.num_units + rules.model.num_teacher_units
-    found = state.weights @ state.weights.T / rules.num_features if rules.is_stored else state.weights
+    found = state.weights @ state.weights.T / rules.num_stored if rules.is_stored else state.weights
     return found[:m, :m], state.head
 
 
@@ -82,7 +89,7 @@ def _move(rules: Rules, state: State, seen: Array, noise: Array, rate: Array, nu
     e = model.output(state.head[None], h) - model.clean_labels(z) - numbers["noise_std"] * noise
     residuals = e[:, None] * state.head[None] * model.slope(h) / batch
     head_velocity = numbers["momentum"] * state.head_velocity + e @ model.activation(h) / batch
-    head = state.head - rate * numbers["head_rate"] / rules.num_features * head_velocity
+    head = state.head - rate * numbers["head_rate"] / numbers["num_features"] * head_velocity
     mixing, pushes = jnp.eye(seen.shape[0]), jnp.zeros_like(seen)
     pushes = pushes.at[r : r + k].set(-rate * residuals.T)
     if rules.has_momentum:
@@ -95,12 +102,12 @@ def _move(rules: Rules, state: State, seen: Array, noise: Array, rate: Array, nu
 
 def _rate(rules: Rules, step: Array, numbers: PyTree) -> Array:
     schedule = rules.model.schedule
-    return numbers["learning_rate"] if schedule is None else jnp.asarray(schedule(step / rules.num_features))
+    return numbers["learning_rate"] if schedule is None else jnp.asarray(schedule(step / numbers["num_features"]))
 
 
 def _stored_step(rules: Rules, state: State, drawn: PyTree, rate: Array, numbers: PyTree) -> State:
     inputs, noise = drawn
-    root = math.sqrt(rules.num_features)
+    root = math.sqrt(rules.num_stored)
     move = _move(rules, state, state.weights @ inputs.T / root, noise, rate, numbers)
     mixed = move.mixing @ state.weights if rules.has_momentum else state.weights
     return State(mixed + move.pushes @ inputs / root, move.head, move.head_velocity)
@@ -111,9 +118,9 @@ def _followed_step(rules: Rules, state: State, drawn: PyTree, rate: Array, numbe
     factor = _factor(state.weights)
     seen = factor @ normals.T
     move = _move(rules, state, seen, noise, rate, numbers)
-    cross = move.mixing @ seen @ move.pushes.T / rules.num_features
+    cross = move.mixing @ seen @ move.pushes.T / numbers["num_features"]
     products = normals @ normals.T + rest
-    square = move.pushes @ products @ move.pushes.T / rules.num_features**2
+    square = move.pushes @ products @ move.pushes.T / numbers["num_features"] ** 2
     found = move.mixing @ state.weights @ move.mixing.T + cross + cross.T + square
     return State((found + found.T) / 2.0, move.head, move.head_velocity)
 
@@ -133,18 +140,18 @@ def _factor(matrix: Array) -> Array:
     return jnp.stack([jnp.stack(row) for row in rows])
 
 
-def _draw(rules: Rules, key: Key, size: int) -> PyTree:
+def _draw(rules: Rules, key: Key, size: int, freedom: Array) -> PyTree:
     """Return the random numbers of a block of steps."""
     count, batch = rules.block, rules.batch_size
     inputs, noise, others = jax.random.split(key, 3)
     noises = jax.random.normal(noise, (count, batch))
     if rules.is_stored:
-        return jax.random.normal(inputs, (count, batch, rules.num_features)), noises
+        return jax.random.normal(inputs, (count, batch, rules.num_stored)), noises
     normals = jax.random.normal(inputs, (count, batch, size))
-    return normals, _unseen(rules, others, count, rules.num_features - size), noises
+    return normals, _unseen(rules, others, count, freedom), noises
 
 
-def _unseen(rules: Rules, key: Key, count: int, freedom: int) -> Array:
+def _unseen(rules: Rules, key: Key, count: int, freedom: Array) -> Array:
     """Return products, within a batch, of what weights do not see of inputs, (count, B, B).
 
     They are a Wishart matrix, by Bartlett's factor.
@@ -166,7 +173,7 @@ def _advance_one(rules: Rules, state: State, key: Key, start: Array, stop: Array
 
     def of_block(number: Array, state: State) -> State:
         begin = start + number * block
-        drawn = _draw(rules, jax.random.fold_in(key, begin), size)
+        drawn = _draw(rules, jax.random.fold_in(key, begin), size, numbers["num_features"] - size)
 
         def of_step(index: Array, state: State) -> State:
             rate = _rate(rules, begin + index, numbers)

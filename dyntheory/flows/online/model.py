@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory.flows.online.units import teacher_units, family_of
+from dyntheory.flows.online.units import family_of, teacher_units
 from dyntheory.ground.arrays import Array
 from dyntheory.problem.laws.links import Link
 from dyntheory.problem.networks.activations import Activation
@@ -41,7 +41,7 @@ class Model:
 
     @property
     def teacher_weights(self) -> np.ndarray:
-        """v of the teacher's units, (r,); of a link that is a sum of known ones."""
+        """V of the teacher's units, (r,); of a link that is a sum of known ones."""
         found = teacher_units(self.link, self.num_teacher_units)
         assert found is not None
         return np.asarray(found[1])

@@ -57,9 +57,7 @@ def nets(model: Model, num_nodes: int, seed: int) -> tuple[Nodes, list[Nodes]]:
     r, m = model.num_teacher_units, model.num_units + model.num_teacher_units
     whole = draw_nodes(num_nodes, m, num_heavy=r, seed=seed)
     parts = draw_nodes(num_nodes, m, num_heavy=r, seed=seed, num_blocks=NUM_BLOCKS)
-    blocks = [
-        _standardised(points, weights) for points, weights in zip(parts.coordinates, parts.weights, strict=True)
-    ]
+    blocks = [_standardised(points, weights) for points, weights in zip(parts.coordinates, parts.weights, strict=True)]
     return _standardised(whole.coordinates, whole.weights), blocks
 
 

@@ -103,10 +103,12 @@ def simulate(
     resources = Resources.checked(max_memory=max_memory, progress=progress)
     with double_precision():
         one = prepared(given)
-        stored = matrix == "dense"
-        rules = Rules(one.model, num_features, one.rates.batch_size, one.rates.momentum > 0, stored)
-        _check_size(rules, one, num_runs, resources.max_memory)
-        grams, heads = _runs(one, rules, keys_of_runs(key, num_features, num_runs), exact_overlaps, resources)
+        stored = num_features if matrix == "dense" else 0
+        rules = Rules(one.model, stored, one.rates.batch_size, one.rates.momentum > 0)
+        _check_size(rules, one, num_features, num_runs, resources.max_memory)
+        grams, heads = _runs(
+            one, rules, num_features, keys_of_runs(key, num_features, num_runs), exact_overlaps, resources
+        )
         how, nodes, _ = nodes_of(one.model, NUM_NODES, seed(key, "test_nodes"))
         measured = _measured(one, grams, heads, nodes)
         sizes = {"num_features": num_features, "num_runs": num_runs, "matrix": matrix}
@@ -117,13 +119,13 @@ def simulate(
     return result
 
 
-def _check_size(rules: Rules, one: Prepared, num_runs: int, max_memory: int) -> None:
+def _check_size(rules: Rules, one: Prepared, d: int, num_runs: int, max_memory: int) -> None:
     """Refuse what does not fit.
 
     Raises:
         ValueError: fewer features than what weights span, a draw of another d, too little memory.
     """
-    d, k, r = rules.num_features, rules.model.num_units, rules.model.num_teacher_units
+    k, r = rules.model.num_units, rules.model.num_teacher_units
     if one.draw is not None and len(one.draw[0]) != d:
         raise ValueError(f"`num_features` must be that of the draw in `first_layer`, {len(one.draw[0])}, got {d}.")
     directions = r + k * (1 + rules.has_momentum)
@@ -140,18 +142,18 @@ def _check_size(rules: Rules, one: Prepared, num_runs: int, max_memory: int) -> 
 
 
 def _runs(
-    one: Prepared, rules: Rules, keys: Key, is_exact: bool, resources: Resources
+    one: Prepared, rules: Rules, d: int, keys: Key, is_exact: bool, resources: Resources
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return Gram matrices (runs, T, m, m) and heads (runs, T, k)."""
 
     def begin(key: Key) -> State:
-        rows = start_rows(one, key, rules.num_features, is_exact=is_exact)
+        rows = start_rows(one, key, d, is_exact=is_exact)
         return first_state(rules, rows, one.head)
 
-    numbers = jax.tree.map(jnp.asarray, one.numbers | {"noise_std": one.noise_std})
+    numbers = jax.tree.map(jnp.asarray, one.numbers | {"noise_std": one.noise_std, "num_features": float(d)})
     states, look = jax.vmap(begin)(keys), jax.jit(jax.vmap(lambda state: overlaps_of(rules, state)))
     streams = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
-    steps, done, found = np.rint(one.times * rules.num_features).astype(int), 0, []
+    steps, done, found = np.rint(one.times * d).astype(int), 0, []
     for step in steps:
         if step > done:
             states = advance(rules, states, streams, jnp.asarray(done), jnp.asarray(step), numbers)

@@ -11,6 +11,7 @@ import numpy as np
 import dyntheory as dt
 
 KEY = jax.random.key(5)
+PHYSICS = dt.online.scaled_erf()
 
 
 def committee_head(k: int) -> dict[str, Any]:
@@ -20,9 +21,7 @@ def committee_head(k: int) -> dict[str, Any]:
 
 def law_of(activation: Any, r: int, noise: float = 0.0) -> dt.TeacherStudent:
     """A committee of r orthonormal units."""
-    return dt.TeacherStudent(
-        1.0, dt.online.committee(activation, np.ones(r)), noise, teacher_second_moment=np.eye(r)
-    )
+    return dt.TeacherStudent(1.0, dt.online.committee(activation, np.ones(r)), noise, teacher_second_moment=np.eye(r))
 
 
 def start_of(k: int, r: int, size: float = 0.5, seed: int = 0) -> dt.FirstLayer:

@@ -37,13 +37,20 @@ def half_error(c: np.ndarray, k: int) -> float:
     """ε_g = ½ E (student − teacher)²."""
     signs = np.array([1.0] * k + [-1.0] * (len(c) - k))
     pairs = [(a, b) for a in range(len(c)) for b in range(len(c))]
-    return sum(
-        signs[a] * signs[b] * np.arcsin(c[a, b] / np.sqrt((1 + c[a, a]) * (1 + c[b, b]))) for a, b in pairs
-    ) / np.pi
+    return (
+        sum(signs[a] * signs[b] * np.arcsin(c[a, b] / np.sqrt((1 + c[a, a]) * (1 + c[b, b]))) for a, b in pairs) / np.pi
+    )
 
 
 def solve(
-    q: np.ndarray, r: np.ndarray, t: np.ndarray, rate: float, times: np.ndarray, *, noise: float = 0.0, order2: float = 1.0
+    q: np.ndarray,
+    r: np.ndarray,
+    t: np.ndarray,
+    rate: float,
+    times: np.ndarray,
+    *,
+    noise: float = 0.0,
+    order2: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return Q, R, ε_g at the times; `order2` multiplies the term in η², which a negative control drops."""
     k, m = len(q), len(q) + len(t)
@@ -70,4 +77,3 @@ def solve(
     states = found.y.T
     errors = np.array([half_error(whole(state), k) for state in states])
     return states[:, : k * k].reshape(-1, k, k), states[:, k * k :].reshape(-1, *r.shape), errors
-

@@ -8,8 +8,9 @@ import pytest
 
 import dyntheory as dt
 from tests.flows.online import saad_solla
-from tests.flows.online.cases import KEY, committee_head, law_of, start_of
+from tests.flows.online.cases import KEY, PHYSICS, committee_head, law_of, start_of
 
+FULL = pytest.mark.full
 TIMES = np.array([0.0, 2.0, 5.0, 8.0])
 BASE: dict[str, Any] = {"learning_rate": 0.6, "time": TIMES, "key": KEY, "head": committee_head(2)}
 
@@ -19,8 +20,8 @@ def _given(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("matrix", ["dense", "revealed"])
-@pytest.mark.parametrize("activation", ["erf", "relu"])
-def test_runs_agree_with_the_limit(activation: str, matrix: str) -> None:
+@pytest.mark.parametrize("activation", [PHYSICS, pytest.param("relu", marks=FULL)])
+def test_runs_agree_with_the_limit(activation: Any, matrix: str) -> None:
     law, network = law_of(activation, 2, 0.3), dt.MLP((2,), activation)
     theory = dt.online.predict(law, network, **_given())
     runs = dt.online.simulate(law, network, num_features=500, num_runs=24, matrix=matrix, **_given())
@@ -31,9 +32,10 @@ def test_runs_agree_with_the_limit(activation: str, matrix: str) -> None:
     np.testing.assert_allclose(runs.teacher_overlap[0], theory.teacher_overlap[0], rtol=1e-9)
 
 
+@FULL
 @pytest.mark.parametrize("changes", [{"momentum": 0.5, "learning_rate": 0.3}, {"batch_size": 3}])
 def test_momentum_and_batches(changes: dict[str, Any]) -> None:
-    law, network = law_of("erf", 2, 0.3), dt.MLP((2,), "erf")
+    law, network = law_of(PHYSICS, 2, 0.3), dt.MLP((2,), PHYSICS)
     theory = dt.online.predict(law, network, **_given(**changes))
     plain = dt.online.predict(law, network, **_given(learning_rate=changes.get("learning_rate", 0.6)))
     for matrix in ("dense", "revealed"):
@@ -44,8 +46,8 @@ def test_momentum_and_batches(changes: dict[str, Any]) -> None:
 
 def test_without_the_second_order_runs_disagree() -> None:
     """Negative control: the flow without η² misses the runs by many standard errors."""
-    start, physics = start_of(2, 2, size=0.8), dt.online.scaled_erf()
-    law, network = law_of(physics, 2), dt.MLP((2,), physics)
+    start = start_of(2, 2, size=0.8)
+    law, network = law_of(PHYSICS, 2), dt.MLP((2,), PHYSICS)
     runs = dt.online.simulate(
         law, network, num_features=1000, num_runs=24, matrix="revealed", head_rate=0.0, **_given(first_layer=start)
     )
@@ -56,9 +58,11 @@ def test_without_the_second_order_runs_disagree() -> None:
     assert np.abs((runs.excess_error[1:] - errors[0.0][1:]) / bars).max() > 10
 
 
-def test_both_ways_of_running_have_one_law_at_small_d() -> None:
+@pytest.mark.parametrize("changes", [{}, pytest.param({"momentum": 0.3, "batch_size": 2}, marks=FULL)])
+def test_both_ways_of_running_have_one_law_at_small_d(changes: dict[str, Any]) -> None:
     """At d = 12 the limit is far; stored weights and followed overlaps agree all the same."""
-    law, network, given = law_of("erf", 2, 0.3), dt.MLP((2,), "erf"), _given(momentum=0.3, batch_size=2)
+    law, network = law_of(PHYSICS, 2, 0.3), dt.MLP((2,), PHYSICS)
+    given = _given(**changes)
     one, two = (
         dt.online.simulate(law, network, num_features=12, num_runs=1500, matrix=matrix, **given)
         for matrix in ("dense", "revealed")
@@ -68,8 +72,9 @@ def test_both_ways_of_running_have_one_law_at_small_d() -> None:
     assert max(np.abs(score).max() for score in one.z_scores(theory).values()) > 10
 
 
+@FULL
 def test_a_schedule_is_followed() -> None:
-    law, network = law_of("erf", 2), dt.MLP((2,), "erf")
+    law, network = law_of(PHYSICS, 2), dt.MLP((2,), PHYSICS)
 
     def falling(time: Any) -> Any:
         return 0.8 / (1.0 + jnp.asarray(time))
@@ -81,6 +86,7 @@ def test_a_schedule_is_followed() -> None:
     assert max(np.abs(score).max() for score in runs.z_scores(theory).values()) < 4.5
 
 
+@FULL
 def test_runs_that_blow_up_are_said() -> None:
     law, network = dt.TeacherStudent(1.0), dt.MLP((1,), "linear")
     with pytest.warns(dt.DyntheoryWarning, match="4 of 4 runs diverged"):
@@ -95,15 +101,15 @@ def test_a_given_draw_is_where_runs_start() -> None:
     random = np.random.default_rng(0)
     start = dt.FirstLayer.from_weights(random.normal(size=(60, 2)), random.normal(size=(60, 2)))
     runs = dt.online.simulate(
-        law_of("erf", 2), dt.MLP((2,), "erf"), num_features=60, num_runs=2, **_given(first_layer=start)
+        law_of(PHYSICS, 2), dt.MLP((2,), PHYSICS), num_features=60, num_runs=2, **_given(first_layer=start, time=[0.0])
     )
-    theory = dt.online.predict(law_of("erf", 2), dt.MLP((2,), "erf"), **_given(first_layer=start))
+    theory = dt.online.predict(law_of(PHYSICS, 2), dt.MLP((2,), PHYSICS), **_given(first_layer=start, time=[0.0]))
     np.testing.assert_allclose(runs.weight_overlap[0], theory.weight_overlap[0], rtol=1e-12)
     np.testing.assert_allclose(runs.teacher_moment, theory.teacher_moment, rtol=1e-12)
 
 
 def test_what_cannot_be_run_is_refused() -> None:
-    law, network = law_of("erf", 2), dt.MLP((2,), "erf")
+    law, network = law_of(PHYSICS, 2), dt.MLP((2,), PHYSICS)
     draw = dt.FirstLayer.from_weights(np.ones((5, 2)), np.eye(5)[:, :2])
     for changes, message in (
         ({"num_features": 3}, "`num_features` must be at least"),
