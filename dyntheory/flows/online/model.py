@@ -1,7 +1,7 @@
 """What is learned and by whom, as values that programs are kept by: network, teacher, and how averages are taken.
 
-Units h = x·W/√d of the student, z = x·W*/√d of the teacher, output F = Σ_i a_i g(h_i), label y = φ(z) + σ ξ. Averages are
-over (z, h) ~ N(0, C), C = [[T, Rᵀ], [R, Q]]: closed forms where units are known, nodes elsewhere.
+Units h = x·W/√d of the student, z = x·W*/√d of the teacher, output F = Σ_i a_i g(h_i), label y = φ(z) + σ ξ. Averages
+are over (z, h) ~ N(0, C), C = [[T, Rᵀ], [R, Q]]: closed forms where units are known, nodes elsewhere.
 """
 
 from __future__ import annotations

@@ -5,11 +5,11 @@ Integration by parts takes it to probabilities of smaller orthants, which are el
 
     M_S(a, b) = C_ab P_S + Σ_{j ≠ b} C_aj p_j(0) m(b),    m(b) = E[x_b; x_{S∖j} > 0 | x_j = 0] = Σ_l C'_bl p'_l(0) P''.
 
-P of four variables is an integral over one: Plackett's identity along correlations between two pairs that grow from zero,
-by a double exponential rule, which does not mind what happens at the ends.
-A variable that others determine counts as having a sign of its own: terms come in pairs whose sum does not depend on it.
+P of four variables is an integral over one: Plackett's identity along correlations between two pairs that grow from
+zero, by a double exponential rule, which does not mind what happens at the ends.
+A variable that others determine counts as having a sign of its own: terms come in pairs whose sum does not need it.
 
-Reference: `plackett1954reduction`; `takahasi1974double`; `straat2019line` for rectifiers, who estimate the last average.
+Reference: `plackett1954reduction`; `takahasi1974double`.
 """
 
 from __future__ import annotations
