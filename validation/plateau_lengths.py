@@ -1,8 +1,8 @@
 """Claim: From random weights one-pass SGD leaves the symmetric plateau after a time that grows as ln d.
 
 Two students, two orthonormal teachers, units erf(x/√2), a frozen head of ones, independent weights at the start.
-Overlaps then prefer a teacher by 1/√d, and the flow multiplies that by e^{λα}, so half of the plateau's error is reached
-after (ln d)/(2λ) and a constant. λ is that of the prediction, from two starts whose preferences have a ratio of 100.
+Overlaps then prefer a teacher by 1/√d, and the flow multiplies that by e^{λα}, so half of the plateau's error is
+reached after (ln d)/(2λ) and a constant. λ is that of the prediction, from two starts with preferences of a ratio 100.
 
 PASS RULE.
 

@@ -66,6 +66,7 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
     "function": "function",
     "function or flag": "function true",
     "thing": "",
+    "rate or schedule": "half function",
     "time": "half zero inf",
     "rows with positions": "deep",
     "anything": " ".join(WRONG),
@@ -78,15 +79,16 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
     "count?": "num_nodes block_size strides population",
     "positive": """samples_per_feature learning_rate threshold gamma scale std source ratio memory max_operations
         weight_std delta threshold_ratio capacity features_per_input samples_per_input signal_strength
-        output_multiplier feature_learning""",
+        output_multiplier feature_learning time""",
     "positive?": "rtol tolerance step_size max_memory max_trainings",
     "at least zero": """noise_std penalty ridge separation drop_below momentum epsilon score_std value_std exponent
-        signal_power initial_power nonlinear_power linear nonlinear variance side_information times""",
+        signal_power initial_power nonlinear_power linear nonlinear variance side_information times head_rate""",
     "at least zero?": "bias_std allowance",
     "number": "frequency amplitude phase slope mean value rate",
     "probability": "balance level share fraction density",
     "flag": """replacement accelerated resume use_bias starts_at_zero is_in_theorem drops diagonal nesterov center
-        standardise from_differences force rematerialize centred is_linear""",
+        standardise from_differences force rematerialize centred is_linear
+        exact_overlaps""",
     "flag?": "keep_runs keep_preactivations keep_kernels smooth has_kink has_feature_nodes trace logy",
     "name": """matrix dtype metric metrics noise initialization padding scaling normalization parameterization combine
         trained parametrisation""",
@@ -157,6 +159,14 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     **dict.fromkeys(("wide.simulate.width", "WideNetwork.width", "wide.prediction_cost.num_directions"), "count?"),
     **dict.fromkeys(("wide.predict.drop_below", "wide.best_rates.drop_below"), "positive"),
     "wide.prediction_cost.num_nodes": "count",
+    **{
+        f"online.{name}.learning_rate": "rate or schedule"
+        for name in ("predict", "simulate", "least_squares", "simulate_least_squares")
+    },
+    **dict.fromkeys(("online.predict.num_features", "online.least_squares.num_features"), "count?"),
+    "online.least_squares.rtol": "positive",
+    **dict.fromkeys(("online.find_plateaus.found", "online.escape_times.found", "online.committee.weights"), "thing"),
+    **dict.fromkeys(("online.find_plateaus.width", "online.escape_times.level"), "positive"),
     "applicability.inputs": "thing?",
     "assumption_report.labels": "thing?",
     "kernels.kernel_evolution.labels": "thing?",
