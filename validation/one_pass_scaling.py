@@ -7,8 +7,9 @@ PASS RULE.
 
 1. theory and runs: at every size and time the mean error over runs and the exact mean at that d differ by at most 4
    standard errors, which are below a tenth of it, else unresolved;
-2. exponents: the exact mean at the largest number of modes falls, between n = 30 and p^a/1000 samples, as a power whose
-   exponent is within 8 % of the one claimed;
+2. exponents: the exact mean at the largest number of modes falls, between n = p^a/2000 and p^a/50 samples, as a power
+   whose exponent is within 5 % of the one claimed (earlier, SGD's own noise does not decide yet: at a = 1.5, b = 4 the
+   exponent is 1.75 at n = 50 and 1.38 at n = 10⁴; from p^a on the last mode is learned);
 3. size: at eigenvalues of O(1) exact means at finite d approach the limit as 1/d: the slope of their difference in
    ln d is between −1.1 and −.9.
 
@@ -35,15 +36,15 @@ from dyntheory.plot.style import WIDTH, finish, new_figure
 from validation.claim import Claim, Verdict
 from validation.record import Outcome, joint_outcome
 
-MOST_Z, MOST_ERROR, CLOSE, FAR, CONTROL_Z, HUGE, SLOPES = 4.0, 0.1, 0.08, 0.2, 10.0, 10**9, (-1.1, -0.9)
-FIRST, LAST_SHARE = 30.0, 1e-3
+MOST_Z, MOST_ERROR, CLOSE, FAR, CONTROL_Z, HUGE, SLOPES = 4.0, 0.1, 0.05, 0.2, 10.0, 10**9, (-1.1, -0.9)
+WINDOW = (1 / 2000, 1 / 50)  # in units of p^a
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """Exponents (a, b), sizes, the rate."""
 
-    exponents: tuple[tuple[float, float], ...] = ((1.5, 2.0), (2.0, 2.5), (1.5, 4.0))
+    exponents: tuple[tuple[float, float], ...] = ((1.5, 2.0), (2.0, 2.5), (2.0, 6.0))
     learning_rate: float = 0.3
     num_modes: int = 2000
     num_features: int = 400
@@ -84,8 +85,7 @@ def measure(settings: Settings) -> dict[tuple[float, float], Found]:
     for a, b in settings.exponents:
         p, d = settings.num_modes, settings.num_features
         given: dict[str, Any] = {"learning_rate": settings.learning_rate, "first_layer": start}
-        last = max(10 * FIRST, 3 * LAST_SHARE * p**a)
-        large = dt.online.least_squares(law_of(a, b, p), time=grid(p, last, 60), num_features=p, **given)
+        large = dt.online.least_squares(law_of(a, b, p), time=grid(p, p**a, 80), num_features=p, **given)
         given["time"], law = grid(d, settings.num_samples, 12), law_of(a, b, d)
         theory = dt.online.least_squares(law, num_features=d, **given)
         control = dt.online.least_squares(law, num_features=d, batch_size=HUGE, **given)
@@ -100,7 +100,7 @@ def measure(settings: Settings) -> dict[tuple[float, float], Found]:
 def fitted(curve: dt.OnlineTrajectory, a: float, p: int) -> float:
     """Return the exponent of an exact mean in n, between the samples that the rule names."""
     samples = curve.times * p
-    inside = (samples >= FIRST) & (samples <= max(3 * FIRST, LAST_SHARE * p**a))
+    inside = (samples >= WINDOW[0] * p**a) & (samples <= WINDOW[1] * p**a)
     return -float(np.polyfit(np.log(samples[inside]), np.log(curve.excess_error[inside]), 1)[0])
 
 
@@ -152,9 +152,16 @@ def draw(found: dict[tuple[float, float], Found], settings: Settings) -> Figure:
     for color, ((a, b), one) in zip(COLORS, found.items(), strict=False):
         samples, exponent = one.large.times * settings.num_modes, claimed(a, b)
         left.plot(samples, one.large.excess_error, color=color, label=f"a = {a:g}, b = {b:g}")
-        at = int(np.argmin(np.abs(samples - FIRST)))
-        power = 1.25 * one.large.excess_error[at] * (samples / samples[at]) ** -exponent
-        left.plot(samples[at:], power[at:], color=color, ls=":", lw=1.2, label=f"$n^{{-{exponent:.2f}}}$")
+        begin, end = (int(np.argmin(np.abs(samples - part * settings.num_modes**a))) for part in WINDOW)
+        power = 1.6 * one.large.excess_error[begin] * (samples / samples[begin]) ** -exponent
+        left.plot(
+            samples[begin : end + 1],
+            power[begin : end + 1],
+            color=color,
+            ls=":",
+            lw=1.2,
+            label=f"$n^{{-{exponent:.2f}}}$",
+        )
         runs, n = one.runs, one.runs.times * settings.num_features
         right.plot(n, one.theory.excess_error, color=color)
         right.plot(n, one.control.excess_error, color=color, ls="--", lw=0.9)
@@ -174,7 +181,7 @@ def draw(found: dict[tuple[float, float], Found], settings: Settings) -> Figure:
 CLAIM = Claim(
     "one_pass_scaling",
     __doc__,
-    pass_rule="See the docstring: runs within 4 s.e. of exact means, exponents within 8 %, 1/d, gradient flow misses.",
+    pass_rule="See the docstring: runs within 4 s.e. of exact means, exponents within 5 %, 1/d, gradient flow misses.",
     settings=Settings,
     quick=Settings(num_features=100, num_runs=200, num_samples=600, num_modes=1000),
     measure=measure,

@@ -167,6 +167,8 @@ def draw(found: Found, settings: Settings) -> Figure:
     right.plot(sizes, expected, color=COLORS[0], label=f"slope 1/(2λ) = {1 / (2 * found.growth):.2f}, predicted")
     right.plot(sizes, line.offset + line.slope * np.log(sizes), color="0.5", ls="--", label=f"fit, {line.slope:.2f}")
     right.set_xscale("log")
+    right.set_xticks(sizes, [f"{d:g}" for d in sizes])
+    right.minorticks_off()
     finish(right, "$d$", r"escape time $\alpha$", "time on the plateau")
     right.legend(frameon=False, fontsize="small")
     return figure
