@@ -38,7 +38,7 @@ def integrals(kind: str, scales: np.ndarray, cov: Array, k: int) -> Integrals:
     if kind == RELU:
         return Integrals(relu_second(cov), relu_slopes(cov, k), relu_third(cov, k), relu_fourth(cov, k))
     ones = jnp.ones((k, k, 1, 1))
-    return Integrals(cov, jnp.ones((k, k)), jnp.ones((k, 1, 1)) * cov[None], ones * cov[None, None])
+    return Integrals(cov, ones[:, :, 0, 0], ones[:, 0] * cov[None], ones * cov[None, None])
 
 
 def second_moments(kind: str, scales: np.ndarray, cov: Array) -> Array:
@@ -55,7 +55,7 @@ def _scaled(scales: np.ndarray, cov: Array) -> Array:
 
 def _of_erf(scales: np.ndarray, cov: Array, k: int) -> Integrals:
     """Return those of erf(s x) = erf(x'/√2), x' = √2 s x."""
-    factors, inner = math.sqrt(2.0) * scales, _scaled(scales, cov)
+    factors, inner = jnp.asarray(math.sqrt(2.0) * scales), _scaled(scales, cov)
     own = factors[:k]
     pairs = own[:, None] * own[None, :]
     third = erf_third(inner, k) * own[:, None, None] / factors[None, :, None]

@@ -208,7 +208,7 @@ def _checked(given: Mapping[str, Any]) -> _Linear:
     if layer is not None and layer.draw is not None:
         raise ValueError("`first_layer` must be given by its moments here, got a draw.")
     times = check_grid(given["time"])
-    rates = check_rates(given | {"head_rate": 0.0}, times)
+    rates = check_rates({**given, "head_rate": 0.0}, times)
     law, layer = as_double(law), as_double(layer)
     joint = np.asarray(joint_second_moment(layer, law.teacher_moment, 1))
     spectrum = Spectrum([1.0]) if law.features is None else law.features
@@ -259,7 +259,7 @@ def _reported(one: _Linear, means: Means, error: np.ndarray, d: int | None, stat
 def _of_runs(one: _Linear, found: dict[str, np.ndarray], told: dict[str, Any]) -> OnlineTrajectory:
     noise = float(one.law.noise_std) ** 2
     measured = {"test_error": found["excess_error"] + noise, **found}
-    bad = has_diverged(measured["test_error"]).any(axis=1)
+    bad = np.asarray(has_diverged(measured["test_error"]).any(axis=1))
     chosen = bad if bad.all() else ~bad
     count = int(chosen.sum())
     with np.errstate(all="ignore"):

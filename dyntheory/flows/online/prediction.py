@@ -144,14 +144,16 @@ def _starts(one: Prepared, key: Key, size: int | None, count: int) -> list[Array
 
 def _mean(found: list[OnlineTrajectory]) -> OnlineTrajectory:
     """Return means over starts, with errors of the mean; numerical ones are added as if they were alike."""
-    stacked = {name: np.stack([getattr(one, name) for one in found]) for name in MEASURED}
+    stacked: dict[str, Any] = {name: np.stack([getattr(one, name) for one in found]) for name in MEASURED}
     numerical = {name: np.mean([getattr(one.standard_error, name) for one in found], axis=0) for name in MEASURED}
     spread = {name: value.std(axis=0, ddof=1) / np.sqrt(len(found)) for name, value in stacked.items()}
+    means: dict[str, Any] = {name: value.mean(axis=0) for name, value in stacked.items()}
+    bars: dict[str, Any] = {name: np.hypot(spread[name], numerical[name]) for name in MEASURED}
     times, worst = found[0].times, next((one.status for one in found if not one.status.ok), found[0].status)
     return OnlineTrajectory(
         times,
-        **{name: value.mean(axis=0) for name, value in stacked.items()},
-        standard_error=OnlineTrajectory(times, **{name: np.hypot(spread[name], numerical[name]) for name in MEASURED}),
+        **means,
+        standard_error=OnlineTrajectory(times, **bars),
         per_run=OnlineTrajectory(times, **stacked),
         status=worst,
         provenance=found[0].provenance | {"num_runs": len(found)},

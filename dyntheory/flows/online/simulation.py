@@ -32,7 +32,7 @@ from dyntheory.problem.networks.network import MLP
 from dyntheory.results.judgement import has_diverged
 
 MATRICES = ("dense", "revealed")
-Measured = dict[str, np.ndarray]
+Measured = dict[str, Any]
 
 
 def simulate(
@@ -188,7 +188,7 @@ def _measured(one: Prepared, grams: np.ndarray, heads: np.ndarray, nodes: Any) -
 
 def _means(one: Prepared, measured: Measured, told: dict[str, Any]) -> OnlineTrajectory:
     """Return means over the runs that did not diverge, with their standard errors."""
-    bad = has_diverged(measured["test_error"]).any(axis=1)
+    bad = np.asarray(has_diverged(measured["test_error"]).any(axis=1))
     chosen = ~bad if not bad.all() else bad
     count = int(chosen.sum())
     with np.errstate(all="ignore"):
@@ -196,7 +196,8 @@ def _means(one: Prepared, measured: Measured, told: dict[str, Any]) -> OnlineTra
         spread = {name: value[chosen].std(axis=0, ddof=1) for name, value in measured.items()} if count > 1 else None
     errors = None
     if spread is not None:
-        errors = OnlineTrajectory(one.times, **{name: value / np.sqrt(count) for name, value in spread.items()})
+        bars: dict[str, Any] = {name: value / np.sqrt(count) for name, value in spread.items()}
+        errors = OnlineTrajectory(one.times, **bars)
     status = Status()
     if bad.any():
         rest = "means are over the others" if count < len(bad) and not bad.all() else "means stop being finite"

@@ -52,9 +52,9 @@ def test_means_at_finite_d_are_exact(batch: int) -> None:
     ],
 )
 def test_runs_have_these_means(changes: dict[str, Any]) -> None:
-    given = {"time": TIMES, "num_features": 20, "first_layer": START} | changes
+    given: dict[str, Any] = {"time": TIMES, "num_features": 20, "first_layer": START} | changes
     theory = dt.online.least_squares(LAW, **given)
-    runs = dt.online.simulate_least_squares(LAW, num_runs=2000, key=KEY, **given)
+    runs: Any = dt.online.simulate_least_squares(LAW, num_runs=2000, key=KEY, **given)
     assert np.all(runs.standard_error.excess_error < 0.03 * runs.excess_error)
     for name in ("excess_error", "weight_overlap", "teacher_overlap"):
         off = (getattr(runs, name) - getattr(theory, name)) / getattr(runs.standard_error, name)
@@ -66,7 +66,7 @@ def test_runs_have_these_means(changes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("changes", [{}, {"momentum": 0.5}, {"learning_rate": falling}])
 def test_means_approach_the_limit(changes: dict[str, Any]) -> None:
-    given = {"learning_rate": 0.3, "time": TIMES, "first_layer": START} | changes
+    given: dict[str, Any] = {"learning_rate": 0.3, "time": TIMES, "first_layer": START} | changes
     limit = dt.online.least_squares(LAW, **given)
     off = [
         np.abs(dt.online.least_squares(LAW, num_features=d, **given).excess_error / limit.excess_error - 1).max()
@@ -120,5 +120,6 @@ def test_rates_beyond_the_stable_ones_are_said() -> None:
     ],
 )
 def test_other_problems_are_refused(changes: dict[str, Any], message: str) -> None:
+    given: dict[str, Any] = {"law": LAW, "learning_rate": 0.1, "time": 1.0} | changes
     with pytest.raises(ValueError, match=message):
-        dt.online.least_squares(**({"law": LAW, "learning_rate": 0.1, "time": 1.0} | changes))
+        dt.online.least_squares(**given)

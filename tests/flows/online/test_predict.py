@@ -15,7 +15,7 @@ TIMES = np.linspace(0.0, 20.0, 5)
 FROZEN: dict[str, Any] = {"key": KEY, "head_rate": 0.0}
 
 
-def _predict(activation: Any, k: int, r: int, **changes: Any) -> dt.online.OnlineTrajectory:
+def _predict(activation: Any, k: int, r: int, **changes: Any) -> Any:
     given: dict[str, Any] = {
         "learning_rate": 0.7,
         "time": TIMES,
@@ -138,7 +138,7 @@ def test_too_large_a_rate_is_said_to_diverge() -> None:
 def test_several_starts_are_those_of_finite_networks() -> None:
     given: dict[str, Any] = {"first_layer": dt.FirstLayer(0.5 * np.eye(2), 0.2 * np.eye(2)), "time": [0.0, 3.0]}
     found = _predict(PHYSICS, 2, 2, num_features=400, num_runs=4, **given)
-    runs = dt.online.simulate(
+    runs: Any = dt.online.simulate(
         *(law_of(PHYSICS, 2), dt.MLP((2,), PHYSICS)), learning_rate=0.7, head=committee_head(2), num_features=400,
         num_runs=4, exact_overlaps=False, matrix="revealed", **FROZEN, **given,
     )  # fmt: skip
@@ -169,5 +169,6 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
 @pytest.mark.parametrize(("changes", "message"), WRONG, ids=[message[:30] for _, message in WRONG])
 def test_what_the_equations_are_not_about_is_refused(changes: dict[str, Any], message: str) -> None:
     given: dict[str, Any] = {"law": law_of("erf", 2), "network": dt.MLP((2,), "erf"), "learning_rate": 0.1, "time": 1.0}
+    given |= {"key": KEY} | changes
     with pytest.raises(ValueError, match=message):
-        dt.online.predict(**(given | {"key": KEY} | changes))
+        dt.online.predict(**given)

@@ -24,7 +24,7 @@ def _given(**changes: Any) -> dict[str, Any]:
 def test_runs_agree_with_the_limit(activation: Any, matrix: str) -> None:
     law, network = law_of(activation, 2, 0.3), dt.MLP((2,), activation)
     theory = dt.online.predict(law, network, **_given())
-    runs = dt.online.simulate(law, network, num_features=500, num_runs=24, matrix=matrix, **_given())
+    runs = dt.online.simulate(law, network, num_features=250, num_runs=100, matrix=matrix, **_given())
     bars = runs.standard_error
     assert bars is not None and np.all(bars.excess_error[1:] < 0.05 * theory.excess_error[1:])
     scores = runs.z_scores(theory)
@@ -39,7 +39,7 @@ def test_momentum_and_batches(changes: dict[str, Any]) -> None:
     theory = dt.online.predict(law, network, **_given(**changes))
     plain = dt.online.predict(law, network, **_given(learning_rate=changes.get("learning_rate", 0.6)))
     for matrix in ("dense", "revealed"):
-        runs = dt.online.simulate(law, network, num_features=600, num_runs=24, matrix=matrix, **_given(**changes))
+        runs = dt.online.simulate(law, network, num_features=300, num_runs=100, matrix=matrix, **_given(**changes))
         assert max(np.abs(score).max() for score in runs.z_scores(theory).values()) < 4.5
         assert max(np.abs(score).max() for score in runs.z_scores(plain).values()) > 10, "negative control"
 
@@ -48,8 +48,8 @@ def test_without_the_second_order_runs_disagree() -> None:
     """Negative control: the flow without η² misses the runs by many standard errors."""
     start = start_of(2, 2, size=0.8)
     law, network = law_of(PHYSICS, 2), dt.MLP((2,), PHYSICS)
-    runs = dt.online.simulate(
-        law, network, num_features=1000, num_runs=24, matrix="revealed", head_rate=0.0, **_given(first_layer=start)
+    runs: Any = dt.online.simulate(
+        law, network, num_features=250, num_runs=100, matrix="revealed", head_rate=0.0, **_given(first_layer=start)
     )
     given = np.asarray(start.second_moment), np.asarray(start.teacher_overlap), np.eye(2), 0.6, TIMES
     errors = {order: 2 * saad_solla.solve(*given, order2=order)[2] for order in (1.0, 0.0)}
@@ -64,12 +64,12 @@ def test_both_ways_of_running_have_one_law_at_small_d(changes: dict[str, Any]) -
     law, network = law_of(PHYSICS, 2, 0.3), dt.MLP((2,), PHYSICS)
     given = _given(**changes)
     one, two = (
-        dt.online.simulate(law, network, num_features=12, num_runs=1500, matrix=matrix, **given)
+        dt.online.simulate(law, network, num_features=12, num_runs=4000, matrix=matrix, **given)
         for matrix in ("dense", "revealed")
     )
     assert max(np.abs(score).max() for score in one.z_scores(two).values()) < 4.5
     theory = dt.online.predict(law, network, **given)
-    assert max(np.abs(score).max() for score in one.z_scores(theory).values()) > 10
+    assert max(np.abs(score).max() for score in one.z_scores(theory).values()) > 8
 
 
 @FULL
@@ -81,7 +81,7 @@ def test_a_schedule_is_followed() -> None:
 
     theory = dt.online.predict(law, network, **_given(learning_rate=falling))
     runs = dt.online.simulate(
-        law, network, num_features=500, num_runs=24, matrix="revealed", **_given(learning_rate=falling)
+        law, network, num_features=250, num_runs=100, matrix="revealed", **_given(learning_rate=falling)
     )
     assert max(np.abs(score).max() for score in runs.z_scores(theory).values()) < 4.5
 
@@ -117,5 +117,6 @@ def test_what_cannot_be_run_is_refused() -> None:
         ({"matrix": "sparse"}, "matrix"),
         ({"first_layer": draw}, "`num_features` must be that of the draw"),
     ):
+        given: dict[str, Any] = {"num_features": 20, "num_runs": 2} | _given(**changes)
         with pytest.raises(ValueError, match=message):
-            dt.online.simulate(law, network, **({"num_features": 20, "num_runs": 2} | _given(**changes)))
+            dt.online.simulate(law, network, **given)
