@@ -32,6 +32,7 @@ from dyntheory.problem.networks.network import MLP
 from dyntheory.results.judgement import has_diverged
 
 MATRICES = ("dense", "revealed")
+TOGETHER = 256  # errors in closed form
 Measured = dict[str, Any]
 
 
@@ -173,7 +174,8 @@ def _measured(one: Prepared, grams: np.ndarray, heads: np.ndarray, nodes: Any) -
         numbers = {"teacher_moment": gram[:r, :r], "nodes": nodes}
         return error_of(one.model, state, numbers)[0]
 
-    flat = jax.jit(lambda pairs: jax.lax.map(lambda pair: excess(*pair), pairs))
+    together = TOGETHER if nodes is None else None
+    flat = jax.jit(lambda pairs: jax.lax.map(lambda pair: excess(*pair), pairs, batch_size=together))
     pairs = (jnp.asarray(grams.reshape(-1, *grams.shape[2:])), jnp.asarray(heads.reshape(-1, heads.shape[-1])))
     errors = np.asarray(flat(pairs)).reshape(grams.shape[:2])
     return {

@@ -1,5 +1,8 @@
 """Averages of units: closed forms against the same written index by index, Monte Carlo, exact orthants, nodes."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -21,9 +24,15 @@ SCALES = np.array([0.8, 0.8, 1.3, 1.3, 1.3])
 POINTS = np.random.default_rng(4).normal(size=(60_000, M)) @ np.linalg.cholesky(COV).T
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _compiled(kind: str, scales: tuple[float, ...], cov: jax.Array) -> Integrals:
+    return integrals(kind, np.array(scales), cov, K)
+
+
 def _found(kind: str, cov: np.ndarray = COV, scales: np.ndarray = SCALES) -> Integrals:
     with double_precision():
-        return Integrals(*map(np.asarray, integrals(kind, scales, jnp.asarray(cov), K)))  # pyright: ignore
+        found = _compiled(kind, tuple(scales), jnp.asarray(cov))
+        return Integrals(*map(np.asarray, found))  # pyright: ignore[reportArgumentType]
 
 
 def _units(kind: str) -> tuple[np.ndarray, np.ndarray]:

@@ -58,7 +58,8 @@ def test_without_the_second_order_runs_disagree() -> None:
     assert np.abs((runs.excess_error[1:] - errors[0.0][1:]) / bars).max() > 10
 
 
-@pytest.mark.parametrize("changes", [{}, pytest.param({"momentum": 0.3, "batch_size": 2}, marks=FULL)])
+@FULL
+@pytest.mark.parametrize("changes", [{}, {"momentum": 0.3, "batch_size": 2}])
 def test_both_ways_of_running_have_one_law_at_small_d(changes: dict[str, Any]) -> None:
     """At d = 12 the limit is far; stored weights and followed overlaps agree all the same."""
     law, network = law_of(PHYSICS, 2, 0.3), dt.MLP((2,), PHYSICS)

@@ -131,11 +131,11 @@ def _online() -> dt.OnlineTrajectory:
         return {name: RANDOM.normal(size=(*lead, *shape)) for name, shape in shapes.items()}
 
     times = np.array([0.0, 0.5, 1.0, 4.0])
-    parts = {
+    parts: dict[str, Any] = {
         "standard_error": dt.OnlineTrajectory(times, **curves()),
         "per_run": dt.OnlineTrajectory(times, **curves(3)),
     }
-    return dt.OnlineTrajectory(times, **curves(), **parts, provenance={"num_features": 20}, num_diverged=0)
+    return dt.OnlineTrajectory(times, **curves(), **parts, num_diverged=0)
 
 
 EXAMPLES: dict[str, Callable[[], Any]] = {
