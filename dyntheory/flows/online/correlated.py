@@ -115,7 +115,7 @@ def least_squares(
         >>> import numpy as np, dyntheory as dt
         >>> law = dt.TeacherStudent(1.0, noise_std=0.5, features=dt.spectra.two_level(0.5, 4.0))
         >>> dt.online.least_squares(law, learning_rate=0.5, time=[0.0, 4.0]).test_error.round(6).tolist()
-        [2.25, 0.413719]
+        [2.25, 0.467189]
 
     Reference: `paquette2021sgd`.
     """
