@@ -5,14 +5,17 @@ from dyntheory.flows.online.plateaus import EscapeTimes, Plateau, escape_times, 
 from dyntheory.flows.online.prediction import predict
 from dyntheory.flows.online.results import OnlineTrajectory
 from dyntheory.flows.online.simulation import simulate
+from dyntheory.flows.online.stationary import Asymptote, find_asymptote
 from dyntheory.flows.online.units import committee, scaled_erf
 
 __all__ = [
+    "Asymptote",
     "EscapeTimes",
     "OnlineTrajectory",
     "Plateau",
     "committee",
     "escape_times",
+    "find_asymptote",
     "find_plateaus",
     "least_squares",
     "predict",

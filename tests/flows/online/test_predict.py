@@ -140,7 +140,7 @@ def test_several_starts_are_those_of_finite_networks() -> None:
     found = _predict(PHYSICS, 2, 2, num_features=400, num_runs=4, **given)
     runs: Any = dt.online.simulate(
         *(law_of(PHYSICS, 2), dt.MLP((2,), PHYSICS)), learning_rate=0.7, head=committee_head(2), num_features=400,
-        num_runs=4, exact_overlaps=False, matrix="revealed", **FROZEN, **(given | {"time": [0.0]}),
+        num_runs=4, exact_overlaps=False, matrix="revealed", **FROZEN, first_layer=given["first_layer"], time=[0.0],
     )  # fmt: skip
     np.testing.assert_allclose(found.per_run.teacher_overlap[:, 0], runs.per_run.teacher_overlap[:, 0], rtol=1e-12)
     assert np.ptp(found.per_run.excess_error[:, 0]) > 0 and found.assumptions is not None
