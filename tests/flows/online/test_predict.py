@@ -91,7 +91,7 @@ def test_nodes_agree_with_closed_forms_within_their_bars(r: int, how: str) -> No
     for name in ("excess_error", "weight_overlap", "teacher_overlap", "head"):
         off, bars = getattr(found, name) - getattr(exact, name), getattr(found.standard_error, name)
         assert np.abs(off / np.maximum(bars, 1e-9)).max() < 4, name
-        assert bars.max() < (0.02 if how == "Sobol nodes" else 1e-3)
+        assert bars.max() < (0.02 if how == "Sobol nodes" else 5e-3)
     assert found.assumptions is not None
     assert found.assumptions.level == ("heuristic" if how == "Sobol nodes" else "theorem")
 
@@ -124,7 +124,10 @@ def test_rates_that_change_with_time() -> None:
     np.testing.assert_allclose(
         _predict(PHYSICS, 2, 2, learning_rate=constant).excess_error, plain.excess_error, rtol=1e-7
     )
-    assert _predict(PHYSICS, 2, 2, learning_rate=falling).excess_error[3] > plain.excess_error[3]
+    flow: dict[str, Any] = {"batch_size": 10**9}  # then time is the integral of the rate
+    slow = _predict(PHYSICS, 2, 2, learning_rate=falling, **flow)
+    same = _predict(PHYSICS, 2, 2, time=10.0 * np.log1p(0.1 * TIMES), **flow)
+    np.testing.assert_allclose(slow.excess_error, same.excess_error, rtol=1e-6)
     with pytest.raises(ValueError, match="`learning_rate` must be a number zero or more"):
         _predict(PHYSICS, 2, 2, learning_rate=lambda time: -1.0 * jnp.asarray(time))
 
