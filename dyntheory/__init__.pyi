@@ -2,6 +2,7 @@ from . import closed_forms, estimators, gallery, kernels, plot, priors, spectra,
 from .dynamics.observables import FeatureMean
 from .dynamics.state_evolution import state_evolution
 from .flows import charges, deep_linear, memory, online, perceptron
+from .flows.online.results import OnlineTrajectory
 from .ground.compilation_cache import enable_compilation_cache
 from .ground.status import DyntheoryWarning, Status
 from .ground.storage.netcdf import load
@@ -96,6 +97,7 @@ __all__ = [
     # Results
     "Trajectory",
     "WideTrajectory",
+    "OnlineTrajectory",
     "BestRates",
     "Derivatives",
     "Design",

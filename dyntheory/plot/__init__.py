@@ -3,6 +3,7 @@
 from dyntheory.plot.designs import design
 from dyntheory.plot.live_figure import live
 from dyntheory.plot.signals import signal_map
+from dyntheory.plot.one_pass_figure import one_pass
 from dyntheory.plot.sizes import finite_size
 from dyntheory.plot.style import save_figure
 from dyntheory.plot.sweeps import phase_diagram, slices
@@ -14,6 +15,7 @@ __all__ = [
     "design",
     "finite_size",
     "live",
+    "one_pass",
     "phase_diagram",
     "preactivations",
     "save_figure",

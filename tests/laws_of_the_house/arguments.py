@@ -67,50 +67,50 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
     "function": "function",
     "function or flag": "function true",
     "thing": "",
+    "rate or schedule": "half function",
     "time": "half zero inf",
     "rows with positions": "deep",
     "anything": " ".join(WRONG),
 }
 NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None through
-    "count": """num_features num_samples num_runs num_heads num_units num_outputs max_nodes max_runs num_resamples width
-        head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window max_sweeps num_knots
-        from_width to_width depth num_layers""",
+    "count": """num_features num_samples num_runs num_heads num_units num_outputs max_nodes max_runs num_resamples
+        width head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window max_sweeps
+        num_knots from_width to_width depth num_layers""",
     "count or zero": "num_steps degree step unit rank order sample_noise feature_noise seed",
     "count?": "num_nodes block_size strides population",
     "positive": """samples_per_feature learning_rate threshold gamma scale std source ratio memory max_operations
-        weight_std delta smallest largest smoothness
-        threshold_ratio capacity features_per_input samples_per_input signal_strength
-        output_multiplier feature_learning""",
+        weight_std delta smallest largest smoothness threshold_ratio capacity features_per_input samples_per_input
+        signal_strength output_multiplier feature_learning time""",
     "positive?": "rtol tolerance step_size max_memory max_trainings",
-    "at least zero": """noise_std penalty ridge separation drop_below momentum epsilon score_std value_std exponent
-        signal_power initial_power nonlinear_power linear nonlinear variance side_information times weight_variance
-        bias_variance branch_variance curvature gap distance""",
+    "at least zero": """noise_std penalty ridge separation drop_below momentum epsilon score_std value_std
+        exponent signal_power initial_power nonlinear_power linear nonlinear variance side_information times
+        weight_variance bias_variance branch_variance curvature gap distance head_rate""",
     "at least zero?": "bias_std allowance",
     "number": "frequency amplitude phase slope mean value rate skip minimum",
     "cosine": "correlation",
     "probability": "balance level share fraction density",
     "part": "strong_convexity first_decay second_decay",
     "flag": """replacement accelerated resume use_bias starts_at_zero is_in_theorem drops diagonal nesterov center
-        standardise from_differences force rematerialize centred is_linear
-        amsgrad decoupled""",
+        standardise from_differences force rematerialize centred is_linear amsgrad decoupled exact_overlaps""",
     "flag?": "keep_runs keep_preactivations keep_kernels smooth has_kink has_feature_nodes trace logy",
-    "name": """matrix dtype metric metrics noise initialization padding scaling normalization parameterization combine
-        trained parametrisation""",
+    "name": """matrix dtype metric metrics noise initialization padding scaling normalization parameterization
+        combine trained parametrisation""",
     "text": "name description",
     "text?": "title label_kind",
     "path": "path",
     "path?": "checkpoint",
     "function": """fn link loss activation apply problem function prox pull corners teacher quantity init_shared
-        init_head init_sample init_feature sample_map feature_map output error head_of after_samples after_features""",
+        init_head init_sample init_feature sample_map feature_map output error head_of after_samples
+        after_features""",
     "function?": "progress",
-    "thing": """input_shape law method key inputs labels network prior report theory runs run spectrum data curve layers
-        branches fig kernel kernels targets x1 x vector test_train train_train joint_second_moment nodes test_nodes
-        coefficients probabilities means stds eigenvalues target_coefficients optimizer channel methods values
-        num_classes num_test_nodes over between sweep a b rates""",
-    "thing?": """first_layer mesh record ax feature_nodes draw test_data weights teacher_weights initial test_initial x2
-        head_optimizer estimate alignment shares second_moment teacher_overlap teacher_second_moment teacher_prior
-        features test_test covariance noise_coefficients prediction executor test_inputs test_labels masks
-        width_ratios standard_rates widths""",
+    "thing": """input_shape law method key inputs labels network prior report theory runs run spectrum data curve
+        layers branches fig kernel kernels targets x1 x vector test_train train_train joint_second_moment nodes
+        test_nodes coefficients probabilities means stds eigenvalues target_coefficients optimizer channel methods
+        values num_classes num_test_nodes over between sweep a b rates""",
+    "thing?": """first_layer mesh record ax feature_nodes draw test_data weights teacher_weights initial
+        test_initial x2 head_optimizer estimate alignment shares second_moment teacher_overlap
+        teacher_second_moment teacher_prior features test_test covariance noise_coefficients prediction executor
+        test_inputs test_labels masks width_ratios standard_rates widths""",
     "anything": "head params checkpoints module hyperparameters",
     "name?": "early_stopping x y along",
     "count or zero?": "random_state",
@@ -164,6 +164,15 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     **dict.fromkeys(("wide.simulate.width", "WideNetwork.width", "wide.prediction_cost.num_directions"), "count?"),
     **dict.fromkeys(("wide.predict.drop_below", "wide.best_rates.drop_below"), "positive"),
     "wide.prediction_cost.num_nodes": "count",
+    **{
+        f"online.{name}.learning_rate": "rate or schedule"
+        for name in ("predict", "simulate", "least_squares", "simulate_least_squares")
+    },
+    **dict.fromkeys(("online.predict.num_features", "online.least_squares.num_features"), "count?"),
+    "online.find_asymptote.learning_rate": "positive",
+    "online.least_squares.rtol": "positive",
+    **dict.fromkeys(("online.find_plateaus.found", "online.escape_times.found", "online.committee.weights"), "thing"),
+    **dict.fromkeys(("online.find_plateaus.width", "online.escape_times.level"), "positive"),
     "applicability.inputs": "thing?",
     "assumption_report.labels": "thing?",
     "kernels.kernel_evolution.labels": "thing?",

@@ -45,6 +45,14 @@ SWEEP = xarray.Dataset(
     | {"status": (tuple(SWEPT), np.full((2, 2), "ok"))},
     SWEPT,
 )
+ONLINE = dt.OnlineTrajectory(
+    np.arange(6.0),
+    1.0 / np.arange(1, 7),
+    1.0 / np.arange(1, 7),
+    np.ones((6, 1, 1)),
+    np.ones((6, 1, 1)),
+    np.ones((1, 1)),
+)
 SIZES = dt.FiniteSize(np.array([1, 2, 3]), THEORY, (THEORY,) * 3, {"test_error": FIT}, {}, {}, {}, AGREEMENT)
 
 GIVEN: dict[str, Any] = {  # by name: a right value for what has no default
@@ -89,6 +97,7 @@ GIVEN: dict[str, Any] = {  # by name: a right value for what has no default
     "targets": np.ones(3),
     "spectrum": spectra.power_law(1.0, num_modes=3),
     "noise_std": 0.1,
+    "time": 1.0,
     "ratio": 2.0,
 }
 CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
@@ -131,6 +140,12 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "wide.best_rates": {"network": dt.WideNetwork(), "rates": (0.1, 0.2, 0.3)},
     "wide.classify": {"a": (0.0, 1.0), "b": (0.0, 0.0), "c": -1.0},
     "wide.transfer": {"from_width": 8, "to_width": 16, "learning_rate": 0.1},
+    "online.committee": {"activation": "erf", "weights": [1.0]},
+    "online.escape_times": {"found": ONLINE, "level": 0.5},
+    "online.find_plateaus": {"found": ONLINE},
+    "online.least_squares": {"law": dt.TeacherStudent(1.0)},
+    "online.simulate_least_squares": {"law": dt.TeacherStudent(1.0)},
+    "plot.one_pass": {"theory": ONLINE},
     "kernels.residual": {"*": (kernels.dense(4),)},
     "closed_forms.MarginLoss": {"name": "own", "value": jnp.abs, "pull": jnp.add, "corners": jnp.abs},
     "closed_forms.compressed_sensing_threshold": {"delta": 0.5},

@@ -19,6 +19,7 @@ FEW_RUNS = (
     "joint_picture",
     "large_simulation",
     "signal_propagation",
+    "plateau_lengths",
 )  # quick, they may not resolve
 TOO_FEW = pytest.mark.xfail(reason="8 runs are too few for the controls of this claim to miss by 10 standard errors")
 MARKS = {"first_order_methods": (pytest.mark.full, TOO_FEW)}

@@ -1,3 +1,25 @@
 """One-pass learning: every sample is used once, and order parameters follow a flow."""
 
-__all__ = []
+from dyntheory.flows.online.correlated import least_squares, simulate_least_squares
+from dyntheory.flows.online.plateaus import EscapeTimes, Plateau, escape_times, find_plateaus
+from dyntheory.flows.online.prediction import predict
+from dyntheory.flows.online.results import OnlineTrajectory
+from dyntheory.flows.online.simulation import simulate
+from dyntheory.flows.online.stationary import Asymptote, find_asymptote
+from dyntheory.flows.online.units import committee, scaled_erf
+
+__all__ = [
+    "Asymptote",
+    "EscapeTimes",
+    "OnlineTrajectory",
+    "Plateau",
+    "committee",
+    "escape_times",
+    "find_asymptote",
+    "find_plateaus",
+    "least_squares",
+    "predict",
+    "scaled_erf",
+    "simulate",
+    "simulate_least_squares",
+]

@@ -122,7 +122,24 @@ def _best_rates() -> dt.BestRates:
     )
 
 
+def _online() -> dt.OnlineTrajectory:
+    """Of three runs."""
+
+    def curves(*lead: int) -> dict[str, Any]:
+        shapes = {"test_error": (4,), "excess_error": (4,), "weight_overlap": (4, 2, 2), "teacher_overlap": (4, 2, 3)}
+        shapes |= {"head": (4, 2), "teacher_moment": (3, 3)}
+        return {name: RANDOM.normal(size=(*lead, *shape)) for name, shape in shapes.items()}
+
+    times = np.array([0.0, 0.5, 1.0, 4.0])
+    parts: dict[str, Any] = {
+        "standard_error": dt.OnlineTrajectory(times, **curves()),
+        "per_run": dt.OnlineTrajectory(times, **curves(3)),
+    }
+    return dt.OnlineTrajectory(times, **curves(), **parts, num_diverged=0)
+
+
 EXAMPLES: dict[str, Callable[[], Any]] = {
+    "OnlineTrajectory": _online,
     "Trajectory": _trajectory,
     "WideTrajectory": _wide,
     "BestRates": _best_rates,
