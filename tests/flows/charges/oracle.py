@@ -69,7 +69,7 @@ def sign_force(positions: np.ndarray, charges: np.ndarray, protons: np.ndarray, 
     L is a mean over the angle of x of a function that is constant between the edges of all half planes.
     """
     found = []
-    for i, theta in enumerate(positions):
+    for theta in positions:
         along = np.arctan2(theta[1], theta[0])
         total = 0.0
         for edge in (along + np.pi / 2, along - np.pi / 2):
@@ -80,5 +80,4 @@ def sign_force(positions: np.ndarray, charges: np.ndarray, protons: np.ndarray, 
             total += (sides[0] - sides[1]) / (2 * np.pi)
         length = np.linalg.norm(theta)
         found.append(-total * np.array([-theta[1], theta[0]]) / length**2)
-    del i
     return np.array(found)
