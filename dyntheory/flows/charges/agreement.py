@@ -10,6 +10,7 @@ from dyntheory.flows.charges.results import ChargePaths
 from dyntheory.ground.kinds import check_arguments
 
 FEWEST = 3
+ROUNDING = 1e-12
 
 
 class ChargeAgreement(NamedTuple):
@@ -92,5 +93,5 @@ def _scores(theory: ChargePaths, parts: list[tuple[str, ChargePaths, float]], na
     variance = sum(weight**2 * value.var(axis=0, ddof=1) / len(value) for value, weight in values)
     error, off = np.sqrt(variance), mean - getattr(theory, name)[0, 1:]
     with np.errstate(divide="ignore", invalid="ignore"):
-        scores = np.where((error == 0) & (np.abs(off) < 1e-12), 0.0, off / error)
+        scores = np.where(np.maximum(error, np.abs(off)) < ROUNDING, 0.0, off / error)  # of what is not trained
     return scores, error
