@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dyntheory.flows.agreement import Runs, scores
 from dyntheory.flows.charges.results import ChargePaths
 from dyntheory.ground.kinds import check_arguments
 
-FEWEST = 3
-ROUNDING = 1e-12
+COMPARED = ("positions", "charges", "loss")
 
 
 class ChargeAgreement(NamedTuple):
@@ -65,33 +65,16 @@ def compare(theory: ChargePaths, runs: ChargePaths, finer: ChargePaths | None = 
     check_arguments(compare, locals())
     if theory.num_runs != 1:
         raise ValueError(f"`theory` must be a flow from one start, got {theory.num_runs}.")
-    parts = [("runs", runs, 1.0)]
-    if finer is not None:
-        rate, smaller = (float(one.provenance["learning_rate"]) for one in (runs, finer))
-        if not smaller < rate:
-            raise ValueError(f"`finer` must have a smaller learning rate than `runs`, {rate}, got {smaller}.")
-        parts = [("runs", runs, -smaller / (rate - smaller)), ("finer", finer, rate / (rate - smaller))]
-    for name, one, _ in parts:
-        if one.num_runs < FEWEST:
-            raise ValueError(f"`{name}` must hold at least {FEWEST} runs for a standard error, got {one.num_runs}.")
-        if len(one.times) != len(theory.times) or not np.allclose(one.times, theory.times, rtol=1e-9):
-            raise ValueError(f"`{name}` must have the times of `theory`: pass its `times` to `flow`.")
-    found = {name: _scores(theory, parts, name) for name in ("positions", "charges", "loss")}
-    both = np.concatenate([found[name][0].ravel() for name in ("positions", "charges")])
+    simulations = [_runs(name, one) for name, one in (("runs", runs), ("finer", finer)) if one is not None]
+    found = scores(theory.times, {name: getattr(theory, name)[0] for name in COMPARED}, simulations)
+    both = np.concatenate([found[name].z.ravel() for name in ("positions", "charges")])
     scale = max(np.linalg.norm(theory.positions, axis=-1).max(), np.linalg.norm(theory.protons, axis=-1).max())
-    spread = float(found["positions"][1].max() / scale)
-    scores = (found["positions"][0], found["charges"][0], found["loss"][0])
-    moving = both[np.isfinite(both) & (both != 0)]
+    moving = both[both != 0]
     rms = float(np.sqrt(np.mean(np.square(moving)))) if moving.size else 0.0
-    return ChargeAgreement(*scores, float(np.abs(both).max()), rms, spread)
+    resolution = float(found["positions"].error.max() / scale)
+    return ChargeAgreement(*(found[name].z for name in COMPARED), float(np.abs(both).max()), rms, resolution)
 
 
-def _scores(theory: ChargePaths, parts: list[tuple[str, ChargePaths, float]], name: str) -> tuple[np.ndarray, ...]:
-    """Return z-scores and standard errors after the first time."""
-    values = [(getattr(one, name)[:, 1:], weight) for _, one, weight in parts]
-    mean = sum(weight * value.mean(axis=0) for value, weight in values)
-    variance = sum(weight**2 * value.var(axis=0, ddof=1) / len(value) for value, weight in values)
-    error, off = np.sqrt(variance), mean - getattr(theory, name)[0, 1:]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scores = np.where(np.maximum(error, np.abs(off)) < ROUNDING, 0.0, off / error)  # of what is not trained
-    return scores, error
+def _runs(name: str, found: ChargePaths) -> Runs:
+    values = {one: getattr(found, one) for one in COMPARED}
+    return Runs(name, found.times, float(found.provenance.get("learning_rate", np.inf)), values)
