@@ -2,6 +2,8 @@ from . import closed_forms, estimators, gallery, kernels, plot, priors, spectra,
 from .dynamics.observables import FeatureMean
 from .dynamics.state_evolution import state_evolution
 from .flows import charges, deep_linear, memory, online, perceptron
+from .flows.charges.results import ChargePaths
+from .flows.deep_linear.results import LinearPaths
 from .ground.compilation_cache import enable_compilation_cache
 from .ground.status import DyntheoryWarning, Status
 from .ground.storage.netcdf import load
@@ -97,6 +99,8 @@ __all__ = [
     "Trajectory",
     "WideTrajectory",
     "BestRates",
+    "ChargePaths",
+    "LinearPaths",
     "Derivatives",
     "Design",
     "Choice",

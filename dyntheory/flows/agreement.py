@@ -1,4 +1,4 @@
-"""Means over runs of SGD against a flow: z-scores, after the error of finite steps is taken out.
+"""Runs of SGD beside a flow: which states are kept, and z-scores after the error of finite steps is taken out.
 
 A mean at rate η is off the flow by c η + O(η²); from rates η and η′ the value at zero is (η m′ − η′ m)/(η − η′).
 """
@@ -10,8 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dyntheory.ground.checks import check_count
+
 FEWEST = 3
 ROUNDING = 1e-12
+MOST_STATES = 200
 
 
 class Runs(NamedTuple):
@@ -67,3 +70,17 @@ def _scored(theory: np.ndarray, values: list[np.ndarray], weights: list[float]) 
     error, off = np.sqrt(variance), mean - theory
     with np.errstate(divide="ignore", invalid="ignore"):
         return Scores(np.where(np.maximum(error, np.abs(off)) < ROUNDING, 0.0, off / error), error)
+
+
+def steps_between(num_steps: int, record_every: int | None) -> int:
+    """Return how many steps lie between two states that are kept, by default so that about 200 are.
+
+    Raises:
+        ValueError: a number that does not divide `num_steps`.
+    """
+    if record_every is None:
+        return next(one for one in range(-(-num_steps // MOST_STATES), num_steps + 1) if num_steps % one == 0)
+    every = check_count("record_every", record_every)
+    if num_steps % every:
+        raise ValueError(f"`record_every` must divide `num_steps` = {num_steps}, got {every}.")
+    return every

@@ -168,8 +168,8 @@ def laplacian(
 
     Example:
         >>> import numpy as np
-        >>> float(laplacian("quadratic", np.ones((1, 3)), source=np.eye(3)[0]))  # 2d|w|² + 4|w|²
-        10.0
+        >>> laplacian("quadratic", np.ones((1, 3)), source=np.eye(3)[0]).tolist()  # 2d|w|² + 4|w|²
+        [10.0]
 
     Reference: `panigrahy2018convergence`.
     """

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dyntheory.flows.agreement import steps_between
 from dyntheory.flows.charges.configuration import checked
 from dyntheory.flows.charges.energy import Fixed, Moving, Rules, fixed_of, moving_of, tangent_part
 from dyntheory.flows.charges.flowing import TOLERANCE, lost_runs, stepped, told
@@ -24,8 +25,6 @@ from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
 from dyntheory.ground.randomness import stream
 from dyntheory.ground.status import Assumptions
-
-MOST_STATES = 200  # kept of one run where nobody says
 
 
 def simulate(
@@ -117,12 +116,7 @@ def _numbers(given: dict[str, Any]) -> tuple[Units, tuple[float, float], int, in
     check_positive("tolerance", given["tolerance"])
     check_nonnegative("noise_std", given["noise_std"])
     num_steps = check_count("num_steps", given["num_steps"])
-    every = given["record_every"]
-    if every is None:
-        every = next(one for one in range(-(-num_steps // MOST_STATES), num_steps + 1) if num_steps % one == 0)
-    every = check_count("record_every", every)
-    if num_steps % every:
-        raise ValueError(f"`record_every` must divide `num_steps` = {num_steps}, got {every}.")
+    every = steps_between(num_steps, given["record_every"])
     potential = resolve_potential(given["potential"])
     if potential.units is None:
         raise ValueError(

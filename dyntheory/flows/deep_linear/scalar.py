@@ -63,7 +63,7 @@ def modes(
 
     Example:
         >>> float(modes([2.0], initial=0.01, times=[0.0, 5.0])[0, 1].round(6))
-        2.0
+        1.999999
 
     Reference: `saxe2014exact`.
     """
