@@ -80,7 +80,8 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
         weight_std delta threshold_ratio capacity features_per_input samples_per_input signal_strength
         output_multiplier feature_learning gain input_variance""",
     "positive?": "rtol tolerance step_size max_memory max_trainings",
-    "at least zero": """noise_std penalty ridge separation drop_below momentum epsilon score_std value_std exponent screening
+    "at least zero": """noise_std penalty ridge separation drop_below momentum epsilon score_std value_std exponent
+        screening
         signal_power initial_power nonlinear_power linear nonlinear variance side_information times""",
     "at least zero?": "bias_std allowance",
     "number": "frequency amplitude phase slope mean value rate",
@@ -114,6 +115,7 @@ FLOWS = {  # of the doors `charges` and `deep_linear`
     **{f"charges.{name}.potential": "thing" for name in ("loss", "forces", "flow", "descend", "simulate", "curvature")},
     **{f"{door}.{name}.times": "thing" for door, name in (("charges", "flow"), ("deep_linear", "flow"))},
     "charges.laplacian.potential": "thing",
+    "charges.yukawa.width": "positive",
     "charges.potential_of.activation": "function",
     **{f"deep_linear.{name}.weights": "thing" for name in ("flow", "descend", "simulate", "exact", "effective_start")},
     "deep_linear.exact.times": "thing",
@@ -235,6 +237,7 @@ OTHERWISE["closed_forms.rational_gd.samples_per_feature"] = "positive rational"
 
 
 INSIDE = ("gauss_angles",)  # of traced values, for the closed forms beside it
+BROADCASTING = ("closed_forms.", "deep_linear.half_time")
 RECORDS = (dt.Status, priors.Prior, kernels.Layer, kernels.TrainedKernel)
 
 
@@ -303,7 +306,7 @@ class Case(NamedTuple):
         """Return which of the wrong values are right here."""
         kind = self.kinds[parameter]
         right = set(LEGIT[kind.removesuffix("?")].split()) | ({"none"} if kind.endswith("?") else set())
-        broadcasts = self.name.startswith("closed_forms.") and "data_spectrum" not in self.name
+        broadcasts = self.name.startswith(BROADCASTING) and "data_spectrum" not in self.name
         return right | {"deep"} if broadcasts and kind.removesuffix("?") in NUMBERS else right
 
     def call(self, parameter: str, value: Any) -> Any:

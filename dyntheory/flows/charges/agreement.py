@@ -72,7 +72,8 @@ def compare(theory: ChargePaths, runs: ChargePaths, finer: ChargePaths | None = 
     moving = both[both != 0]
     rms = float(np.sqrt(np.mean(np.square(moving)))) if moving.size else 0.0
     resolution = float(found["positions"].error.max() / scale)
-    return ChargeAgreement(*(found[name].z for name in COMPARED), float(np.abs(both).max()), rms, resolution)
+    z_positions, z_charges, z_loss = (found[name].z for name in COMPARED)
+    return ChargeAgreement(z_positions, z_charges, z_loss, float(np.abs(both).max()), rms, resolution)
 
 
 def _runs(name: str, found: ChargePaths) -> Runs:

@@ -128,7 +128,7 @@ def told(found: ChargePaths) -> ChargePaths:
 
 def lost_runs(positions: np.ndarray, what: str) -> Status:
     """Return "diverged" where positions (runs, T, m, d) are not finite, with how many and since when."""
-    finite = np.isfinite(positions).all(axis=(2, 3))
+    finite: np.ndarray = np.asarray(np.isfinite(positions).all(axis=(2, 3)))
     if finite.all():
         return Status()
     first, lost = int(np.argmin(finite.all(axis=0))), int((~finite.all(axis=1)).sum())

@@ -178,6 +178,9 @@ def laplacian(
     center = np.asarray(source, dtype=float)
     if center.ndim != 1:
         raise ValueError(f"`source` must have shape (features,), got {center.shape}.")
+    check_finite("points", points)
+    if np.shape(points)[1:] != center.shape:
+        raise ValueError(f"`points` must have shape (count, {len(center)}), got {np.shape(points)}.")
     given: dict[str, Any] = {"potential": potential, "protons": center[None], "electrons": points}
     charges, is_on_sphere = checked({**given, "proton_charges": None, "electron_charges": None}, on_sphere)
     chosen = resolve_potential(potential)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.flows.charges.configuration import Charges
@@ -69,8 +70,8 @@ class Judge(NamedTuple):
     def _curvatures(self, last: Moving) -> np.ndarray:
         if not self.charges.potential.is_smooth:
             return np.full(len(last.positions), np.nan)
-        finite = np.isfinite(np.asarray(last.positions)).all(axis=(1, 2))
-        safe = Moving(np.where(finite[:, None, None], last.positions, self.charges.electrons[0]), last.charges)
+        finite: np.ndarray = np.asarray(np.isfinite(np.asarray(last.positions)).all(axis=(1, 2)))
+        safe = last._replace(positions=jnp.where(finite[:, None, None], last.positions, self.charges.electrons[:1]))
         found = np.asarray(least_curvatures_of(self.rules, self.trains_charges)(safe, self.fixed))
         return np.where(finite, found, np.nan)
 

@@ -98,7 +98,8 @@ def simulate(
         start = jax.tree.map(lambda leaf: leaf[0], moving_of(charges))
         keys = jax.random.split(stream(key, "runs"), num_runs)
         train = _training_of(rules, units, charges.potential.draw, batch_size, num_kept)
-        states = jax.device_get(train(start, fixed, keys, jnp.asarray(every), tuple(map(jnp.asarray, numbers))))
+        rate, std = map(jnp.asarray, numbers)
+        states = jax.device_get(train(start, fixed, keys, jnp.asarray(every), (rate, std)))
     judge = Judge(charges, rules, fixed, bool(train_charges), float(tolerance))
     times = float(learning_rate) * every * np.arange(num_kept + 1)
     sizes = {"batch_size": batch_size, "num_runs": num_runs, "num_steps": every * num_kept}

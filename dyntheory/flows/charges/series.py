@@ -181,8 +181,8 @@ def _sides(function: Callable[[Array], Array], degree: int, norms: Array) -> tup
     nodes, matrix = (jnp.asarray(part) for part in hermite_rule(degree, NUM_NODES))
     points = norms[:, None] * nodes[None]
     values, slopes = jax.jvp(function, (points,), (jnp.ones_like(points),))
-    squares = tuple(jnp.matmul(jnp.square(part), matrix[:, 0]) for part in (values, slopes))
-    return jnp.matmul(values, matrix), jnp.matmul(slopes * nodes[None], matrix), *squares
+    power, slope_power = (jnp.matmul(jnp.square(part), matrix[:, 0]) for part in (values, slopes))
+    return jnp.matmul(values, matrix), jnp.matmul(slopes * nodes[None], matrix), power, slope_power
 
 
 def _in_space(function: Callable[[Array], Array], degree: int) -> tuple[Between, Between, Callable[..., Array]]:

@@ -13,6 +13,7 @@ Reference: `fukumizu1998effect`; `braun2022exact`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -80,7 +81,8 @@ def _square(rates: np.ndarray, directions: np.ndarray, start: np.ndarray, time: 
     ratios = np.divide(np.expm1(twice), twice, out=np.ones_like(twice), where=twice != 0)
     rows = np.concatenate([np.eye(start.shape[1]), np.sqrt(time * ratios)[:, None] * start])
     order = np.argsort(-np.abs(rows).max(axis=1), kind="stable")
-    _, upper, pivots = qr(rows[order], mode="economic", pivoting=True)
+    found: Any = qr(rows[order], mode="economic", pivoting=True)
+    upper, pivots = found[1:]
     grown = directions @ (np.exp(rates * time)[:, None] * start)
-    half = solve_triangular(upper, grown[:, pivots].T, trans="T")
+    half = solve_triangular(upper, grown[:, pivots].T, trans=1)
     return half.T @ half

@@ -24,7 +24,7 @@ import numpy as np
 from dyntheory.flows.deep_linear.network import checked
 from dyntheory.flows.solving import check_times, solve_flow
 from dyntheory.ground.arrays import Array, ArrayLike, PyTree
-from dyntheory.ground.checks import check_count, check_finite, check_nonnegative, check_positive
+from dyntheory.ground.checks import check_count, check_finite, check_nonnegative, check_positive, check_scalar
 from dyntheory.ground.kinds import check_arguments
 
 TWO = 2
@@ -68,6 +68,8 @@ def modes(
     Reference: `saxe2014exact`.
     """
     check_arguments(modes, locals())
+    check_scalar("rtol", rtol)
+    check_positive("rtol", rtol)
     moments, depth = check_times(times), check_count("depth", depth)
     targets, layers, variance = _checked(strengths, initial, depth, input_variance)
     paced = variance[:, None] * moments

@@ -1,6 +1,7 @@
 """Potentials are expectations over inputs, their gradients too, also where two charges meet."""
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -104,7 +105,7 @@ def test_hermite_units_have_powers_of_the_cosine(degree: int) -> None:
     units = [row / np.linalg.norm(row) for row in (ONE[0], OTHER[0])]
     x, mass = oracle.points_in_the_plane("erf", ONE, 2)
     he = np.polynomial.hermite_e.HermiteE(np.eye(1, degree + 1, degree)[0])
-    sampled = [he(x @ unit) / np.sqrt(float(mpmath.factorial(degree))) for unit in units]
+    sampled = [he(x @ unit) / np.sqrt(math.factorial(degree)) for unit in units]
     assert potential.symmetry == ("odd" if degree % 2 else "even")
     cosine = units[0] @ units[1]
     assert mass @ (sampled[0] * sampled[1]) == pytest.approx(cosine**degree, rel=1e-11)

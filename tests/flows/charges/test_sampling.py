@@ -15,7 +15,7 @@ GIVEN: dict[str, Any] = {"electrons": START, "electron_charges": [0.5, -0.4, 1.1
 KEY = jax.random.key(3)
 
 
-def both(potential: str | Potential, given: dict[str, Any], **options: Any) -> tuple[Any, Any, Any]:
+def both(potential: str | Potential, given: dict[str, Any], **options: Any) -> tuple[Any, ...]:
     """Return the flow and runs at two rates."""
     chosen: dict[str, Any] = {"batch_size": 30, "num_runs": 60} | options
     runs = [
@@ -99,7 +99,12 @@ def test_comparisons_that_cannot_be_made_are_named() -> None:
     single = charges.simulate("erf", PROTONS, **{**given, "num_runs": 1}, learning_rate=0.1, num_steps=2)
     theory = charges.descend("erf", PROTONS, electrons=START, learning_rate=0.1, num_steps=2)
     other = charges.descend("erf", PROTONS, electrons=START, learning_rate=0.2, num_steps=2)
-    for given_wrong, message in (((other, runs), "times of `theory`"), ((theory, single), "at least 3 runs"),
-                                 ((theory, runs, runs), "smaller learning rate"), ((runs, runs), "from one start")):  # fmt: skip
+    wrong: list[tuple[tuple[Any, ...], str]] = [
+        ((other, runs), "times of `theory`"),
+        ((theory, single), "at least 3 runs"),
+        ((theory, runs, runs), "smaller learning rate"),
+        ((runs, runs), "from one start"),
+    ]
+    for given_wrong, message in wrong:
         with pytest.raises(ValueError, match=message):
             charges.compare(*given_wrong)

@@ -34,9 +34,16 @@ def test_two_layers_that_are_not_balanced(one: float, other: float) -> None:
 
 @pytest.mark.parametrize(
     ("s", "one", "other", "time"),
-    [(2.0, 1e-9, 1e-9, 10.0), (2.0, 1e-9, 3e-9, 12.0), (1.0, 1e-6, 1.0, 0.1), (0.0, 0.5, 0.5, 100.0), (0.0, 2.0, 0.1, 9.0),
-     (1e-9, 0.3, 0.3, 1e6), (5.0, 40.0, -30.0, 0.01)],
-)  # fmt: skip
+    [
+        (2.0, 1e-9, 1e-9, 10.0),
+        (2.0, 1e-9, 3e-9, 12.0),
+        (1.0, 1e-6, 1.0, 0.1),
+        (0.0, 0.5, 0.5, 100.0),
+        (0.0, 2.0, 0.1, 9.0),
+        (1e-9, 0.3, 0.3, 1e6),
+        (5.0, 40.0, -30.0, 0.01),
+    ],
+)
 def test_digits_of_two_layers(s: float, one: float, other: float, time: float) -> None:
     """Against 60 digits of the equation of its growth, from 1e-9 and over many half-lives."""
     with mpmath.workdps(60):
@@ -113,5 +120,5 @@ def test_layers_of_any_sign_in_three_layers() -> None:
 def test_bad_modes_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         deep_linear.modes(**{"strengths": STRENGTHS, "initial": 0.1, "times": TIMES, **options})
-    with pytest.raises(ValueError, match="`initial` must be below 0.5 of the last strength"):
+    with pytest.raises(ValueError, match=r"`initial` must be below 0\.5 of the last strength"):
         deep_linear.half_time(1.0, initial=0.6)

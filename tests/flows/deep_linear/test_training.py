@@ -137,7 +137,7 @@ def test_steps_approach_the_flow_at_first_order(paths: deep_linear.LinearPaths) 
 
 
 def test_many_samples_in_the_limit_are_whitened_inputs() -> None:
-    """At n/d → ∞ the proportional limit of two-layer linear networks, by its own oracle, is descent on the population."""
+    """At n/d → ∞ the proportional limit of linear networks, by its own oracle, is descent on the population."""
     k, slope, head = 3, np.array([0.7]), RNG.normal(size=(1, 3))
     curves = limit.solve_spectral(
         [head], slope, alpha=1e12, learning_rate=0.1, noise_std=0.0, num_steps=12, second_moment=np.eye(k),
@@ -162,14 +162,14 @@ def test_steps_that_are_too_large_diverge() -> None:
     [
         (lambda: deep_linear.flow(TARGET, LAYERS[:2], times=TIMES), "`weights` must be layers W_1, …, W_L"),
         (lambda: deep_linear.flow(TARGET, LAYERS, times=TIMES, covariance=-np.eye(4)), "positive semidefinite"),
-        (lambda: deep_linear.flow(TARGET, LAYERS, times=TIMES, covariance=np.diag([1.0, 1, 1, 0])), "must vanish for"),
-        (lambda: deep_linear.flow(TARGET[0], LAYERS, times=TIMES), r"`correlation` must have shape \(outputs, inputs\)"),
+        (lambda: deep_linear.flow(TARGET, LAYERS, times=TIMES, covariance=np.diag([1, 1, 1, 0.0])), "must vanish for"),
+        (lambda: deep_linear.flow(TARGET[0], LAYERS, times=TIMES), "`correlation` must have shape"),
         (lambda: deep_linear.exact(TARGET, LAYERS, times=TIMES), "`weights` must be two layers"),
         (lambda: deep_linear.exact(TARGET, [LAYERS[0], np.ones((3, 5))], times=TIMES), "`weights` must be balanced"),
         (lambda: deep_linear.exact(np.eye(2), [np.eye(2)] * 2, times=[400.0]), "`times` must end by 300/s"),
-        (lambda: deep_linear.descend(TARGET, LAYERS, learning_rate=0.0, num_steps=1), "`learning_rate` must be positive"),
+        (lambda: deep_linear.descend(TARGET, LAYERS, learning_rate=0, num_steps=1), "`learning_rate` must be positive"),
     ],
-)  # fmt: skip
+)
 def test_bad_networks_are_named(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
