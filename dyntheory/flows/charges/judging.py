@@ -46,8 +46,9 @@ class Judge(NamedTuple):
             found, pull = jax.device_get(energies_of(self.rules)(Moving(*map(as_double, states)), self.fixed))
             last = Moving(as_double(positions[:, -1]), as_double(charges[:, -1]))
             curvatures = self._curvatures(last)
-        force_norm = np.sqrt(np.square(pull.positions).sum(axis=(2, 3)) + np.square(pull.charges).sum(axis=2))
-        gaps = distances(teacher.potential, positions, charges, teacher.protons, teacher.proton_charges)
+        with np.errstate(over="ignore", invalid="ignore"):  # of runs that diverge
+            force_norm = np.sqrt(np.square(pull.positions).sum(axis=(2, 3)) + np.square(pull.charges).sum(axis=2))
+            gaps = distances(teacher.potential, positions, charges, teacher.protons, teacher.proton_charges)
         matching, matched = assignments(gaps[:, -1])
         return ChargePaths(
             times,
