@@ -30,9 +30,9 @@ class Settings:
         seed: of everything.
     """
 
-    rates: tuple[float, float] = (0.02, 0.01)
+    rates: tuple[float, float] = (0.01, 0.005)
     time: float = 3.0
-    batch_size: int = 60
+    batch_size: int = 80
     num_runs: int = 200
     num_starts: int = 40
     num_relu_starts: int = 64
@@ -72,13 +72,16 @@ def cases() -> dict[str, tuple[Any, dict[str, Any]]]:
     free: dict[str, Any] = {"protons": protons, "electrons": start}
     trained: dict[str, Any] = {**free, "electron_charges": own, "train_charges": True}
     bound: dict[str, Any] = {"protons": protons, "electrons": unit, "on_sphere": True}
+    beside_protons = units(
+        protons + 0.6 * np.random.default_rng(3).normal(size=protons.shape)
+    )  # or its samples scatter
     return {
         "erf, charges trained": ("erf", trained),
         "ReLU": ("relu", free),
         "cos": ("cos", free),
         "tanh, by its series": (charges.potential_of("tanh"), trained),
         "erf on the sphere": ("erf", bound),
-        "cubic Hermite": (charges.hermite(3), bound),
+        "cubic Hermite": (charges.hermite(3), {**bound, "electrons": beside_protons}),
         "screened charges": (charges.yukawa(3, 1.0, width=0.3), trained),
     }
 
@@ -109,7 +112,6 @@ def beside(settings: Settings) -> dict[str, Beside]:
 
 def without_repulsion(potential: Any, given: dict[str, Any], times: np.ndarray) -> ChargePaths:
     """Return the flow of electrons that do not see each other: every one alone among the protons."""
-    parts = []
     own = given.get("electron_charges", np.ones(len(given["electrons"])))
     starts = np.asarray(given["electrons"])[:, None]
     every = charges.flow(potential, **{**given, "electrons": starts, "electron_charges": own[:, None]}, times=times)
@@ -122,10 +124,10 @@ def starts(settings: Settings) -> dict[str, ChargePaths]:
     """Let many random starts go, with orthonormal protons."""
     rng = np.random.default_rng(settings.seed)
     count, size = settings.num_starts, settings.relu_size
-    sphere, small = units(rng.normal(size=(count, 4, 4))), np.eye(4)
+    sphere, small = units(rng.normal(size=(count, 3, 3))), np.eye(3)
     free = rng.normal(size=(count, 3, 3))
     wide = rng.normal(size=(settings.num_relu_starts, size, size)) / np.sqrt(size)
-    far = 9.0 * units(rng.normal(size=(count, 3, 3)))
+    far = 9.0 * np.linalg.qr(free)[0]
     screened = charges.yukawa(3, 1.0, width=0.3)
     asked: dict[str, Callable[[], ChargePaths]] = {
         "erf": lambda: _flow("erf", small, sphere, 400.0, on_sphere=True),
@@ -166,13 +168,13 @@ def between() -> dict[str, ChargePaths]:
 
 
 def stuck(found: ChargePaths, settings: Settings) -> tuple[ChargePaths | None, ChargePaths | None]:
-    """Return the worst start of rectified units that ended in a bad minimum, and SGD from there."""
+    """Return the flow from the worst bad minimum of rectified units, which rests there, and SGD from the same place."""
     bad = [run for run, ending in enumerate(found.endings) if ending == "stuck"]
     if not bad:
         return None, None
     worst = max(bad, key=lambda run: found.loss[run, -1])
-    start, rate = found.positions[worst, 0], 0.02
-    steps = round(120.0 / rate)
+    start, rate = found.positions[worst, -1], 0.02
+    steps = round(60.0 / rate)
     runs = charges.simulate(
         "relu",
         found.protons,

@@ -13,8 +13,8 @@ PASS RULE.
    trained charges, the loss is gone and every electron is on a proton of its own (within 1e-2).
 3. Failures are what they are called. Under the square the loss is gone but fewer than half of the starts found the
    protons; under cos no electron that starts nine lengths away moves; under the cubic and under ReLU with as many units
-   as features some starts end in minima of the Hessian with a loss, and SGD from the worst of these under ReLU stays
-   within 10 % of its loss.
+   as features some starts end in minima of the Hessian with a loss, and SGD from the worst of these under ReLU
+   stays there for a time of 60, within 10 % of its loss.
 4. Earnshaw. Between two protons an electron rests under a Gaussian potential, where the Hessian is positive; under the
    screened one it leaves for one of them.
 
