@@ -12,6 +12,7 @@ import numpy as np
 from dyntheory.flows import charges
 from dyntheory.flows.charges import ChargeAgreement, ChargePaths
 
+FINER = 12  # times of a flow for every one of the runs
 PAIR = np.array([[0.3, 0.0], [-0.3, 0.0]])
 
 
@@ -32,8 +33,8 @@ class Settings:
 
     rates: tuple[float, float] = (0.01, 0.005)
     time: float = 3.0
-    batch_size: int = 80
-    num_runs: int = 200
+    batch_size: int = 100
+    num_runs: int = 320
     num_starts: int = 40
     num_relu_starts: int = 64
     relu_size: int = 8
@@ -103,11 +104,23 @@ def beside(settings: Settings) -> dict[str, Beside]:
             )
             for place, rate in enumerate(settings.rates)
         ]
-        theory = charges.flow(potential, **given, times=runs[0].times)
-        alone = without_repulsion(potential, given, runs[0].times)
-        found[name] = Beside(theory, runs[1], charges.compare(theory, *runs), charges.compare(alone, *runs))
+        times = np.linspace(0.0, runs[0].times[-1], 1 + (len(runs[0].times) - 1) * FINER)
+        theory, alone = (ask(potential, given, times) for ask in (with_repulsion, without_repulsion))
+        agreement, control = (charges.compare(thinned(one), *runs) for one in (theory, alone))
+        found[name] = Beside(theory, runs[1], agreement, control)
         print(f"{name} done", flush=True)
     return found
+
+
+def with_repulsion(potential: Any, given: dict[str, Any], times: np.ndarray) -> ChargePaths:
+    """Return the flow."""
+    return charges.flow(potential, **given, times=times)
+
+
+def thinned(paths: ChargePaths) -> ChargePaths:
+    """Return the flow at the times of the runs."""
+    kept = {name: getattr(paths, name)[:, ::FINER] for name in ("positions", "charges", "loss", "force_norm")}
+    return dataclasses.replace(paths, times=paths.times[::FINER], distances=paths.distances[:, ::FINER], **kept)
 
 
 def without_repulsion(potential: Any, given: dict[str, Any], times: np.ndarray) -> ChargePaths:
@@ -159,7 +172,7 @@ def between() -> dict[str, ChargePaths]:
             potential,
             protons[name],
             electrons=start + protons[name].mean(axis=0),
-            times=np.linspace(0.0, 60.0, 121),
+            times=np.concatenate([[0.0], np.geomspace(0.003, 60.0, 120)]),
             train_charges=True,
             rtol=1e-6,
         )

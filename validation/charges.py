@@ -196,12 +196,11 @@ def _between(axes: Axes, found: Found) -> None:
     for name, paths in found.between.items():
         along = paths.positions[0, :, 0] - paths.protons.mean(axis=0)
         color = "#0b3c78" if name == "screened" else "#e8743b"
-        axes.plot(paths.times, along[:, 0], color=color, lw=1.5, label=f"{name}, along the pair")
-        axes.plot(paths.times, along[:, 1], color=color, lw=1.0, ls="--", label=f"{name}, across")
+        axes.plot(paths.times[1:], along[1:, 0], color=color, lw=1.5, label=f"{name}, along the pair")
+        axes.plot(paths.times[1:], along[1:, 1], color=color, lw=1.0, ls="--", label=f"{name}, across")
     for place in PAIR[:, 0]:
         axes.axhline(place, color="0.6", lw=0.8, ls=":")
-    axes.set_xscale("symlog", linthresh=0.5)
-    axes.set_xlim(0, None)
+    axes.set_xscale("log")
     finish(axes, "time $t$", "position of the electron", "(d) between two protons (dotted)")
     axes.legend(frameon=False, fontsize="x-small")
 
