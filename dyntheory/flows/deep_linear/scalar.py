@@ -195,8 +195,9 @@ def _passage(s: np.ndarray, c: np.ndarray, depth: int, level: np.ndarray) -> np.
 def effective_start(correlation: ArrayLike, weights: Sequence[ArrayLike]) -> np.ndarray:
     """Return the u₀ of aligned balanced modes that grow as those of two small layers that are not aligned.
 
-    While layers are small, W₂ᵀu_α + W₁v_α grows as e^{s_α t} and their difference dies: u₀ = ¼|W₂ᵀu_α + W₁v_α|². It
-    is exact as the layers get small; inputs are whitened.
+    While layers are small, h_α = ½(W₂ᵀu_α + W₁v_α) grows as e^{s_α t} and the difference dies. Stronger modes take their
+    hidden directions first, so u₀ is the square of what is left of h_α orthogonal to theirs: a diagonal entry of R in
+    H = QR. It is exact as the layers get small and strengths are apart; inputs are whitened.
 
     Args:
         correlation: Σ_yx = Σ_α s_α u_α v_αᵀ, (outputs, inputs).
@@ -219,4 +220,8 @@ def effective_start(correlation: ArrayLike, weights: Sequence[ArrayLike]) -> np.
     if len(layers) != TWO:
         raise ValueError(f"`weights` must be two layers, got {len(layers)}.")
     left, _, right = np.linalg.svd(np.asarray(task.correlation), full_matrices=False)
-    return 0.25 * np.square(left.T @ layers[1] + right @ layers[0].T).sum(axis=1)
+    hidden = 0.5 * (left.T @ layers[1] + right @ layers[0].T)
+    found = np.zeros(len(hidden))  # zero for modes that no hidden direction is left for
+    sizes = np.square(np.diagonal(np.linalg.qr(hidden.T)[1]))
+    found[: len(sizes)] = sizes
+    return found
