@@ -143,7 +143,9 @@ def sgd(settings: Settings, rng: np.random.Generator) -> tuple[LinearPaths, Line
     ]
     theory = deep_linear.flow(target @ moment, layers, covariance=moment, times=runs[0].times)
     whitened = deep_linear.flow(target @ moment, layers, times=runs[0].times)
-    return theory, runs[1], deep_linear.compare(theory, *runs), deep_linear.compare(whitened, *runs)
+    times = np.linspace(0.0, theory.times[-1], 121)
+    drawn = deep_linear.flow(target @ moment, layers, covariance=moment, times=times)
+    return drawn, runs[1], deep_linear.compare(theory, *runs), deep_linear.compare(whitened, *runs)
 
 
 def lateness(paths: list[LinearPaths], starts: np.ndarray) -> np.ndarray:
@@ -202,12 +204,13 @@ def draw(found: Found, settings: Settings) -> Figure:
         left.plot(one.times[kept][::8], one.strengths[0, kept, mode][::8], "o", color=color, mfc="white", ms=3.5)
         left.axvline(deep_linear.half_time(STRENGTHS[mode], initial=found.starts[0, mode]), color=color, lw=0.7, ls=":")
         middle.plot(one.times[kept], one.alignment[0, kept, mode], color=color, lw=1.4)
-    finish(left, "time $t$", "strength of the mode", "(a) closed form, a network (points), half times")
-    left.legend(frameon=False, fontsize="small", loc="lower right")
+    finish(left, "time $t$", "strength of the mode", "(a) closed form and a network (points)")
+    left.legend(frameon=False, fontsize="small", loc="center right", bbox_to_anchor=(1.0, 0.42))
     middle.plot(one.times[kept], one.loss[0, kept] / one.loss[0, 0], color="black", lw=1.4, ls="--", label="loss")
-    finish(middle, "time $t$", "alignment with the mode", "(b) directions are right before the loss falls")
+    middle.set_ylim(-0.05, 1.05)
+    finish(middle, "time $t$", "alignment with the mode", "(b) aligned before the loss falls")
     middle.legend(frameon=False, fontsize="small", loc="center right")
-    mode_curves(found.theory, found.runs, ax=right, title="(c) three layers, correlated inputs, SGD (points)")
+    mode_curves(found.theory, found.runs, ax=right, title="(c) three layers, correlated inputs, SGD")
     return figure
 
 

@@ -195,9 +195,9 @@ def _passage(s: np.ndarray, c: np.ndarray, depth: int, level: np.ndarray) -> np.
 def effective_start(correlation: ArrayLike, weights: Sequence[ArrayLike]) -> np.ndarray:
     """Return the u₀ of aligned balanced modes that grow as those of two small layers that are not aligned.
 
-    While layers are small, h_α = ½(W₂ᵀu_α + W₁v_α) grows as e^{s_α t} and the difference dies. Stronger modes take their
-    hidden directions first, so u₀ is the square of what is left of h_α orthogonal to theirs: a diagonal entry of R in
-    H = QR. It is exact as the layers get small and strengths are apart; inputs are whitened.
+    While layers are small, h_α = ½(W₂ᵀu_α + W₁v_α) grows as e^{s_α t} and the difference dies. Stronger modes take
+    their hidden directions first, so u₀ is the square of what is left of h_α orthogonal to theirs: a diagonal entry of
+    R in H = QR. It is exact as the layers get small and strengths are apart; inputs are whitened.
 
     Args:
         correlation: Σ_yx = Σ_α s_α u_α v_αᵀ, (outputs, inputs).
