@@ -205,7 +205,7 @@ def draw(found: Found, settings: Settings) -> Figure:
         left.axvline(deep_linear.half_time(STRENGTHS[mode], initial=found.starts[0, mode]), color=color, lw=0.7, ls=":")
         middle.plot(one.times[kept], one.alignment[0, kept, mode], color=color, lw=1.4)
     finish(left, "time $t$", "strength of the mode", "(a) closed form and a network (points)")
-    left.legend(frameon=False, fontsize="small", loc="center right", bbox_to_anchor=(1.0, 0.42))
+    left.legend(frameon=False, fontsize="small", ncols=2, loc="upper right", bbox_to_anchor=(1.0, 0.92))
     middle.plot(one.times[kept], one.loss[0, kept] / one.loss[0, 0], color="black", lw=1.4, ls="--", label="loss")
     middle.set_ylim(-0.05, 1.05)
     finish(middle, "time $t$", "alignment with the mode", "(b) aligned before the loss falls")

@@ -73,7 +73,7 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
 NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None through
     "count": """num_features num_samples num_runs num_heads num_units num_outputs max_nodes max_runs num_resamples width
         head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window max_sweeps num_knots
-        from_width to_width depth max_steps""",
+        from_width to_width depth max_steps num_frames""",
     "count or zero": "num_steps degree step unit rank order sample_noise feature_noise seed",
     "count?": "num_nodes block_size strides population record_every",
     "positive": """samples_per_feature learning_rate threshold gamma scale std source ratio memory max_operations
@@ -129,6 +129,10 @@ FLOWS = {  # of the doors `charges` and `deep_linear`
     **{f"{door}.{name}.tolerance": "positive" for door in ("charges",) for name in ("flow", "descend", "simulate")},
     "charges.flow.rtol": "positive",
     "deep_linear.flow.rtol": "positive",
+    **{f"plot.{name}.potential": "thing" for name in ("charge_field", "charge_animation")},
+    **{f"plot.{name}.found": "thing" for name in ("charge_field", "charge_animation")},
+    **{f"plot.{name}.run": "count or zero" for name in ("charge_field", "charge_animation")},
+    "plot.mode_curves.alignment": "flag",
 }
 OTHERWISE: dict[str, str] = FLOWS | {  # where a parameter of that name is of another kind
     **dict.fromkeys(("kernels.solve.method", "kernels.empirical_ntk.method"), "name"),
