@@ -33,7 +33,7 @@ from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, check_scalar
 from dyntheory.ground.kinds import check_arguments
 
-PANEL, NODES = 2.0, 12  # length of a panel in log t, and nodes on it
+PANEL, NODES = 2.0, 16  # length of a panel in log t, and nodes on it
 SMALL = 40.0  # e^−40 is below rounding
 LEAST_DIMENSION = 3  # from which the potential of a charge that is not screened falls off
 

@@ -18,7 +18,7 @@ UNITS = {  # σ and σ′
     "sign": (np.sign, np.zeros_like),
 }
 KINKED = ("relu", "leaky_relu", "abs")
-ARCS = 64
+ARCS = 24
 
 
 def points_in_the_plane(name: str, weights: np.ndarray, power: int) -> tuple[np.ndarray, np.ndarray]:

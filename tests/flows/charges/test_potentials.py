@@ -99,7 +99,7 @@ def test_digits_are_kept_beside_a_charge(gap: float) -> None:
     np.testing.assert_allclose(found, curved, rtol=1e-6, atol=2e-16)
 
 
-@pytest.mark.parametrize("degree", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("degree", [3, *(pytest.param(k, marks=pytest.mark.full) for k in (1, 2, 4, 7))])
 def test_hermite_units_have_powers_of_the_cosine(degree: int) -> None:
     potential = charges.hermite(degree)
     units = [row / np.linalg.norm(row) for row in (ONE[0], OTHER[0])]
@@ -122,7 +122,7 @@ def soft(z: jax.Array) -> jax.Array:
     return jnp.tanh(z) + 0.3 * z**2
 
 
-@pytest.mark.parametrize("norm", [0.3, 1.0, 2.5])
+@pytest.mark.parametrize("norm", [1.4, *(pytest.param(norm, marks=pytest.mark.full) for norm in (0.3, 2.5))])
 def test_any_activation_in_space(norm: float) -> None:
     """Against a grid of inputs."""
     oracle.UNITS["soft"] = (lambda z: np.tanh(z) + 0.3 * z**2, lambda z: 1 / np.cosh(z) ** 2 + 0.6 * z)

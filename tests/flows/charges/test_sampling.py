@@ -60,6 +60,7 @@ def test_sgd_follows_the_flow_of_other_units(name: str) -> None:
     assert found.resolution < 0.02 and found.largest < 4 and found.root_mean_square < 1.4
 
 
+@pytest.mark.full
 def test_runs_are_those_of_their_key_and_the_sphere_is_kept() -> None:
     unit = START / np.linalg.norm(START, axis=1, keepdims=True)
     given: dict[str, Any] = {"electrons": unit, "learning_rate": 0.02, "num_steps": 6, "num_runs": 3, "on_sphere": True}

@@ -63,7 +63,7 @@ def test_starts_at_rest_and_at_the_end() -> None:
     assert deep_linear.modes([2.0], initial=2.0, times=[5.0])[0, 0] == 2.0
 
 
-@pytest.mark.parametrize("depth", [3, 4])
+@pytest.mark.parametrize("depth", [3, pytest.param(4, marks=pytest.mark.full)])
 def test_deeper_modes_obey_their_equation(depth: int) -> None:
     found = deep_linear.modes(STRENGTHS, initial=0.05, times=TIMES, depth=depth, input_variance=[1.0, 0.5, 2.0])
     for mode, (s, c) in enumerate(zip(STRENGTHS, [1.0, 0.5, 2.0], strict=True)):
@@ -75,6 +75,7 @@ def test_deeper_modes_obey_their_equation(depth: int) -> None:
         np.testing.assert_allclose(found[mode], exact, rtol=3e-8)
 
 
+@pytest.mark.full
 def test_four_layers_have_an_implicit_form() -> None:
     def passage(u: Any, s: float) -> Any:
         return 0.25 * (-2 / (s * np.sqrt(u)) + s**-1.5 * np.log((np.sqrt(s) + np.sqrt(u)) / (np.sqrt(s) - np.sqrt(u))))
@@ -84,7 +85,7 @@ def test_four_layers_have_an_implicit_form() -> None:
     np.testing.assert_allclose(passage(u[early], 1.7) - passage(0.02, 1.7), TIMES[1:][early], rtol=1e-7)
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3, 5])
+@pytest.mark.parametrize("depth", [1, 2, *(pytest.param(depth, marks=pytest.mark.full) for depth in (3, 5))])
 @pytest.mark.parametrize("share", [0.5, 0.9])
 def test_half_times_are_when_modes_are_there(depth: int, share: float) -> None:
     s, c = np.array([2.0, 0.7]), np.array([1.0, 1.6])
@@ -99,6 +100,7 @@ def test_half_times_are_those_of_the_textbook() -> None:
     np.testing.assert_allclose(deep_linear.half_time(s, initial=start), np.log(s / start - 1) / (2 * s), rtol=1e-14)
 
 
+@pytest.mark.full
 def test_layers_of_any_sign_in_three_layers() -> None:
     """Two negative layers are two positive ones."""
     one = deep_linear.modes([1.0], initial=[[0.3, -0.4, -0.5]], times=[2.0], depth=3)

@@ -83,7 +83,9 @@ def test_the_imbalance_is_conserved(paths: deep_linear.LinearPaths) -> None:
     assert abs(steps.imbalance[0, -1] / steps.imbalance[0, 0] - 1) > 1e-3  # steps do not conserve it
 
 
-@pytest.mark.parametrize(("hidden", "scale"), [(5, 0.02), (2, 0.3), (3, 1.0)])
+@pytest.mark.parametrize(
+    ("hidden", "scale"), [(5, 0.02), *(pytest.param(*one, marks=pytest.mark.full) for one in ((2, 0.3), (3, 1.0)))]
+)
 def test_the_exact_solution_is_the_flow(hidden: int, scale: float) -> None:
     layers = balanced(hidden, scale)
     found = deep_linear.exact(TARGET, layers, times=TIMES)
@@ -99,6 +101,7 @@ def test_the_exact_solution_keeps_its_digits() -> None:
     np.testing.assert_allclose(np.diagonal(found, axis1=1, axis2=2).T, aligned, rtol=1e-9)
 
 
+@pytest.mark.full
 def test_aligned_layers_are_modes() -> None:
     left, right = np.linalg.qr(RNG.normal(size=(3, 3)))[0], np.linalg.qr(RNG.normal(size=(3, 3)))[0]
     s, starts = np.array([3.0, 1.5, 0.5]), np.array([[0.3, 0.1, 0.2], [0.2, 0.2, 0.2], [0.4, 0.1, 0.5]])
