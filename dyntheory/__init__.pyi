@@ -2,7 +2,12 @@ from . import closed_forms, estimators, gallery, kernels, plot, priors, spectra,
 from .dynamics.observables import FeatureMean
 from .dynamics.state_evolution import state_evolution
 from .flows import charges, deep_linear, memory, online, perceptron
+<<<<<<< HEAD
 from .flows.online.results import OnlineTrajectory
+=======
+from .flows.charges.results import ChargePaths
+from .flows.deep_linear.results import LinearPaths
+>>>>>>> particles
 from .ground.compilation_cache import enable_compilation_cache
 from .ground.status import DyntheoryWarning, Status
 from .ground.storage.netcdf import load
@@ -99,6 +104,8 @@ __all__ = [
     "WideTrajectory",
     "OnlineTrajectory",
     "BestRates",
+    "ChargePaths",
+    "LinearPaths",
     "Derivatives",
     "Design",
     "Choice",

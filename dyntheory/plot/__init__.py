@@ -1,6 +1,8 @@
 """Figures for papers: curves, agreement, sizes, live runs; `dyntheory.plot.gallery` has the pictures of the field."""
 
+from dyntheory.plot.charge_figures import charge_animation, charge_field
 from dyntheory.plot.designs import design
+from dyntheory.plot.linear_figures import mode_curves
 from dyntheory.plot.live_figure import live
 from dyntheory.plot.signals import signal_map
 from dyntheory.plot.one_pass_figure import one_pass
@@ -11,11 +13,14 @@ from dyntheory.plot.trajectories import agreement, curves, preactivations
 
 __all__ = [
     "agreement",
+    "charge_animation",
+    "charge_field",
     "curves",
     "design",
     "finite_size",
     "live",
     "one_pass",
+    "mode_curves",
     "phase_diagram",
     "preactivations",
     "save_figure",

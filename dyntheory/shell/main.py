@@ -17,6 +17,7 @@ import tyro
 from dyntheory.ground.names import check_name
 from dyntheory.ground.version import __version__
 from dyntheory.shell.commands import (
+    charges,
     closed_form,
     compare,
     design,
@@ -41,6 +42,7 @@ COMMANDS = {
     "design": design.command,
     "finite-size": finite_size.command,
     "closed-form": closed_form.command,
+    "charges": charges.command,
     "estimate": estimate.command,
     "explore": explore.command,
     "doctor": doctor.command,
@@ -56,6 +58,7 @@ A problem is a TOML file: what the data are, which network, which optimizer, how
   dyntheory compare problem.toml --plot curves.png    theory and simulation on one figure, and a verdict
   dyntheory compare problem.toml --out curves.nc      the numbers, as NetCDF
   dyntheory closed-form double-descent --plot out.png a picture of the field: formulas beside least squares
+  dyntheory charges --animation out.gif               units of a student move as electrons among protons
   dyntheory sweep problem.toml --plot map.png         predictions at every point of the table [sweep]
   dyntheory design problem.toml                       the best schedule before any training: the table [design]
   dyntheory finite-size problem.toml                  simulate at several sizes, extrapolate, compare

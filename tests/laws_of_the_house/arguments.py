@@ -75,24 +75,25 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
 NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None through
     "count": """num_features num_samples num_runs num_heads num_units num_outputs max_nodes max_runs num_resamples
         width head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window max_sweeps
-        num_knots from_width to_width depth num_layers""",
+        num_knots from_width to_width depth num_layers max_steps num_frames""",
     "count or zero": "num_steps degree step unit rank order sample_noise feature_noise seed",
-    "count?": "num_nodes block_size strides population",
+    "count?": "num_nodes block_size strides population record_every",
     "positive": """samples_per_feature learning_rate threshold gamma scale std source ratio memory max_operations
         weight_std delta smallest largest smoothness threshold_ratio capacity features_per_input samples_per_input
-        signal_strength output_multiplier feature_learning time""",
+        signal_strength output_multiplier feature_learning time gain input_variance""",
     "positive?": "rtol tolerance step_size max_memory max_trainings",
     "at least zero": """noise_std penalty ridge separation drop_below momentum epsilon score_std value_std
         exponent signal_power initial_power nonlinear_power linear nonlinear variance side_information times
-        weight_variance bias_variance branch_variance curvature gap distance head_rate""",
+        weight_variance bias_variance branch_variance curvature gap distance head_rate screening""",
     "at least zero?": "bias_std allowance",
     "number": "frequency amplitude phase slope mean value rate skip minimum",
     "cosine": "correlation",
     "probability": "balance level share fraction density",
     "part": "strong_convexity first_decay second_decay",
     "flag": """replacement accelerated resume use_bias starts_at_zero is_in_theorem drops diagonal nesterov center
-        standardise from_differences force rematerialize centred is_linear amsgrad decoupled exact_overlaps""",
-    "flag?": "keep_runs keep_preactivations keep_kernels smooth has_kink has_feature_nodes trace logy",
+        standardise from_differences force rematerialize centred is_linear amsgrad decoupled exact_overlaps
+        train_charges stiff""",
+    "flag?": "keep_runs keep_preactivations keep_kernels smooth has_kink has_feature_nodes trace logy on_sphere",
     "name": """matrix dtype metric metrics noise initialization padding scaling normalization parameterization
         combine trained parametrisation""",
     "text": "name description",
@@ -106,17 +107,40 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
     "thing": """input_shape law method key inputs labels network prior report theory runs run spectrum data curve
         layers branches fig kernel kernels targets x1 x vector test_train train_train joint_second_moment nodes
         test_nodes coefficients probabilities means stds eigenvalues target_coefficients optimizer channel methods
-        values num_classes num_test_nodes over between sweep a b rates""",
+        values num_classes num_test_nodes over between sweep a b rates protons electrons points source correlation""",
     "thing?": """first_layer mesh record ax feature_nodes draw test_data weights teacher_weights initial
         test_initial x2 head_optimizer estimate alignment shares second_moment teacher_overlap
         teacher_second_moment teacher_prior features test_test covariance noise_coefficients prediction executor
-        test_inputs test_labels masks width_ratios standard_rates widths""",
+        test_inputs test_labels masks width_ratios standard_rates widths proton_charges electron_charges finer""",
     "anything": "head params checkpoints module hyperparameters",
     "name?": "early_stopping x y along",
     "count or zero?": "random_state",
 }
 OF_KIND = {name: kind for kind, names in NAMES.items() for name in names.split()}
-OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another kind
+FLOWS = {  # of the doors `charges` and `deep_linear`
+    **{f"charges.{name}.potential": "thing" for name in ("loss", "forces", "flow", "descend", "simulate", "curvature")},
+    **{f"{door}.{name}.times": "thing" for door, name in (("charges", "flow"), ("deep_linear", "flow"))},
+    "charges.laplacian.potential": "thing",
+    "charges.yukawa.width": "positive",
+    "charges.potential_of.activation": "function",
+    **{f"deep_linear.{name}.weights": "thing" for name in ("flow", "descend", "simulate", "exact", "effective_start")},
+    "deep_linear.exact.times": "thing",
+    "deep_linear.modes.times": "thing",
+    "deep_linear.modes.initial": "at least zero",
+    "deep_linear.modes.strengths": "thing",
+    "deep_linear.modes.rtol": "positive",
+    "deep_linear.half_time.strengths": "positive",
+    "deep_linear.half_time.initial": "positive",
+    "deep_linear.half_time.share": "part",
+    **{f"{door}.{name}.tolerance": "positive" for door in ("charges",) for name in ("flow", "descend", "simulate")},
+    "charges.flow.rtol": "positive",
+    "deep_linear.flow.rtol": "positive",
+    **{f"plot.{name}.potential": "thing" for name in ("charge_field", "charge_animation")},
+    **{f"plot.{name}.found": "thing" for name in ("charge_field", "charge_animation")},
+    **{f"plot.{name}.run": "count or zero" for name in ("charge_field", "charge_animation")},
+    "plot.mode_curves.alignment": "flag",
+}
+OTHERWISE: dict[str, str] = FLOWS | {  # where a parameter of that name is of another kind
     **dict.fromkeys(("kernels.solve.method", "kernels.empirical_ntk.method"), "name"),
     "kernels.kernel_evolution.method": "name",
     **dict.fromkeys(("proximal_gradient.penalty", "ista.penalty", "fista.penalty"), "at least zero"),
@@ -244,6 +268,7 @@ OTHERWISE["closed_forms.rational_gd.samples_per_feature"] = "positive rational"
 
 
 INSIDE = ("gauss_angles",)  # of traced values, for the closed forms beside it
+BROADCASTING = ("closed_forms.", "deep_linear.half_time")
 RECORDS = (dt.Status, priors.Prior, kernels.Layer, kernels.TrainedKernel)
 
 
@@ -312,7 +337,7 @@ class Case(NamedTuple):
         """Return which of the wrong values are right here."""
         kind = self.kinds[parameter]
         right = set(LEGIT[kind.removesuffix("?")].split()) | ({"none"} if kind.endswith("?") else set())
-        broadcasts = self.name.startswith("closed_forms.") and "data_spectrum" not in self.name
+        broadcasts = self.name.startswith(BROADCASTING) and "data_spectrum" not in self.name
         return right | {"deep"} if broadcasts and kind.removesuffix("?") in NUMBERS else right
 
     def call(self, parameter: str, value: Any) -> Any:

@@ -100,7 +100,33 @@ GIVEN: dict[str, Any] = {  # by name: a right value for what has no default
     "time": 1.0,
     "ratio": 2.0,
 }
+SITES = {"potential": "relu", "protons": np.eye(2), "electrons": np.eye(2)}
+MOMENTS = [0.0, 0.1]
+PATHS = dt.charges.descend(**SITES, learning_rate=0.1, num_steps=1)
+CHARGE_RUNS = dt.charges.simulate(**SITES, learning_rate=0.1, num_steps=1, num_runs=3, key=KEY)
+LINEAR = {"correlation": np.eye(2), "weights": [np.eye(2)] * 2}
+LINEAR_PATHS = dt.deep_linear.descend(**LINEAR, learning_rate=0.1, num_steps=1)
+LINEAR_RUNS = dt.deep_linear.simulate(**LINEAR, learning_rate=0.1, num_steps=1, num_runs=3, key=KEY)
 CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
+    **{f"charges.{name}": SITES for name in ("loss", "forces", "curvature", "descend", "simulate")},
+    "charges.flow": {**SITES, "times": MOMENTS},
+    "charges.compare": {"theory": PATHS, "runs": CHARGE_RUNS},
+    "charges.from_network": {
+        "network": dt.MLP((2,), "erf"),
+        "law": dt.TeacherStudent(1.0, "erf"),
+        "first_layer": dt.FirstLayer.from_weights(np.ones((3, 2)), np.ones((3, 1))),
+        "head": {"layer_2": {"weights": np.ones((1, 2))}},
+    },
+    "charges.laplacian": {"potential": "erf", "points": np.eye(2), "source": np.ones(2)},
+    "charges.potential_of": {"activation": "tanh"},
+    "charges.spherical_yukawa": {"num_features": 3, "screening": 1.0},
+    "charges.yukawa": {"num_features": 3, "screening": 1.0},
+    **{f"deep_linear.{name}": LINEAR for name in ("descend", "simulate", "effective_start")},
+    "deep_linear.flow": {**LINEAR, "times": MOMENTS},
+    "deep_linear.exact": {**LINEAR, "times": MOMENTS},
+    "deep_linear.compare": {"theory": LINEAR_PATHS, "runs": LINEAR_RUNS},
+    "deep_linear.modes": {"strengths": [1.0, 0.5], "initial": 0.1, "times": MOMENTS},
+    "deep_linear.half_time": {"strengths": [1.0, 0.5], "initial": 0.1},
     "FlaxNetwork": {"module": lambda rngs: None, "num_units": 2},
     "GeneralFirstOrderMethod": {
         "name": "own",
@@ -177,6 +203,9 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "closed_forms.spiked_wigner": {"signal_strength": 2.0},
     "closed_forms.spiked_wigner_amp": {"signal_strength": 2.0, "side_information": 0.1},
     "plot.agreement": {"report": AGREEMENT},
+    "plot.charge_field": {"found": PATHS, "potential": "relu"},
+    "plot.charge_animation": {"found": PATHS, "potential": "relu", "path": "x.gif"},
+    "plot.mode_curves": {"theory": LINEAR_PATHS},
     "plot.finite_size": {"report": SIZES},
     "plot.phase_diagram": {"sweep": SWEEP},
     "plot.design": {"found": dt.Design(dt.Choice({"learning_rate": 0.5}, 3, 0.5, 0.01), None, (0.5,))},

@@ -122,6 +122,7 @@ def _best_rates() -> dt.BestRates:
     )
 
 
+<<<<<<< HEAD
 def _online() -> dt.OnlineTrajectory:
     """Of three runs."""
 
@@ -140,6 +141,27 @@ def _online() -> dt.OnlineTrajectory:
 
 EXAMPLES: dict[str, Callable[[], Any]] = {
     "OnlineTrajectory": _online,
+=======
+def _charge_paths() -> dt.ChargePaths:
+    """With an electron that is too many, and a run that diverged."""
+    lead, endings = RANDOM.normal(size=(2, 3, 4, 2)), ("converged", "diverged")
+    curves = RANDOM.normal(size=(2, 3))
+    matching, matched = np.array([[0, 1, 2, -1]] * 2), np.array([[0.1, 0.2, 0.3, np.inf]] * 2)
+    given = (lead, lead[..., 0], curves, curves, lead[..., 1], matching, matched, np.array([0.1, np.nan]))
+    return dt.ChargePaths(np.arange(3.0), *given, RANDOM.normal(size=(3, 2)), np.ones(3), endings)
+
+
+def _linear_paths() -> dt.LinearPaths:
+    products, modes = RANDOM.normal(size=(2, 3, 4, 5)), RANDOM.normal(size=(2, 3, 4))
+    weights = (RANDOM.normal(size=(2, 3, 6, 5)), RANDOM.normal(size=(2, 3, 4, 6)))
+    given = (products, modes[..., 0], modes, modes, modes[..., 1], np.arange(4.0), modes[:, 0], weights)
+    return dt.LinearPaths(np.arange(3.0), *given, provenance={"kind": "flow"})
+
+
+EXAMPLES: dict[str, Callable[[], Any]] = {
+    "ChargePaths": _charge_paths,
+    "LinearPaths": _linear_paths,
+>>>>>>> particles
     "Trajectory": _trajectory,
     "WideTrajectory": _wide,
     "BestRates": _best_rates,
