@@ -73,15 +73,15 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
 NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None through
     "count": """num_features num_samples num_runs num_heads num_units num_outputs max_nodes max_runs num_resamples width
         head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window max_sweeps num_knots
-        from_width to_width depth""",
+        from_width to_width depth num_spins""",
     "count or zero": "num_steps degree step unit rank order sample_noise feature_noise seed",
     "count?": "num_nodes block_size strides population",
     "positive": """samples_per_feature learning_rate threshold gamma scale std source ratio memory max_operations
         weight_std delta threshold_ratio capacity features_per_input samples_per_input signal_strength
-        output_multiplier feature_learning""",
+        output_multiplier feature_learning load noise_variance""",
     "positive?": "rtol tolerance step_size max_memory max_trainings",
     "at least zero": """noise_std penalty ridge separation drop_below momentum epsilon score_std value_std exponent
-        signal_power initial_power nonlinear_power linear nonlinear variance side_information times""",
+        signal_power initial_power nonlinear_power linear nonlinear variance side_information times temperature""",
     "at least zero?": "bias_std allowance",
     "number": "frequency amplitude phase slope mean value rate",
     "probability": "balance level share fraction density",
@@ -107,6 +107,7 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
         width_ratios standard_rates widths""",
     "anything": "head params checkpoints module hyperparameters",
     "name?": "early_stopping x y along",
+    "part?": "start_overlap",
     "count or zero?": "random_state",
 }
 OF_KIND = {name: kind for kind, names in NAMES.items() for name in names.split()}
@@ -118,6 +119,8 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     **dict.fromkeys(("prediction_cost.num_nodes", "kernels.elementwise.num_nodes"), "count"),
     **dict.fromkeys(("fit_law.num_samples", "closed_forms.data_spectrum.num_features"), "count?"),
     "state_evolution.record": "anything",
+    "memory.capacity.temperature": "part",
+    "memory.Recall.simulate.algorithm": "name",
     "state_evolution.memory": "flag",
     "sweep.theory": "flag",
     "design.early_stopping": "flag",
@@ -269,6 +272,8 @@ METHODS: dict[str, Callable[..., Any]] = {  # methods that a user calls
     "Trajectory.save": THEORY.save,
     "kernels.Layer.init": PAIR.init,
     "kernels.Layer.kernel": PAIR.kernel,
+    "memory.Recall.iterate": memory.hopfield(0.05, 0.1).iterate,
+    "memory.Recall.simulate": memory.hopfield(0.05, 0.1).simulate,
     "kernels.TrainedKernel.predict": kernels.train(EYE, np.ones(3)).predict,
 }
 
@@ -285,7 +290,8 @@ class Case(NamedTuple):
         """Return which of the wrong values are right here."""
         kind = self.kinds[parameter]
         right = set(LEGIT[kind.removesuffix("?")].split()) | ({"none"} if kind.endswith("?") else set())
-        broadcasts = self.name.startswith("closed_forms.") and "data_spectrum" not in self.name
+        single = ("data_spectrum", "Recall")
+        broadcasts = self.name.startswith(("closed_forms.", "memory.")) and not any(one in self.name for one in single)
         return right | {"deep"} if broadcasts and kind.removesuffix("?") in NUMBERS else right
 
     def call(self, parameter: str, value: Any) -> Any:
