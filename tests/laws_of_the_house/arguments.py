@@ -51,12 +51,14 @@ NUMBERS = ("positive", "at least zero", "number", "part")
 LEGIT: dict[str, str] = {  # by kind: which of the values above are right
     "count": "",
     "count or zero": "zero",
+    "whole numbers": "deep",
     "integer": "zero minus",
     "positive": "half",
     "at least zero": "half zero",
     "number": "half zero minus",
     "probability": "",
     "part": "zero",
+    "correlation": "zero",
     "rational": "zero huge",
     "positive rational": "huge",
     "flag": "true",
@@ -73,12 +75,12 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
 NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None through
     "count": """num_features num_samples num_runs num_heads num_units num_outputs max_nodes max_runs num_resamples width
         head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window max_sweeps num_knots
-        from_width to_width depth num_spins""",
+        from_width to_width depth num_spins max_updates""",
     "count or zero": "num_steps degree step unit rank order sample_noise feature_noise seed",
     "count?": "num_nodes block_size strides population",
     "positive": """samples_per_feature learning_rate threshold gamma scale std source ratio memory max_operations
         weight_std delta threshold_ratio capacity features_per_input samples_per_input signal_strength
-        output_multiplier feature_learning load noise_variance""",
+        output_multiplier feature_learning load noise_variance initial_length""",
     "positive?": "rtol tolerance step_size max_memory max_trainings",
     "at least zero": """noise_std penalty ridge separation drop_below momentum epsilon score_std value_std exponent
         signal_power initial_power nonlinear_power linear nonlinear variance side_information times temperature""",
@@ -86,10 +88,10 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
     "number": "frequency amplitude phase slope mean value rate",
     "probability": "balance level share fraction density",
     "flag": """replacement accelerated resume use_bias starts_at_zero is_in_theorem drops diagonal nesterov center
-        standardise from_differences force rematerialize centred is_linear""",
+        standardise from_differences force rematerialize centred is_linear find_margin""",
     "flag?": "keep_runs keep_preactivations keep_kernels smooth has_kink has_feature_nodes trace logy",
     "name": """matrix dtype metric metrics noise initialization padding scaling normalization parameterization combine
-        trained parametrisation""",
+        trained parametrisation rule""",
     "text": "name description",
     "text?": "title label_kind",
     "path": "path",
@@ -100,7 +102,7 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
     "thing": """input_shape law method key inputs labels network prior report theory runs run spectrum data curve layers
         branches fig kernel kernels targets x1 x vector test_train train_train joint_second_moment nodes test_nodes
         coefficients probabilities means stds eigenvalues target_coefficients optimizer channel methods values
-        num_classes num_test_nodes over between sweep a b rates""",
+        num_classes num_test_nodes over between sweep a b rates log_times""",
     "thing?": """first_layer mesh record ax feature_nodes draw test_data weights teacher_weights initial test_initial x2
         head_optimizer estimate alignment shares second_moment teacher_overlap teacher_second_moment teacher_prior
         features test_test covariance noise_coefficients prediction executor test_inputs test_labels masks
@@ -108,6 +110,7 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
     "anything": "head params checkpoints module hyperparameters",
     "name?": "early_stopping x y along",
     "part?": "start_overlap",
+    "correlation": "initial_overlap",
     "count or zero?": "random_state",
 }
 OF_KIND = {name: kind for kind, names in NAMES.items() for name in names.split()}
@@ -120,6 +123,13 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     **dict.fromkeys(("fit_law.num_samples", "closed_forms.data_spectrum.num_features"), "count?"),
     "state_evolution.record": "anything",
     "memory.capacity.temperature": "part",
+    "perceptron.gardner_capacity.margin": "at least zero",
+    "perceptron.separable_fraction.num_inputs": "whole numbers",
+    "perceptron.separable_fraction.num_features": "whole numbers",
+    "perceptron.predict.rtol": "positive",
+    "perceptron.logistic_flow.rtol": "positive",
+    **dict.fromkeys((f"perceptron.{name}.times" for name in ("predict", "simulate")), "thing"),
+    "perceptron.train.num_classes": "count?",
     "memory.Recall.simulate.algorithm": "name",
     "state_evolution.memory": "flag",
     "sweep.theory": "flag",
@@ -220,6 +230,8 @@ OTHERWISE["closed_forms.rational_gd.samples_per_feature"] = "positive rational"
 
 
 INSIDE = ("gauss_angles",)  # of traced values, for the closed forms beside it
+BROADCASTING = ("closed_forms.", "memory.", "perceptron.gardner", "perceptron.separable")
+SINGLE = ("data_spectrum", "Recall")
 RECORDS = (dt.Status, priors.Prior, kernels.Layer, kernels.TrainedKernel)
 
 
@@ -290,8 +302,7 @@ class Case(NamedTuple):
         """Return which of the wrong values are right here."""
         kind = self.kinds[parameter]
         right = set(LEGIT[kind.removesuffix("?")].split()) | ({"none"} if kind.endswith("?") else set())
-        single = ("data_spectrum", "Recall")
-        broadcasts = self.name.startswith(("closed_forms.", "memory.")) and not any(one in self.name for one in single)
+        broadcasts = self.name.startswith(BROADCASTING) and not any(one in self.name for one in SINGLE)
         return right | {"deep"} if broadcasts and kind.removesuffix("?") in NUMBERS else right
 
     def call(self, parameter: str, value: Any) -> Any:

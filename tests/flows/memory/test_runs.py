@@ -128,7 +128,8 @@ def _amplified(seed: int, size: int, load: float, temperature: float) -> tuple[f
         noise = 1e-6 * rng.standard_normal(size)
         moved = fields(x + (1 - x**2) * noise)[0] - fields(x)[0]
         found.append(np.sum(moved**2) / np.sum(noise**2))
-    return float(np.mean(found)), load * np.mean((1 - x**2) ** 2) / (temperature - np.mean(1 - x**2)) ** 2
+    stiffness = temperature - np.mean(1 - x**2)
+    return float(np.mean(found)), float(load * np.mean((1 - x**2) ** 2) / stiffness**2)
 
 
 def test_replicon_is_by_how_much_messages_amplify_noise() -> None:
