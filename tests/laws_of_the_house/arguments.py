@@ -123,6 +123,8 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     **dict.fromkeys(("fit_law.num_samples", "closed_forms.data_spectrum.num_features"), "count?"),
     "state_evolution.record": "anything",
     "memory.capacity.temperature": "part",
+    **dict.fromkeys(("memory.dense_capacity.order", "memory.dense_overlap.order"), "count"),
+    "memory.exponential_capacity.flipped": "part",
     "perceptron.gardner_capacity.margin": "at least zero",
     "perceptron.separable_fraction.num_inputs": "whole numbers",
     "perceptron.separable_fraction.num_features": "whole numbers",

@@ -136,6 +136,8 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "memory.matched_filter": {"load": 0.5, "noise_variance": 0.1},
     "memory.linear_detector": {"load": 0.5, "noise_variance": 0.1},
     "memory.detection_lines": {"load": 2.0},
+    "memory.dense_capacity": {"order": 3},
+    "memory.dense_overlap": {"load": 0.1, "order": 3},
     "memory.phase_lines": {"temperature": 0.5},
     "memory.Recall.iterate": {"num_steps": 1},
     "memory.Recall.simulate": {"num_spins": 20, "key": KEY},

@@ -1,5 +1,6 @@
 """Memories: Hopfield networks, and multi-user detection as their twin."""
 
+from dyntheory.flows.memory.dense import DenseCapacity, dense_capacity, dense_overlap, exponential_capacity
 from dyntheory.flows.memory.detectors import (
     DetectionLines,
     LinearDetection,
@@ -13,6 +14,7 @@ from dyntheory.flows.memory.results import FixedPoints, RecallPath, RecallRuns, 
 
 __all__ = [
     "Capacity",
+    "DenseCapacity",
     "DetectionLines",
     "FixedPoints",
     "LinearDetection",
@@ -21,7 +23,10 @@ __all__ = [
     "RecallRuns",
     "Solution",
     "capacity",
+    "dense_capacity",
+    "dense_overlap",
     "detection_lines",
+    "exponential_capacity",
     "hopfield",
     "linear_detector",
     "matched_filter",
