@@ -2,6 +2,8 @@
 
 from dyntheory.plot.designs import design
 from dyntheory.plot.live_figure import live
+from dyntheory.plot.memories import hopfield_phases, recall
+from dyntheory.plot.perceptrons import implicit_bias, learned_online
 from dyntheory.plot.sizes import finite_size
 from dyntheory.plot.style import save_figure
 from dyntheory.plot.sweeps import phase_diagram, slices
@@ -12,9 +14,13 @@ __all__ = [
     "curves",
     "design",
     "finite_size",
+    "hopfield_phases",
+    "implicit_bias",
+    "learned_online",
     "live",
     "phase_diagram",
     "preactivations",
+    "recall",
     "save_figure",
     "slices",
 ]

@@ -75,7 +75,7 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
 NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None through
     "count": """num_features num_samples num_runs num_heads num_units num_outputs max_nodes max_runs num_resamples width
         head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window max_sweeps num_knots
-        from_width to_width depth num_spins max_updates""",
+        from_width to_width depth num_spins max_updates num_points""",
     "count or zero": "num_steps degree step unit rank order sample_noise feature_noise seed",
     "count?": "num_nodes block_size strides population",
     "positive": """samples_per_feature learning_rate threshold gamma scale std source ratio memory max_operations
@@ -93,7 +93,7 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
     "name": """matrix dtype metric metrics noise initialization padding scaling normalization parameterization combine
         trained parametrisation rule""",
     "text": "name description",
-    "text?": "title label_kind",
+    "text?": "title label_kind label color",
     "path": "path",
     "path?": "checkpoint",
     "function": """fn link loss activation apply problem function prox pull corners teacher quantity init_shared
@@ -162,6 +162,10 @@ OTHERWISE: dict[str, str] = {  # where a parameter of that name is of another ki
     "boundary.along": "text",
     "plot.phase_diagram.boundary": "anything",
     "plot.design.found": "thing",
+    "plot.recall.path": "thing",
+    "plot.recall.runs": "thing?",
+    "plot.learned_online.runs": "thing?",
+    "plot.implicit_bias.flow": "thing",
     "plot.phase_diagram.sweep": "anything",
     "plot.slices.sweep": "anything",
     "simulate.inputs": "function",

@@ -46,6 +46,9 @@ SWEEP = xarray.Dataset(
     SWEPT,
 )
 SIZES = dt.FiniteSize(np.array([1, 2, 3]), THEORY, (THEORY,) * 3, {"test_error": FIT}, {}, {}, {}, AGREEMENT)
+ONLINE = dt.perceptron.OnlineCurve(CURVE[::-1], CURVE, CURVE, CURVE)
+BIAS = dt.perceptron.implicit_bias(np.eye(2), [1, 1])
+FLOW = dt.perceptron.LogisticFlow(CURVE[::-1], np.eye(2), np.eye(2), CURVE, CURVE, CURVE, BIAS)
 
 GIVEN: dict[str, Any] = {  # by name: a right value for what has no default
     "law": LAW,
@@ -176,6 +179,10 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "plot.phase_diagram": {"sweep": SWEEP},
     "plot.design": {"found": dt.Design(dt.Choice({"learning_rate": 0.5}, 3, 0.5, 0.01), None, (0.5,))},
     "plot.slices": {"sweep": SWEEP.isel(noise_std=0)},
+    "plot.hopfield_phases": {},
+    "plot.implicit_bias": {"flow": FLOW},
+    "plot.learned_online": {"theory": ONLINE},
+    "plot.recall": {"path": dt.memory.RecallPath(*[np.arange(2.0)] * 5)},
     "plot.live": {"run": THEORY},
     "plot.preactivations": {"runs": THEORY, "step": 0},
     "plot.save_figure": {"fig": Figure(), "path": "x.png"},
