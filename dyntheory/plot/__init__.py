@@ -6,6 +6,8 @@ from dyntheory.plot.linear_figures import mode_curves
 from dyntheory.plot.live_figure import live
 from dyntheory.plot.signals import signal_map
 from dyntheory.plot.one_pass_figure import one_pass
+from dyntheory.plot.memories import hopfield_phases, recall
+from dyntheory.plot.perceptrons import implicit_bias, learned_online
 from dyntheory.plot.sizes import finite_size
 from dyntheory.plot.style import save_figure
 from dyntheory.plot.sweeps import phase_diagram, slices
@@ -18,11 +20,15 @@ __all__ = [
     "curves",
     "design",
     "finite_size",
+    "hopfield_phases",
+    "implicit_bias",
+    "learned_online",
     "live",
     "one_pass",
     "mode_curves",
     "phase_diagram",
     "preactivations",
+    "recall",
     "save_figure",
     "signal_map",
     "slices",

@@ -51,6 +51,7 @@ NUMBERS = ("positive", "at least zero", "number", "part", "cosine")
 LEGIT: dict[str, str] = {  # by kind: which of the values above are right
     "count": "",
     "count or zero": "zero",
+    "whole numbers": "deep",
     "integer": "zero minus",
     "positive": "half",
     "at least zero": "half zero",
@@ -75,16 +76,17 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
 NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None through
     "count": """num_features num_samples num_runs num_heads num_units num_outputs max_nodes max_runs num_resamples
         width head_width num_modes batch_size max_iterations num_test num_inputs hidden sizes window max_sweeps
-        num_knots from_width to_width depth num_layers max_steps num_frames""",
+        num_knots from_width to_width depth num_layers max_steps num_frames num_spins max_updates num_points""",
     "count or zero": "num_steps degree step unit rank order sample_noise feature_noise seed",
     "count?": "num_nodes block_size strides population record_every",
     "positive": """samples_per_feature learning_rate threshold gamma scale std source ratio memory max_operations
         weight_std delta smallest largest smoothness threshold_ratio capacity features_per_input samples_per_input
-        signal_strength output_multiplier feature_learning time gain input_variance""",
+        signal_strength output_multiplier feature_learning time gain input_variance load noise_variance
+        initial_length""",
     "positive?": "rtol tolerance step_size max_memory max_trainings",
     "at least zero": """noise_std penalty ridge separation drop_below momentum epsilon score_std value_std
         exponent signal_power initial_power nonlinear_power linear nonlinear variance side_information times
-        weight_variance bias_variance branch_variance curvature gap distance head_rate screening""",
+        weight_variance bias_variance branch_variance curvature gap distance head_rate screening temperature""",
     "at least zero?": "bias_std allowance",
     "number": "frequency amplitude phase slope mean value rate skip minimum",
     "cosine": "correlation",
@@ -92,12 +94,12 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
     "part": "strong_convexity first_decay second_decay",
     "flag": """replacement accelerated resume use_bias starts_at_zero is_in_theorem drops diagonal nesterov center
         standardise from_differences force rematerialize centred is_linear amsgrad decoupled exact_overlaps
-        train_charges stiff""",
+        train_charges stiff find_margin""",
     "flag?": "keep_runs keep_preactivations keep_kernels smooth has_kink has_feature_nodes trace logy on_sphere",
     "name": """matrix dtype metric metrics noise initialization padding scaling normalization parameterization
-        combine trained parametrisation""",
+        combine trained parametrisation rule""",
     "text": "name description",
-    "text?": "title label_kind",
+    "text?": "title label_kind label color",
     "path": "path",
     "path?": "checkpoint",
     "function": """fn link loss activation apply problem function prox pull corners teacher quantity init_shared
@@ -107,13 +109,16 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
     "thing": """input_shape law method key inputs labels network prior report theory runs run spectrum data curve
         layers branches fig kernel kernels targets x1 x vector test_train train_train joint_second_moment nodes
         test_nodes coefficients probabilities means stds eigenvalues target_coefficients optimizer channel methods
-        values num_classes num_test_nodes over between sweep a b rates protons electrons points source correlation""",
+        values num_classes num_test_nodes over between sweep a b rates protons electrons points source correlation
+        log_times""",
     "thing?": """first_layer mesh record ax feature_nodes draw test_data weights teacher_weights initial
         test_initial x2 head_optimizer estimate alignment shares second_moment teacher_overlap
         teacher_second_moment teacher_prior features test_test covariance noise_coefficients prediction executor
         test_inputs test_labels masks width_ratios standard_rates widths proton_charges electron_charges finer""",
     "anything": "head params checkpoints module hyperparameters",
     "name?": "early_stopping x y along",
+    "part?": "start_overlap",
+    "correlation": "initial_overlap",
     "count or zero?": "random_state",
 }
 OF_KIND = {name: kind for kind, names in NAMES.items() for name in names.split()}
@@ -148,6 +153,17 @@ OTHERWISE: dict[str, str] = FLOWS | {  # where a parameter of that name is of an
     **dict.fromkeys(("prediction_cost.num_nodes", "kernels.elementwise.num_nodes"), "count"),
     **dict.fromkeys(("fit_law.num_samples", "closed_forms.data_spectrum.num_features"), "count?"),
     "state_evolution.record": "anything",
+    "memory.capacity.temperature": "part",
+    **dict.fromkeys(("memory.dense_capacity.order", "memory.dense_overlap.order"), "count"),
+    "memory.exponential_capacity.flipped": "part",
+    "perceptron.gardner_capacity.margin": "at least zero",
+    "perceptron.separable_fraction.num_inputs": "whole numbers",
+    "perceptron.separable_fraction.num_features": "whole numbers",
+    "perceptron.predict.rtol": "positive",
+    "perceptron.logistic_flow.rtol": "positive",
+    **dict.fromkeys((f"perceptron.{name}.times" for name in ("predict", "simulate")), "thing"),
+    "perceptron.train.num_classes": "count?",
+    "memory.Recall.simulate.algorithm": "name",
     "state_evolution.memory": "flag",
     "sweep.theory": "flag",
     "design.early_stopping": "flag",
@@ -321,6 +337,8 @@ METHODS: dict[str, Callable[..., Any]] = {  # methods that a user calls
     "Trajectory.save": THEORY.save,
     "kernels.Layer.init": PAIR.init,
     "kernels.Layer.kernel": PAIR.kernel,
+    "memory.Recall.iterate": memory.hopfield(0.05, 0.1).iterate,
+    "memory.Recall.simulate": memory.hopfield(0.05, 0.1).simulate,
     "kernels.TrainedKernel.predict": kernels.train(EYE, np.ones(3)).predict,
 }
 

@@ -54,6 +54,9 @@ ONLINE = dt.OnlineTrajectory(
     np.ones((1, 1)),
 )
 SIZES = dt.FiniteSize(np.array([1, 2, 3]), THEORY, (THEORY,) * 3, {"test_error": FIT}, {}, {}, {}, AGREEMENT)
+ONLINE = dt.perceptron.OnlineCurve(CURVE[::-1], CURVE, CURVE, CURVE)
+BIAS = dt.perceptron.implicit_bias(np.eye(2), [1, 1])
+FLOW = dt.perceptron.LogisticFlow(CURVE[::-1], np.eye(2), np.eye(2), CURVE, CURVE, CURVE, BIAS)
 
 GIVEN: dict[str, Any] = {  # by name: a right value for what has no default
     "law": LAW,
@@ -166,12 +169,36 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "wide.best_rates": {"network": dt.WideNetwork(), "rates": (0.1, 0.2, 0.3)},
     "wide.classify": {"a": (0.0, 1.0), "b": (0.0, 0.0), "c": -1.0},
     "wide.transfer": {"from_width": 8, "to_width": 16, "learning_rate": 0.1},
+<<<<<<< HEAD
     "online.committee": {"activation": "erf", "weights": [1.0]},
     "online.escape_times": {"found": ONLINE, "level": 0.5},
     "online.find_plateaus": {"found": ONLINE},
     "online.least_squares": {"law": dt.TeacherStudent(1.0)},
     "online.simulate_least_squares": {"law": dt.TeacherStudent(1.0)},
     "plot.one_pass": {"theory": ONLINE},
+=======
+    "memory.hopfield": {"load": 0.05},
+    "memory.multi_user": {"load": 0.5, "noise_variance": 0.1},
+    "memory.matched_filter": {"load": 0.5, "noise_variance": 0.1},
+    "memory.linear_detector": {"load": 0.5, "noise_variance": 0.1},
+    "memory.detection_lines": {"load": 2.0},
+    "memory.dense_capacity": {"order": 3},
+    "memory.dense_overlap": {"load": 0.1, "order": 3},
+    "memory.phase_lines": {"temperature": 0.5},
+    "memory.Recall.iterate": {"num_steps": 1},
+    "memory.Recall.simulate": {"num_spins": 20, "key": KEY},
+    "perceptron.gardner_capacity": {},
+    "perceptron.gardner_margin": {"samples_per_feature": 1.0},
+    "perceptron.implicit_bias": {"labels": np.sign(ROWS[:, 0])},
+    "perceptron.largest_margin": {"labels": np.sign(ROWS[:, 0])},
+    "perceptron.least_squares_limit": {},
+    "perceptron.logistic_flow": {"labels": np.sign(ROWS[:, 0]), "log_times": [1.0]},
+    "perceptron.num_dichotomies": {"num_inputs": 4, "num_features": 2},
+    "perceptron.predict": {"rule": "hebb", "times": [0.0, 1.0]},
+    "perceptron.separable_fraction": {"num_inputs": 4, "num_features": 2},
+    "perceptron.simulate": {"rule": "hebb", "times": [0.0, 1.0], "num_features": 10},
+    "perceptron.train": {"labels": np.sign(ROWS[:, 0])},
+>>>>>>> memory
     "kernels.residual": {"*": (kernels.dense(4),)},
     "closed_forms.MarginLoss": {"name": "own", "value": jnp.abs, "pull": jnp.add, "corners": jnp.abs},
     "closed_forms.compressed_sensing_threshold": {"delta": 0.5},
@@ -215,6 +242,10 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
         "bias_std": [0.1, 0.2, 0.3],
     },
     "plot.slices": {"sweep": SWEEP.isel(noise_std=0)},
+    "plot.hopfield_phases": {},
+    "plot.implicit_bias": {"flow": FLOW},
+    "plot.learned_online": {"theory": ONLINE},
+    "plot.recall": {"path": dt.memory.RecallPath(*[np.arange(2.0)] * 5)},
     "plot.live": {"run": THEORY},
     "plot.preactivations": {"runs": THEORY, "step": 0},
     "plot.save_figure": {"fig": Figure(), "path": "x.png"},

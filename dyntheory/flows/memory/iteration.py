@@ -1,0 +1,53 @@
+"""Message passing in the limit of many spins: three numbers go from step to step."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from dyntheory.closed_forms.evaluation import evaluate
+from dyntheory.flows.memory.averages import field_averages
+from dyntheory.flows.memory.results import RecallPath
+from dyntheory.ground.arrays import Array, ArrayLike
+
+# (m, q, signal of the step before, load, noise variance of factors) -> mean and variance of the field
+Channel = Callable[[Array, Array, Array, Array, Array], tuple[Array, Array]]
+
+
+def iterated(channel: Channel, numbers: tuple[ArrayLike, ArrayLike], start: ArrayLike, num_steps: int) -> RecallPath:
+    """Return the path of one memory.
+
+    Args:
+        channel: at the top of a module: programs are kept by its identity.
+        numbers: of the memory.
+        start: m₀; spins start as ±1 with this overlap, or as zeros where it is zero.
+        num_steps: T.
+    """
+    return RecallPath(*evaluate(functools.partial(_path, channel, num_steps), start, *numbers))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _path(channel: Channel, num_steps: int, start: Array, load: Array, variance: Array) -> tuple[Array, ...]:
+    def step(state: tuple[Array, Array, Array], _: None) -> tuple[tuple[Array, Array, Array], tuple[Array, ...]]:
+        m, q, before = state
+        signal, square = channel(m, q, before, load, variance)
+        noise = jnp.sqrt(square)
+        ratio = jnp.abs(signal) / noise
+        found = field_averages(ratio, noise)
+        m, ratio = jnp.sign(signal) * found.overlap, jnp.sign(signal) * ratio
+        return (m, found.square, signal), (m, found.square, ratio)
+
+    first = start, (start > 0).astype(start.dtype), jnp.zeros_like(start)
+    _, later = jax.lax.scan(step, first, length=num_steps)
+    given = start, first[1], jnp.full_like(start, jnp.nan)
+    m, q, ratio = (jnp.concatenate([one[None], rest]) for one, rest in zip(given, later, strict=True))
+    wrong = wrong_signs(ratio).at[0].set((1 - start) / 2)
+    return jnp.arange(num_steps + 1), m, q, ratio, wrong
+
+
+def wrong_signs(ratio: Array) -> Array:
+    """Return Φ(−y)."""
+    return jax.scipy.special.erfc(ratio / jnp.sqrt(2.0)) / 2
