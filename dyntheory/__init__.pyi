@@ -2,12 +2,9 @@ from . import closed_forms, estimators, gallery, kernels, plot, priors, spectra,
 from .dynamics.observables import FeatureMean
 from .dynamics.state_evolution import state_evolution
 from .flows import charges, deep_linear, memory, online, perceptron
-<<<<<<< HEAD
-from .flows.online.results import OnlineTrajectory
-=======
 from .flows.charges.results import ChargePaths
 from .flows.deep_linear.results import LinearPaths
->>>>>>> particles
+from .flows.online.results import OnlineTrajectory
 from .ground.compilation_cache import enable_compilation_cache
 from .ground.status import DyntheoryWarning, Status
 from .ground.storage.netcdf import load

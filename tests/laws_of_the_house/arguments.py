@@ -59,6 +59,7 @@ LEGIT: dict[str, str] = {  # by kind: which of the values above are right
     "probability": "",
     "part": "zero",
     "cosine": "zero minus",
+    "correlation": "zero",
     "rational": "zero huge",
     "positive rational": "huge",
     "flag": "true",
@@ -89,7 +90,6 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
         weight_variance bias_variance branch_variance curvature gap distance head_rate screening temperature""",
     "at least zero?": "bias_std allowance",
     "number": "frequency amplitude phase slope mean value rate skip minimum",
-    "cosine": "correlation",
     "probability": "balance level share fraction density",
     "part": "strong_convexity first_decay second_decay",
     "flag": """replacement accelerated resume use_bias starts_at_zero is_in_theorem drops diagonal nesterov center
@@ -144,6 +144,7 @@ FLOWS = {  # of the doors `charges` and `deep_linear`
     **{f"plot.{name}.found": "thing" for name in ("charge_field", "charge_animation")},
     **{f"plot.{name}.run": "count or zero" for name in ("charge_field", "charge_animation")},
     "plot.mode_curves.alignment": "flag",
+    "closed_forms.signal_layers.correlation": "cosine",
 }
 OTHERWISE: dict[str, str] = FLOWS | {  # where a parameter of that name is of another kind
     **dict.fromkeys(("kernels.solve.method", "kernels.empirical_ntk.method"), "name"),
@@ -193,6 +194,10 @@ OTHERWISE: dict[str, str] = FLOWS | {  # where a parameter of that name is of an
     "boundary.along": "text",
     "plot.phase_diagram.boundary": "anything",
     "plot.design.found": "thing",
+    "plot.recall.path": "thing",
+    "plot.recall.runs": "thing?",
+    "plot.learned_online.runs": "thing?",
+    "plot.implicit_bias.flow": "thing",
     **dict.fromkeys((f"plot.signal_map.{name}" for name in ("found", "weight_std", "bias_std")), "thing"),
     "plot.phase_diagram.sweep": "anything",
     "plot.slices.sweep": "anything",
@@ -284,7 +289,8 @@ OTHERWISE["closed_forms.rational_gd.samples_per_feature"] = "positive rational"
 
 
 INSIDE = ("gauss_angles",)  # of traced values, for the closed forms beside it
-BROADCASTING = ("closed_forms.", "deep_linear.half_time")
+BROADCASTING = ("closed_forms.", "deep_linear.half_time", "memory.", "perceptron.gardner", "perceptron.separable")
+SINGLE = ("data_spectrum", "Recall")
 RECORDS = (dt.Status, priors.Prior, kernels.Layer, kernels.TrainedKernel)
 
 
@@ -355,7 +361,7 @@ class Case(NamedTuple):
         """Return which of the wrong values are right here."""
         kind = self.kinds[parameter]
         right = set(LEGIT[kind.removesuffix("?")].split()) | ({"none"} if kind.endswith("?") else set())
-        broadcasts = self.name.startswith(BROADCASTING) and "data_spectrum" not in self.name
+        broadcasts = self.name.startswith(BROADCASTING) and not any(one in self.name for one in SINGLE)
         return right | {"deep"} if broadcasts and kind.removesuffix("?") in NUMBERS else right
 
     def call(self, parameter: str, value: Any) -> Any:

@@ -169,14 +169,12 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "wide.best_rates": {"network": dt.WideNetwork(), "rates": (0.1, 0.2, 0.3)},
     "wide.classify": {"a": (0.0, 1.0), "b": (0.0, 0.0), "c": -1.0},
     "wide.transfer": {"from_width": 8, "to_width": 16, "learning_rate": 0.1},
-<<<<<<< HEAD
     "online.committee": {"activation": "erf", "weights": [1.0]},
     "online.escape_times": {"found": ONLINE, "level": 0.5},
     "online.find_plateaus": {"found": ONLINE},
     "online.least_squares": {"law": dt.TeacherStudent(1.0)},
     "online.simulate_least_squares": {"law": dt.TeacherStudent(1.0)},
     "plot.one_pass": {"theory": ONLINE},
-=======
     "memory.hopfield": {"load": 0.05},
     "memory.multi_user": {"load": 0.5, "noise_variance": 0.1},
     "memory.matched_filter": {"load": 0.5, "noise_variance": 0.1},
@@ -198,7 +196,6 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "perceptron.separable_fraction": {"num_inputs": 4, "num_features": 2},
     "perceptron.simulate": {"rule": "hebb", "times": [0.0, 1.0], "num_features": 10},
     "perceptron.train": {"labels": np.sign(ROWS[:, 0])},
->>>>>>> memory
     "kernels.residual": {"*": (kernels.dense(4),)},
     "closed_forms.MarginLoss": {"name": "own", "value": jnp.abs, "pull": jnp.add, "corners": jnp.abs},
     "closed_forms.compressed_sensing_threshold": {"delta": 0.5},

@@ -122,7 +122,6 @@ def _best_rates() -> dt.BestRates:
     )
 
 
-<<<<<<< HEAD
 def _online() -> dt.OnlineTrajectory:
     """Of three runs."""
 
@@ -139,9 +138,6 @@ def _online() -> dt.OnlineTrajectory:
     return dt.OnlineTrajectory(times, **curves(), **parts, num_diverged=0)
 
 
-EXAMPLES: dict[str, Callable[[], Any]] = {
-    "OnlineTrajectory": _online,
-=======
 def _charge_paths() -> dt.ChargePaths:
     """With an electron that is too many, and a run that diverged."""
     lead, endings = RANDOM.normal(size=(2, 3, 4, 2)), ("converged", "diverged")
@@ -159,9 +155,9 @@ def _linear_paths() -> dt.LinearPaths:
 
 
 EXAMPLES: dict[str, Callable[[], Any]] = {
+    "OnlineTrajectory": _online,
     "ChargePaths": _charge_paths,
     "LinearPaths": _linear_paths,
->>>>>>> particles
     "Trajectory": _trajectory,
     "WideTrajectory": _wide,
     "BestRates": _best_rates,
