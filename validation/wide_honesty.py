@@ -12,7 +12,7 @@ the reported one, else unresolved.
 
 NEGATIVE CONTROL. The same bars divided by three must break the rule.
 
-    python -m validation.wide_honesty [--quick]    # 5 minutes of processor time; writes results/wide_honesty.*
+    python -m validation.wide_honesty [--quick]    # 12 minutes of processor time; writes results/wide_honesty.*
 """
 
 from __future__ import annotations
