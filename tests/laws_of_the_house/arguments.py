@@ -109,7 +109,7 @@ NAMES: dict[str, str] = {  # by kind: parameters that are of it; "?" lets None t
     "thing": """input_shape law method key inputs labels network prior report theory runs run spectrum data curve
         layers branches fig kernel kernels targets x1 x vector test_train train_train joint_second_moment nodes
         test_nodes coefficients probabilities means stds eigenvalues target_coefficients optimizer channel methods
-        values num_classes num_test_nodes over between sweep a b rates protons electrons points source correlation
+        values num_classes num_test_nodes over between sweep a b rates protons electrons points correlation
         log_times""",
     "thing?": """first_layer mesh record ax feature_nodes draw test_data weights teacher_weights initial
         test_initial x2 head_optimizer estimate alignment shares second_moment teacher_overlap
@@ -126,6 +126,7 @@ FLOWS = {  # of the doors `charges` and `deep_linear`
     **{f"charges.{name}.potential": "thing" for name in ("loss", "forces", "flow", "descend", "simulate", "curvature")},
     **{f"{door}.{name}.times": "thing" for door, name in (("charges", "flow"), ("deep_linear", "flow"))},
     "charges.laplacian.potential": "thing",
+    "charges.laplacian.source": "thing",
     "charges.yukawa.width": "positive",
     "charges.potential_of.activation": "function",
     **{f"deep_linear.{name}.weights": "thing" for name in ("flow", "descend", "simulate", "exact", "effective_start")},

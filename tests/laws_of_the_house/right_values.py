@@ -45,7 +45,7 @@ SWEEP = xarray.Dataset(
     | {"status": (tuple(SWEPT), np.full((2, 2), "ok"))},
     SWEPT,
 )
-ONLINE = dt.OnlineTrajectory(
+ONE_PASS = dt.OnlineTrajectory(
     np.arange(6.0),
     1.0 / np.arange(1, 7),
     1.0 / np.arange(1, 7),
@@ -170,11 +170,11 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "wide.classify": {"a": (0.0, 1.0), "b": (0.0, 0.0), "c": -1.0},
     "wide.transfer": {"from_width": 8, "to_width": 16, "learning_rate": 0.1},
     "online.committee": {"activation": "erf", "weights": [1.0]},
-    "online.escape_times": {"found": ONLINE, "level": 0.5},
-    "online.find_plateaus": {"found": ONLINE},
+    "online.escape_times": {"found": ONE_PASS, "level": 0.5},
+    "online.find_plateaus": {"found": ONE_PASS},
     "online.least_squares": {"law": dt.TeacherStudent(1.0)},
     "online.simulate_least_squares": {"law": dt.TeacherStudent(1.0)},
-    "plot.one_pass": {"theory": ONLINE},
+    "plot.one_pass": {"theory": ONE_PASS},
     "memory.hopfield": {"load": 0.05},
     "memory.multi_user": {"load": 0.5, "noise_variance": 0.1},
     "memory.matched_filter": {"load": 0.5, "noise_variance": 0.1},
