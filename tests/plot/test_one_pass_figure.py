@@ -20,8 +20,9 @@ def _result(**provenance: Any) -> dt.OnlineTrajectory:
         "teacher_overlap": RANDOM.normal(size=(41, 2, 3)),
         "teacher_moment": np.eye(3),
     }
+    bars: dict[str, Any] = {name: np.abs(value) for name, value in curves.items()}
     return dt.OnlineTrajectory(
-        TIMES, **curves, standard_error=dt.OnlineTrajectory(TIMES, **curves), provenance=provenance
+        TIMES, **curves, standard_error=dt.OnlineTrajectory(TIMES, **bars), provenance=provenance
     )
 
 
