@@ -105,6 +105,14 @@ def test_any_link_and_activation() -> None:
 
 
 @FULL
+def test_labels_that_few_nodes_carry_are_said() -> None:
+    law = dt.TeacherStudent(1.0, "exp", teacher_second_moment=[[6.0]])
+    with pytest.warns(dt.DyntheoryWarning, match="one node carries"):
+        found = _predict("tanh", 1, 1, law=law, time=[0.0, 0.1], first_layer=None, num_nodes=2**13)
+    assert found.status.code == "heavy_tail"
+
+
+@FULL
 def test_rectifiers_learn_a_teacher_to_the_end() -> None:
     """The last steps are where integrals of almost equal units meet."""
     found = _predict("relu", 2, 2, first_layer=dt.FirstLayer(0.5 * np.eye(2), 0.3 * np.eye(2)), time=[0.0, 20.0, 60.0])
