@@ -23,11 +23,12 @@ SYMMETRIC = (
 )
 
 
-def judged(result: OnlineTrajectory, one: Prepared, num_features: int | None) -> OnlineTrajectory:
-    """Return a prediction with its status and assumptions."""
+def judged(result: OnlineTrajectory, one: Prepared, num_features: int | None, tail: Status) -> OnlineTrajectory:
+    """Return a prediction with its status and assumptions; `tail` says whether few nodes carry the labels."""
+    status = _status(result)
     return dataclasses.replace(
         result,
-        status=_status(result),
+        status=tail if status.ok else status,
         assumptions=assumptions_of(one, str(result.provenance["averages"]), num_features),
     )
 

@@ -12,7 +12,7 @@ from dyntheory.flows.online.judgement import judged
 from dyntheory.flows.online.on_nodes import NUM_NODES
 from dyntheory.flows.online.prepared import Prepared, keys_of_runs, prepared
 from dyntheory.flows.online.results import MEASURED, OnlineTrajectory
-from dyntheory.flows.online.solution import Solver, nodes_of, solve
+from dyntheory.flows.online.solution import Solver, label_tail, nodes_of, solve
 from dyntheory.flows.online.starts import gram, start_rows
 from dyntheory.ground.arrays import Array, ArrayLike, Key, Progress, PyTree
 from dyntheory.ground.checks import check_count, check_positive, check_scalar
@@ -115,7 +115,7 @@ def predict(
         for number, joint in enumerate(_starts(one, key, size, count)):
             found.append(solve(one, joint, solver))
             report((number + 1) / count, f"solved {number + 1} of {count} starts")
-        result = judged(_mean(found) if count > 1 else found[0], one, size)
+        result = judged(_mean(found) if count > 1 else found[0], one, size, label_tail(one, solver))
     if not result.status.ok:
         warnings.warn(str(result.status), DyntheoryWarning, stacklevel=2)
     return result

@@ -29,7 +29,7 @@ from dyntheory.problem.networks.activations import resolve_activation
 from dyntheory.problem.networks.network import MLP
 from dyntheory.problem.prepared import check_head, environment
 
-NUM_TIMES = 101
+NUM_TIMES, MOST_LOOKS = 101, 128
 
 
 class Rates(NamedTuple):
@@ -108,7 +108,7 @@ def check_rates(given: Mapping[str, Any], times: np.ndarray) -> Rates:
     """
     rate = given["learning_rate"]
     if callable(rate):
-        for moment in (times[0], times[len(times) // 2], times[-1]):
+        for moment in times[np.unique(np.linspace(0, len(times) - 1, MOST_LOOKS).astype(int))]:
             value = np.asarray(rate(jnp.asarray(float(moment))))
             if value.shape != () or not np.isfinite(value) or value < 0:
                 raise ValueError(

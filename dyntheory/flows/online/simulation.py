@@ -15,8 +15,8 @@ from dyntheory.flows.online.finite import Rules, State, advance, first_state, ov
 from dyntheory.flows.online.judgement import assumptions_of
 from dyntheory.flows.online.on_nodes import NUM_NODES
 from dyntheory.flows.online.prepared import Prepared, keys_of_runs, prepared
-from dyntheory.flows.online.results import MEASURED, OnlineTrajectory
-from dyntheory.flows.online.solution import nodes_of
+from dyntheory.flows.online.results import CURVES, MEASURED, OnlineTrajectory
+from dyntheory.flows.online.solution import missed_by, nodes_of
 from dyntheory.flows.online.starts import start_rows
 from dyntheory.ground.arrays import Array, ArrayLike, Key, Progress, PyTree
 from dyntheory.ground.checks import check_count
@@ -110,11 +110,14 @@ def simulate(
         grams, heads = _runs(
             one, rules, num_features, keys_of_runs(key, num_features, num_runs), exact_overlaps, resources
         )
-        how, nodes, _ = nodes_of(one.model, NUM_NODES, seed(key, "test_nodes"))
-        measured = _measured(one, grams, heads, nodes)
+        how, nodes, fewer = nodes_of(one.model, NUM_NODES, seed(key, "test_nodes"))
+        measured, rough = _measured(one, grams, heads, nodes), 0.0
+        if nodes is not None:
+            first = [_measured(one, grams[:1], heads[:1], part)["excess_error"][0] for part in fewer]
+            rough = missed_by(measured["excess_error"][0], np.stack(first))
         sizes = {"num_features": num_features, "num_runs": num_runs, "matrix": matrix}
         told = {"kind": "simulation", **one.told, **sizes, "exact_overlaps": bool(exact_overlaps), "averages": how}
-        result = _means(one, measured, told)
+        result = _means(one, measured, rough, told)
     if not result.status.ok:
         warnings.warn(str(result.status), DyntheoryWarning, stacklevel=2)
     return result
@@ -188,8 +191,8 @@ def _measured(one: Prepared, grams: np.ndarray, heads: np.ndarray, nodes: Any) -
     }
 
 
-def _means(one: Prepared, measured: Measured, told: dict[str, Any]) -> OnlineTrajectory:
-    """Return means over the runs that did not diverge, with their standard errors."""
+def _means(one: Prepared, measured: Measured, rough: Any, told: dict[str, Any]) -> OnlineTrajectory:
+    """Return means over the runs that did not diverge, with standard errors; `rough` is what nodes miss of errors."""
     bad = np.asarray(has_diverged(measured["test_error"]).any(axis=1))
     chosen = ~bad if not bad.all() else bad
     count = int(chosen.sum())
@@ -199,6 +202,7 @@ def _means(one: Prepared, measured: Measured, told: dict[str, Any]) -> OnlineTra
     errors = None
     if spread is not None:
         bars: dict[str, Any] = {name: value / np.sqrt(count) for name, value in spread.items()}
+        bars |= {name: np.hypot(bars[name], rough) for name in CURVES}
         errors = OnlineTrajectory(one.times, **bars)
     status = Status()
     if bad.any():

@@ -16,8 +16,10 @@ from dyntheory.flows.online.results import ORDER_PARAMETERS, OnlineTrajectory
 from dyntheory.flows.solving import solve_flow
 from dyntheory.gaussian.sub_nets import standard_error
 from dyntheory.ground.arrays import Array, PyTree
+from dyntheory.ground.linear_algebra import rank_aware_cholesky
 from dyntheory.ground.precision import as_double
 from dyntheory.ground.status import Status
+from dyntheory.results.judgement import heavy_tail
 
 COARSER = 10.0
 RTOL = {CLOSED: 1e-8, GRID: 1e-6, NET: 1e-6}
@@ -48,6 +50,15 @@ def nodes_of(model: Model, num_nodes: int, seed: int) -> tuple[str, Nodes | None
     return (NET, *nets(model, num_nodes, seed))
 
 
+def label_tail(one: Prepared, solver: Solver) -> Status:
+    """Return whether few Sobol nodes carry E y²: then error bars may be too small."""
+    if solver.nodes is None or solver.how != NET:
+        return Status()
+    r = one.model.num_teacher_units
+    z = rank_aware_cholesky(one.joint[:r, :r]) @ solver.nodes.points[:r]
+    return heavy_tail(np.asarray(one.model.clean_labels(z.T)), np.asarray(solver.nodes.weights))
+
+
 def solve(one: Prepared, joint: Array, solver: Solver) -> OnlineTrajectory:
     """Return the result from one start, the Gram matrix of (w*, w), without a verdict on it."""
     values, rough, status = _flow(one, joint, solver.nodes, solver.tolerance)
@@ -55,7 +66,7 @@ def solve(one: Prepared, joint: Array, solver: Solver) -> OnlineTrajectory:
     errors = {name: np.abs(values[name] - coarse[name]) + rough.get(name, 0.0) for name in values}
     if solver.fewer:
         others = [_flow(one, joint, fewer, solver.tolerance)[0] for fewer in solver.fewer]
-        missed = {name: _missed(values[name], np.stack([other[name] for other in others])) for name in values}
+        missed = {name: missed_by(values[name], np.stack([other[name] for other in others])) for name in values}
         errors = {name: np.hypot(errors[name], missed[name]) for name in values}
     r = one.model.num_teacher_units
     teacher = np.asarray(joint)[:r, :r]
@@ -75,7 +86,7 @@ def _reported(values: Values, noise_std: float) -> dict[str, Any]:
     return {"excess_error": values["excess_error"], "test_error": values["excess_error"] + noise_std**2, **named}
 
 
-def _missed(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+def missed_by(values: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return the error told by fewer nodes: of one coarser grid the difference, of sub-nets their spread and shift."""
     if len(others) == 1:
         return np.abs(values - others[0])

@@ -65,7 +65,9 @@ def test_runs_have_these_means(changes: dict[str, Any]) -> None:
     assert np.abs(off).max() > 10, "negative control: SGD is not gradient flow"
 
 
-@pytest.mark.parametrize("changes", [{}, {"momentum": 0.5}, {"learning_rate": falling}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"momentum": 0.5}, pytest.param({"learning_rate": falling}, marks=pytest.mark.full)]
+)
 def test_means_approach_the_limit(changes: dict[str, Any]) -> None:
     given: dict[str, Any] = {"learning_rate": 0.3, "time": TIMES, "first_layer": START} | changes
     limit = dt.online.least_squares(LAW, **given)

@@ -74,7 +74,7 @@ def test_a_linear_unit_is_exact() -> None:
 
 
 @pytest.mark.parametrize("r", [1, pytest.param(2, marks=FULL)])
-@pytest.mark.parametrize("how", ["Sobol nodes", "a grid"])
+@pytest.mark.parametrize("how", ["Sobol nodes", pytest.param("a grid", marks=FULL)])
 def test_nodes_agree_with_closed_forms_within_their_bars(r: int, how: str) -> None:
     """The same network where nothing is known of its units: a grid if it is said to be smooth, else Sobol nodes."""
     start = dt.FirstLayer(np.eye(1) * 0.5, np.array([[0.3, 0.1]])[:, :r])
@@ -102,6 +102,14 @@ def test_any_link_and_activation() -> None:
     found = _predict("tanh", 2, 2, law=law, time=[0.0, 2.0], num_nodes=2**10)
     assert found.status.ok and found.excess_error[1] < found.excess_error[0]
     assert found.assumptions is not None and found.assumptions.level == "heuristic"
+
+
+@FULL
+def test_labels_that_few_nodes_carry_are_said() -> None:
+    law = dt.TeacherStudent(1.0, "exp", teacher_second_moment=[[6.0]])
+    with pytest.warns(dt.DyntheoryWarning, match="one node carries"):
+        found = _predict("tanh", 1, 1, law=law, time=[0.0, 0.1], first_layer=None, num_nodes=2**13)
+    assert found.status.code == "heavy_tail"
 
 
 @FULL
@@ -138,6 +146,7 @@ def test_too_large_a_rate_is_said_to_diverge() -> None:
     assert found.status.code == "diverged"
 
 
+@FULL
 def test_several_starts_are_those_of_finite_networks() -> None:
     given: dict[str, Any] = {"first_layer": dt.FirstLayer(0.5 * np.eye(2), 0.2 * np.eye(2)), "time": [0.0, 3.0]}
     found = _predict(PHYSICS, 2, 2, num_features=400, num_runs=4, **given)

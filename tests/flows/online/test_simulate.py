@@ -98,6 +98,7 @@ def test_runs_that_blow_up_are_said() -> None:
     assert runs.num_diverged == 4 and runs.status.code == "diverged"
 
 
+@FULL
 def test_a_given_draw_is_where_runs_start() -> None:
     random = np.random.default_rng(0)
     start = dt.FirstLayer.from_weights(random.normal(size=(60, 2)), random.normal(size=(60, 2)))

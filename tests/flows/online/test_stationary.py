@@ -36,6 +36,7 @@ def test_the_flow_gets_there() -> None:
     np.testing.assert_allclose(np.log(off[0] / off[1]) / 300.0, end.rate, rtol=0.02)
 
 
+@pytest.mark.full
 def test_the_largest_rate_of_one_unit() -> None:
     """One student of one teacher learns it for rates below about 4.06, beyond them an error is left."""
     ends = [
