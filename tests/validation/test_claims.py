@@ -13,6 +13,7 @@ from validation import CLAIMS, FOLDER, __main__, large_simulation, layers, sente
 from validation.record import RESULTS, Outcome, revision_date
 
 FEW_RUNS = (
+    "charges",
     "closed_forms",
     "closed_forms_high_dimensional",
     "designed_schedules",
