@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import tyro
 
 import dyntheory as dt
-from dyntheory.ground.checks import check_count, check_positive
 from dyntheory.ground.files import check_destination
 from dyntheory.shell.arguments import FigurePath, Flag, NumbersPath
 from dyntheory.shell.exit_status import of_status
@@ -50,6 +48,10 @@ def command(
         out: write the paths into this NetCDF file.
         force: replace files that exist.
     """
+    import numpy as np
+
+    from dyntheory.ground.checks import check_count, check_positive
+
     outputs = planned_outputs("paths", plot=plot, out=out, force=force)
     if animation is not None:
         check_destination(animation, force=force)
