@@ -91,7 +91,8 @@ def charge_field(
     axes = new_figure(4.6, 4.4).add_subplot() if ax is None else ax
     values, pull = scene.field()
     axes.contourf(*scene.lines, values, LEVELS, cmap="Oranges", alpha=0.55)
-    axes.streamplot(*scene.lines, pull[..., 0], pull[..., 1], color=LINES, linewidth=0.5, density=1.1, arrowsize=0.6)
+    look: dict[str, Any] = {"color": LINES, "linewidth": 0.5, "density": 1.1, "arrowsize": 0.6}
+    axes.streamplot(scene.lines[0], scene.lines[1], pull[..., 0], pull[..., 1], **look)
     for electron, path in enumerate(np.moveaxis(scene.paths, 1, 0)):
         axes.plot(*path.T, color=ELECTRON, lw=1.4, label="electrons" if electron == 0 else None, zorder=3)
         axes.plot(*path[0], "o", color=ELECTRON, mfc="white", ms=5, zorder=4)

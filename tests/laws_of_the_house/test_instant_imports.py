@@ -24,7 +24,7 @@ def test_importing_loads_no_other_package() -> None:
     assert loaded("import dyntheory as dt; dir(dt); dt.__version__; dt.Status") == set()
 
 
-COMMANDS = ("", "predict", "estimate", "closed-form", "explore", "doctor", "new", "sweep", "design", "charges")
+COMMANDS = ("", "predict", "estimate", "closed-form", "charges", "explore", "doctor", "new", "sweep", "design")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -10,9 +10,11 @@ import numpy as np
 
 from dyntheory.flows.charges.named import resolve_potential
 from dyntheory.flows.charges.potentials import Potential
+from dyntheory.flows.charges.series import MOST_ERROR, potential_of
 from dyntheory.ground.arrays import ArrayLike, PyTree
 from dyntheory.ground.checks import check_finite
 from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.precision import double_precision
 from dyntheory.problem.laws.first_layer import FirstLayer
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.laws.links import resolve_link
@@ -63,9 +65,23 @@ def checked(given: dict[str, Any], on_sphere: bool | None = None) -> tuple[Charg
         norms = np.linalg.norm(rows, axis=-1)
         if is_bound and np.abs(norms - 1).max() > UNIT:
             raise ValueError(f"`{name}` must be unit vectors, got norms from {norms.min():.4g} to {norms.max():.4g}.")
+        missed = missed_at(potential, float(norms.max()))
+        if missed > MOST_ERROR:
+            raise ValueError(
+                f"`{name}` must be shorter: at the norm {norms.max():.3g} the series of {potential.name} misses "
+                f"{missed:.1e} of it. Or raise `degree` of `potential_of`."
+            )
     own = _charges("proton_charges", given["proton_charges"], protons.shape[:1])
     moving = _charges("electron_charges", given["electron_charges"], electrons.shape[:2])
     return Charges(potential, protons, own, electrons, moving), is_on_sphere
+
+
+def missed_at(potential: Potential, norm: float) -> float:
+    """Return what the series of a potential leaves out for weights of a norm, relative; zero for closed forms."""
+    if potential.reach is None:
+        return 0.0
+    with double_precision():
+        return float(np.max(np.asarray(potential.reach(potential.parameters, jnp.asarray([norm**2])))))
 
 
 def _rows(name: str, value: ArrayLike, ranks: tuple[int, ...] = (MATRIX, STACK)) -> np.ndarray:
@@ -126,16 +142,10 @@ def from_network(law: TeacherStudent, network: MLP, *, first_layer: FirstLayer, 
     if first_layer.draw is None:
         raise ValueError("`first_layer` must hold weights: FirstLayer.from_weights(W, W_teacher).")
     protons, electrons = (np.asarray(part, float).T for part in first_layer.draw)
-    potential = _of_activation(network)
+    potential = potential_of(resolve_activation(network.activation))
     charges = _output_weights(head, len(electrons), network.num_units)
     root = np.sqrt(protons.shape[1])
     return Charges(potential, protons / root, _teacher_charges(law, network, len(protons)), electrons / root, charges)
-
-
-def _of_activation(network: MLP) -> Potential:
-    from dyntheory.flows.charges.series import potential_of
-
-    return potential_of(resolve_activation(network.activation))
 
 
 def _output_weights(head: PyTree, num_drawn: int, num_units: int) -> np.ndarray:

@@ -33,7 +33,7 @@ from dyntheory.ground.arrays import Array, Key, PyTree
 from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, check_scalar
 from dyntheory.ground.kinds import check_arguments
 
-PANEL, NODES = 2.0, 16  # length of a panel in log t, and nodes on it
+PANEL, FEWEST, NODES = 2.0, 8, 16  # length of a panel in log t, how many there are at least, and nodes on one
 SMALL = 40.0  # e^−40 is below rounding
 LEAST_DIMENSION = 3  # from which the potential of a charge that is not screened falls off
 
@@ -77,7 +77,7 @@ def _yukawa(d: int, screening: float, width: float) -> Potential:
     begin = 2 * math.log(width)
     ends = [begin + SMALL / (d / 2 - 1)] if d >= LEAST_DIMENSION else []
     ends += [math.log(width**2 + SMALL / screening)] if screening > 0 else []
-    edges = np.linspace(begin, min(ends), 1 + math.ceil((min(ends) - begin) / PANEL))
+    edges = np.linspace(begin, min(ends), 1 + max(FEWEST, math.ceil((min(ends) - begin) / PANEL)))
     places, masses = np.polynomial.legendre.leggauss(NODES)
     half = 0.5 * np.diff(edges)[:, None]
     logarithm = (edges[:-1, None] + half * (places[None] + 1)).ravel()

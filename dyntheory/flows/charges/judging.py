@@ -8,17 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory.flows.charges.configuration import Charges
+from dyntheory.flows.charges.configuration import Charges, missed_at
 from dyntheory.flows.charges.energy import Fixed, Moving, Rules, energies_of
 from dyntheory.flows.charges.hessian import least_curvatures_of
 from dyntheory.flows.charges.potentials import Potential
 from dyntheory.flows.charges.results import CONVERGED, DIVERGED, MOVING, SADDLE, STUCK, ChargePaths
+from dyntheory.flows.charges.series import MOST_ERROR
 from dyntheory.ground.precision import as_double, double_precision
 from dyntheory.ground.status import Assumptions, Outcome, Status
 
 STILL = 1e-3  # share of the loss that would be lost in as long again
 FLAT = 1e-6  # of the largest curvature
-MOST_ERROR = 1e-3  # of a series, at the norms that were reached
 
 
 class Judge(NamedTuple):
@@ -98,12 +98,11 @@ class Judge(NamedTuple):
         potential = self.charges.potential
         if potential.reach is None or not np.isfinite(positions).all():
             return Status()
-        squares = np.square(positions).sum(axis=-1).max(keepdims=True).ravel()
-        with double_precision():
-            missed = float(np.max(np.asarray(potential.reach(potential.parameters, as_double(squares)))))
+        longest = float(np.linalg.norm(positions, axis=-1).max())
+        missed = missed_at(potential, longest)
         if missed <= MOST_ERROR:
             return Status()
-        told = f"At the norm {squares[0] ** 0.5:.3g} that an electron reached, the series of {potential.name} misses"
+        told = f"At the norm {longest:.3g} that an electron reached, the series of {potential.name} misses"
         return Status(Outcome.UNRESOLVED, f"{told} {missed:.1e} of it: raise `degree` of `potential_of`.")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 import dyntheory as dt
+from dyntheory.ground.files import check_destination
 from dyntheory.shell.arguments import FigurePath, Flag, NumbersPath
 from dyntheory.shell.exit_status import of_status
 from dyntheory.shell.outputs import planned_outputs
@@ -50,7 +51,6 @@ def command(
     import numpy as np
 
     from dyntheory.ground.checks import check_count, check_positive
-    from dyntheory.ground.files import check_destination
 
     outputs = planned_outputs("paths", plot=plot, out=out, force=force)
     if animation is not None:

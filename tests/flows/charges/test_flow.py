@@ -154,9 +154,11 @@ def test_a_series_that_is_left_is_unresolved() -> None:
     """Norms at which the series of tanh misses a thousandth are told."""
     with pytest.warns(dt.DyntheoryWarning, match="raise `degree` of `potential_of`"):
         found = charges.descend(
-            charges.potential_of("tanh", degree=16), np.eye(2), electrons=3 * STARTS[0], learning_rate=0.01, num_steps=1
+            charges.potential_of("tanh", degree=24), np.eye(2), electrons=STARTS[0], learning_rate=9.0, num_steps=1
         )
     assert found.status.code == "unresolved"
+    with pytest.raises(ValueError, match=r"`protons` must be shorter: at the norm 9"):
+        charges.loss(charges.potential_of("tanh", degree=24), 9 * np.eye(2), electrons=STARTS[0])
 
 
 @pytest.mark.full

@@ -43,7 +43,11 @@ def test_smeared_charges_have_their_closed_form(screening: float, width: float) 
 
 @pytest.mark.parametrize(
     ("d", "screening"),
-    [(2, 1.0), (3, 0.0), *(pytest.param(*one, marks=pytest.mark.full) for one in ((1, 2.0), (3, 4.0), (5, 1.0)))],
+    [
+        (2, 1.0),
+        (3, 0.0),
+        *(pytest.param(*one, marks=pytest.mark.full) for one in ((1, 2.0), (3, 4.0), (5, 1.0), (50, 1.0))),
+    ],
 )
 def test_space_laplacians_are_screened(d: int, screening: float) -> None:
     """ΔΦ − λΦ is minus a Gaussian of the width of the charge, nothing else."""
