@@ -7,7 +7,9 @@ time, and the flow is solved in s = ln(1 + t),
 
     dw/ds = Σ_i z_i e^{s − ln(1 + e^{z_i·w})},
 
-which does not overflow at t = 1e40 and beyond. Descent with small steps η is at t = η × steps.
+which does not overflow at t = 1e40 and beyond. What is left, o(1), falls as t^(−p): p is the least eigenvalue of
+Σ_k e^{−z_k·ρ̃} z_k z_kᵀ on the support, or z·ŵ − 1 of the next sample where that is less. Descent with small steps η
+is at t = η × steps.
 
 Reference: `soudry2018implicit`, Theorems 3 and 4.
 """
@@ -45,6 +47,7 @@ class ImplicitBias(Saved):
             samples. None where a support vector has no weight in ŵ, and the flow another form.
         is_complete: whether the support vectors span the space, so that `offset` is all of ρ̃.
         rate: c in |w/|w| − ŵ/|ŵ|| ≈ c/ln t; None where `offset` is not all of ρ̃.
+        decay_exponent: p in w − ŵ ln t − ρ̃ ∝ t^(−p); None without `offset`.
         largest_margin: of the data, with its duals and support.
         status: "unresolved" where the margin is, or ρ̃ was not found.
     """
@@ -53,6 +56,7 @@ class ImplicitBias(Saved):
     offset: Annotated[OptionalArray, Axes("feature")]
     is_complete: bool
     rate: float | None
+    decay_exponent: float | None
     largest_margin: LargestMargin
     status: Status = dataclasses.field(default_factory=Status)
 
@@ -125,16 +129,25 @@ def bias_of_rows(rows: np.ndarray) -> ImplicitBias:
         close_rows = rows[close]
         if np.linalg.matrix_rank(close_rows) > np.linalg.matrix_rank(support):
             told = "A sample lies on the margin without holding it: corrections grow as ln ln t."
-            return ImplicitBias(found.weights, None, is_complete, None, found, Status(Outcome.UNRESOLVED, told))
+            return _unknown(found, is_complete, told)
         support = close_rows
     offset = _offset(support, found.weights)
     if offset is None:
-        told = "The offset of the flow was not found: the support vectors are nearly dependent."
-        return ImplicitBias(found.weights, None, is_complete, None, found, Status(Outcome.UNRESOLVED, told))
+        return _unknown(found, is_complete, "The offset was not found: the support vectors are nearly dependent.")
     direction = found.weights / np.linalg.norm(found.weights)
     across = offset - direction * (direction @ offset)
     rate = float(np.linalg.norm(across) / np.linalg.norm(found.weights)) if is_complete else None
-    return ImplicitBias(found.weights, offset, is_complete, rate, found, found.status)
+    # Beside the zeros of what the support does not span.
+    heights = np.exp(-support @ offset)
+    least = np.linalg.eigvalsh(support.T @ (heights[:, None] * support))[-int(np.linalg.matrix_rank(support))]
+    others = (rows @ found.weights)[~close]
+    decay = float(min(least, others.min() - 1 if len(others) else np.inf))
+    return ImplicitBias(found.weights, offset, is_complete, rate, decay, found, found.status)
+
+
+def _unknown(found: LargestMargin, is_complete: bool, told: str) -> ImplicitBias:
+    status = Status(Outcome.UNRESOLVED, told)
+    return ImplicitBias(np.asarray(found.weights), None, is_complete, None, None, found, status)
 
 
 def _offset(support: np.ndarray, weights: np.ndarray) -> np.ndarray | None:

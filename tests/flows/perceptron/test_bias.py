@@ -20,17 +20,14 @@ def _data(seed: int, n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(n, d)) + 1.5 * labels[:, None], labels
 
 
-def _second_margin(inputs: np.ndarray, labels: np.ndarray, found: dt.perceptron.LargestMargin) -> float:
-    """Return the smallest z·ŵ of the samples that do not hold the margin: corrections fall as t to one minus that."""
-    return float(np.sort(labels * (inputs @ found.weights))[len(found.support)])
-
-
 def _complete() -> tuple[np.ndarray, np.ndarray]:
     for seed in range(200):
         inputs, labels = _data(seed, 12, 2)
         found = perceptron.largest_margin(inputs, labels)
-        if found.is_separable and len(found.support) == 2 and _second_margin(inputs, labels, found) > 1.4:
-            return inputs, labels
+        if found.is_separable and len(found.support) == 2:
+            exponent = perceptron.implicit_bias(inputs, labels).decay_exponent
+            if exponent is not None and exponent > 0.4:
+                return inputs, labels
     raise AssertionError
 
 
@@ -50,6 +47,16 @@ def test_the_flow_is_the_largest_margin_times_the_logarithm_of_time() -> None:
     z = labels[:, None] * inputs
     support = bias.largest_margin.support
     np.testing.assert_allclose(np.exp(-z[support] @ bias.offset), bias.largest_margin.duals[support], rtol=1e-9)
+
+
+def test_what_is_left_falls_by_its_exponent() -> None:
+    """Both causes: a support vector that hardly holds (p = its eigenvalue), and a sample just behind the margin."""
+    weak, close = np.array([[1.0, 0.0], [0.5, 1.0]]), np.array([[1.0, 0.0], [0.0, 2.0], [0.6, 1.2]])
+    for inputs in (weak, close):
+        flow = perceptron.logistic_flow(inputs, [1] * len(inputs), log_times=[20.0, 30.0], rtol=1e-11)
+        left = np.linalg.norm(flow.weights - flow.log_times[:, None] * flow.bias.weights - flow.bias.offset, axis=1)
+        assert flow.bias.decay_exponent is not None
+        np.testing.assert_allclose(np.log(left[0] / left[1]) / 10, flow.bias.decay_exponent, rtol=0.02)
 
 
 def test_negative_controls_of_the_rate() -> None:
