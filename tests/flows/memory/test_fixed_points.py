@@ -189,6 +189,7 @@ def test_other_detectors() -> None:
     np.testing.assert_allclose(dt.memory.linear_detector(1e-6, 0.5).ratio, 2.0, rtol=1e-5)
 
 
+@pytest.mark.full
 def test_arrays_jit_and_derivatives() -> None:
     """Loads and temperatures broadcast; programs inside jit give the same; m falls with the load as differences say."""
     loads, temperatures = np.array([0.01, 0.05])[:, None], np.array([0.1, 0.4, 1.3])
