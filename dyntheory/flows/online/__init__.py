@@ -1,5 +1,7 @@
 """One-pass learning: every sample is used once, and order parameters follow a flow."""
 
+from dyntheory.flows.online.adaptive import adaptive_least_squares
+from dyntheory.flows.online.adaptive_runs import simulate_adaptive_least_squares
 from dyntheory.flows.online.correlated import least_squares, simulate_least_squares
 from dyntheory.flows.online.plateaus import EscapeTimes, Plateau, escape_times, find_plateaus
 from dyntheory.flows.online.prediction import predict
@@ -13,6 +15,7 @@ __all__ = [
     "EscapeTimes",
     "OnlineTrajectory",
     "Plateau",
+    "adaptive_least_squares",
     "committee",
     "escape_times",
     "find_asymptote",
@@ -21,5 +24,6 @@ __all__ = [
     "predict",
     "scaled_erf",
     "simulate",
+    "simulate_adaptive_least_squares",
     "simulate_least_squares",
 ]

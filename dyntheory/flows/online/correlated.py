@@ -127,7 +127,7 @@ def least_squares(
         raise ValueError(f"`rtol` must be from 1e-12 to 0.1, got {rtol!r}.")
     d = None if num_features is None else check_count("num_features", num_features)
     with double_precision():
-        one = _checked(given)
+        one = checked(given)
         means, error, status = _means_of(one, d, rtol)
         result = _reported(one, means, error, d, status)
     if not result.status.ok:
@@ -186,20 +186,20 @@ def simulate_least_squares(
     if 8 * 140 * num_runs * d > resources.max_memory:
         raise ValueError(f"`num_runs` = {num_runs} at d = {d} does not fit the memory: lower one of them.")
     with double_precision():
-        one = _checked(given)
+        one = checked(given)
         places = one.spectrum.modes_of(d)
         known = (jnp.asarray(one.joint), one.law.teacher_priors, one.spectrum.amplitudes(places, 1))
         numbers = {**one.numbers._asdict(), "scales": one.spectrum.scales(places)}
         keys, steps = keys_of_runs(key, d, num_runs), np.rint(one.times * d).astype(int)
         batch, schedule = one.rates.batch_size, one.rates.schedule
         found = train_linear(known, numbers, keys, steps, (batch, schedule), resources.report)
-        result = _of_runs(one, found, {"num_features": d, "num_runs": num_runs, **environment(key)})
+        result = of_runs(one, found, {"num_features": d, "num_runs": num_runs, **environment(key)})
     if not result.status.ok:
         warnings.warn(str(result.status), DyntheoryWarning, stacklevel=2)
     return result
 
 
-def _checked(given: Mapping[str, Any]) -> _Linear:
+def checked(given: Mapping[str, Any]) -> _Linear:
     law, layer = given["law"], given["first_layer"]
     law.__post_init__()
     family = family_of(resolve_link(law.link).function)
@@ -256,7 +256,7 @@ def _reported(one: _Linear, means: Means, error: np.ndarray, d: int | None, stat
     )
 
 
-def _of_runs(one: _Linear, found: dict[str, np.ndarray], told: dict[str, Any]) -> OnlineTrajectory:
+def of_runs(one: _Linear, found: dict[str, np.ndarray], told: dict[str, Any]) -> OnlineTrajectory:
     noise = float(one.law.noise_std) ** 2
     measured = {"test_error": found["excess_error"] + noise, **found}
     bad = np.asarray(has_diverged(measured["test_error"]).any(axis=1))

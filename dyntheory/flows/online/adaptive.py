@@ -1,0 +1,261 @@
+"""One-pass least squares by any row-wise optimizer, Adam included, as d → ∞.
+
+Every step moves each of d weights by η ψ/√d, ψ from that weight's own gradients e x of the last steps. The residual e
+is normal with variance s² = P + σ², P = mean (w − w*)², nearly independent of one weight's inputs: the correlation is
+(w − w*)/(s √d). To first order in it, over d steps (`dyntheory.flows.online.long_run`),
+
+    dP/dα = −2η c(s) P + η² D(s),      dM/dα = −η c(s) M,  M = mean (w − w*) w*.
+
+Plain SGD has c = 1, D = s². The memory of the optimizer must be short beside d. Derived here.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dyntheory.flows.online.correlated import checked
+from dyntheory.flows.online.long_run import LENGTH, LongRun, long_run
+from dyntheory.flows.online.results import OnlineTrajectory
+from dyntheory.flows.solving import Flow, solve_flow
+from dyntheory.ground.arrays import Array, ArrayLike, Key, PyTree
+from dyntheory.ground.checks import check_positive, check_scalar
+from dyntheory.ground.kinds import check_arguments
+from dyntheory.ground.precision import as_double, double_precision
+from dyntheory.ground.status import Assumptions, DyntheoryWarning, Outcome, Status
+from dyntheory.problem.laws.first_layer import FirstLayer
+from dyntheory.problem.laws.law import TeacherStudent
+from dyntheory.problem.methods.hyperparameters import (
+    Optimizer,
+    StaticNumbers,
+    build,
+    check_optimizer,
+    shown,
+    split_numbers,
+)
+from dyntheory.problem.prepared import environment
+from dyntheory.results.judgement import has_diverged
+
+NUM_DEVIATIONS = 9
+LEAST, MOST = 1e-3, 10.0  # deviations of residuals in the table, in units of that at the start
+FAR, SURE = 0.02, 4.0  # what windows far apart may contribute, and by how many standard errors it is seen
+SAME = 1e-9
+WHY = "derived to first order in 1/√d with an optimizer whose memory is short beside d; simulated for Adam and others"
+
+
+class Rule(NamedTuple):
+    """An optimizer at the rate one, and its numbers."""
+
+    optimizer: Optimizer
+    static: StaticNumbers
+    numbers: PyTree
+
+
+def adaptive_least_squares(
+    law: TeacherStudent,
+    optimizer: Optimizer,
+    *,
+    learning_rate: float,
+    time: ArrayLike,
+    key: Key,
+    first_layer: FirstLayer | None = None,
+    rtol: float = 1e-6,
+    **hyperparameters: Any,
+) -> OnlineTrajectory:
+    """Predict one-pass training of a linear unit by a row-wise optimizer, y = x·W*/√d + σ ξ, as d → ∞.
+
+    How far the optimizer follows a push, c, and how much it scatters, D, is found on streams of noise, by chains whose
+    spread gives `standard_error`.
+
+    Scaling:
+        Gradients are those in K = W/√d of half the squared error on one sample, so entries are O(1) and so is the ε of
+        Adam beside them. A step moves K by the rate η/d times the optimizer's, W by η/√d.
+
+    Args:
+        law: linear link, one teacher direction, uncorrelated features.
+        optimizer: an optax factory whose steps are proportional to its learning rate and do not look at the weights.
+        learning_rate: η.
+        time: the grid of α = steps/d, or its last value.
+        key: decides the noise of the chains.
+        first_layer: moments of w at the start; default E w² = 1.
+        rtol: of the solver.
+        **hyperparameters: of the optimizer, but for its rate.
+
+    Returns:
+        Errors and overlaps. The status is "unresolved" for a memory of more than some 250 steps in the mean of
+        gradients, or when residuals leave the table of deviations.
+
+    Raises:
+        ValueError: correlated features, another link, an optimizer that is not row-wise, whose steps depend on weights
+            (weight decay) or not in proportion on the rate.
+
+    Example:
+        >>> import jax, optax, dyntheory as dt
+        >>> found = dt.online.adaptive_least_squares(dt.TeacherStudent(1.0, noise_std=0.5), optax.adam, learning_rate=0.6,
+        ...                                          time=[0.0, 3.0], key=jax.random.key(0), b1=0.9, b2=0.95)
+        >>> found.excess_error.round(2).tolist()
+        [2.0, 0.29]
+    """
+    given = locals()
+    check_arguments(adaptive_least_squares, given)
+    check_scalar("rtol", rtol)
+    check_positive("rtol", rtol)
+    rule = checked_rule(optimizer, hyperparameters)
+    with double_precision():
+        one = checked({**given, "momentum": 0.0, "batch_size": 1})
+        result = _solved(one, rule, key, rtol)
+    if not result.status.ok:
+        warnings.warn(str(result.status), DyntheoryWarning, stacklevel=2)
+    return result
+
+
+def checked_rule(optimizer: Optimizer, hyperparameters: Mapping[str, Any]) -> Rule:
+    """Return an optimizer at the rate one.
+
+    Raises:
+        TypeError, ValueError: one that these equations are not about.
+    """
+    if "learning_rate" in hyperparameters or not callable(optimizer):
+        raise TypeError("`optimizer` must be an optax factory such as optax.adam, its rate is `learning_rate`.")
+    numbers, static = split_numbers("optimizer", optimizer, {"learning_rate": 1.0, **hyperparameters})
+    check_optimizer(optimizer, numbers, static)
+    with double_precision():
+        one, other = (_trial(build(optimizer, static, {**numbers, "learning_rate": rate}), 0.0) for rate in (1.0, 0.25))
+        moved = _trial(build(optimizer, static, numbers), 1.0)
+        doubled = as_double(numbers)
+    if not np.allclose(one, moved, rtol=SAME, atol=0):
+        raise ValueError(f"`optimizer` {shown(optimizer)} looks at the weights (weight decay?): leave that out here.")
+    if not np.allclose(0.25 * one, other, rtol=SAME, atol=0):
+        raise ValueError(f"`optimizer` {shown(optimizer)} must make steps in proportion to its learning rate.")
+    return Rule(optimizer, static, doubled)
+
+
+def _trial(rule: Any, weights: float) -> np.ndarray:
+    """Return the steps on a few gradients."""
+    gradients = np.random.default_rng(0).normal(size=(5, 8))
+    at = jnp.full(8, weights)
+    state, steps = rule.init(at), []
+    for gradient in gradients:
+        update, state = rule.update(jnp.asarray(gradient), state, at)
+        steps.append(np.asarray(update))
+    return np.stack(steps)
+
+
+def _solved(one: Any, rule: Rule, key: Key, rtol: float) -> OnlineTrajectory:
+    if len(one.spectrum.values) > 1 or float(np.asarray(one.spectrum.values)[0]) != 1.0:
+        raise ValueError("`law` must have uncorrelated features here: leave `features` out.")
+    (teacher, overlap), (_, own) = np.asarray(one.joint, float)
+    noise = float(one.law.noise_std) ** 2
+    start = own - 2 * overlap + teacher
+    deviation = np.sqrt(start + noise)
+    if deviation == 0:
+        raise ValueError("`first_layer` is the teacher and there is no noise: nothing would move.")
+    least = max(np.sqrt(noise), LEAST * deviation)
+    grid = np.geomspace(least, MOST * deviation, NUM_DEVIATIONS)
+    found = long_run(rule.optimizer, rule.static, rule.numbers, jnp.asarray(grid), jax.random.fold_in(key, 1))
+    found = LongRun(*(np.asarray(part) for part in found))
+    _check_pull(found, rule)
+    flow, errors = _flow(one, found, grid, (start, overlap - teacher), noise, rtol)
+    excess, along = flow.states["excess"][:, 0], flow.states["along"][:, 0]
+    status = _judged(flow, found, excess + noise, grid, one.times)
+    mean_overlap = along + teacher
+    weight = excess + 2 * mean_overlap - teacher
+    wide = {
+        name: value[:, None, None] for name, value in (("weight_overlap", weight), ("teacher_overlap", mean_overlap))
+    }
+    bars = {"teacher_overlap": errors["along"], "weight_overlap": np.hypot(errors["excess"], 2 * errors["along"])}
+    return OnlineTrajectory(
+        one.times,
+        test_error=excess + noise,
+        excess_error=excess,
+        **wide,
+        teacher_moment=np.array([[teacher]]),
+        standard_error=OnlineTrajectory(
+            one.times,
+            test_error=errors["excess"],
+            excess_error=errors["excess"],
+            **{name: value[:, None, None] for name, value in bars.items()},
+        ),
+        status=status,
+        assumptions=Assumptions("simulation-verified", WHY),
+        provenance={"kind": "prediction", "averages": f"streams of noise, {shown(rule.optimizer)}", **environment(key)},
+    )
+
+
+def _check_pull(found: LongRun, rule: Rule) -> None:
+    if not (np.isfinite(found.pull).all() and (found.pull > 0).all() and (found.spread > 0).all()):
+        raise ValueError(
+            f"`optimizer` {shown(rule.optimizer)} does not follow its gradients on noise: no flow describes it."
+        )
+
+
+def _tables(found: LongRun, grid: np.ndarray) -> dict[str, np.ndarray]:
+    """Return ln c and ln D: of all chains, of all with every second deviation alone, and of each group."""
+
+    def rows(values: np.ndarray) -> np.ndarray:
+        mean = np.log(values.mean(axis=0))
+        coarse = np.interp(np.log(grid), np.log(grid[::2]), mean[::2])
+        return np.stack([mean, coarse, *np.log(values)])
+
+    return {"pull": rows(found.pull), "spread": rows(found.spread), "grid": np.log(grid)}
+
+
+def _field(time: Array, state: PyTree, numbers: PyTree) -> PyTree:
+    del time
+    place = 0.5 * jnp.log(jnp.maximum(state["excess"], 0.0) + numbers["noise"])
+    read = jax.vmap(lambda x, values: jnp.exp(jnp.interp(x, numbers["grid"], values)))
+    pull, spread = read(place, numbers["pull"]), read(place, numbers["spread"])
+    rate = numbers["rate"]
+    return {
+        "excess": -2 * rate * pull * state["excess"] + rate**2 * spread,
+        "along": -rate * pull * state["along"],
+    }
+
+
+def _flow(
+    one: Any, found: LongRun, grid: np.ndarray, start: tuple[float, float], noise: float, rtol: float
+) -> tuple[Flow, dict[str, np.ndarray]]:
+    """Return the flow, all tables side by side, and standard errors of chains, table and solver together."""
+    tables = _tables(found, grid)
+    count = len(tables["pull"])
+    begin = {name: np.full(count, value) for name, value in zip(("excess", "along"), start, strict=True)}
+    numbers = {**tables, "noise": noise, "rate": one.rates.learning_rate}
+    flow = solve_flow(_field, begin, one.times, numbers, rtol=rtol)
+    errors = {}
+    for name, states in flow.states.items():
+        groups = states[:, 2:]
+        chance = groups.std(axis=1, ddof=1) / np.sqrt(groups.shape[1])
+        errors[name] = np.sqrt(chance**2 + (states[:, 0] - states[:, 1]) ** 2 + flow.error[name][:, 0] ** 2)
+    return flow, errors
+
+
+def _judged(flow: Flow, found: LongRun, error: np.ndarray, grid: np.ndarray, times: np.ndarray) -> Status:
+    bad = ~np.isfinite(error) | has_diverged(error)
+    if bad.any():
+        told = f"the error blew up at time {times[np.argmax(bad)]:.4g}: lower `learning_rate`"
+        return Status(Outcome.DIVERGED, told, int(np.argmax(bad)))
+    if not flow.status.ok:
+        return flow.status
+    outside = (np.sqrt(error) > grid[-1]) | (np.sqrt(error) < grid[0] * (1 - SAME))
+    if outside.any():
+        told = (
+            f"residuals leave the table of deviations at time {times[np.argmax(outside)]:.4g}: ask for a shorter `time`"
+        )
+        return Status(Outcome.UNRESOLVED, told, int(np.argmax(outside)))
+    if _differs(found.far, 0 * found.far, found.spread) or _differs(found.late, found.spread, found.spread):
+        return Status(
+            Outcome.UNRESOLVED, f"the optimizer remembers more than {LENGTH} steps: lower its decay rates (b1)"
+        )
+    return Status()
+
+
+def _differs(one: np.ndarray, other: np.ndarray, scale: np.ndarray) -> bool:
+    """Return whether two quantities by groups differ, beyond chance and by more than a small part of a third."""
+    off = one - other
+    mean, error = off.mean(axis=0), off.std(axis=0, ddof=1) / np.sqrt(len(off))
+    return bool(np.any((np.abs(mean) > FAR * scale.mean(axis=0)) & (np.abs(mean) > SURE * error)))
