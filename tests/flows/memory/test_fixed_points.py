@@ -206,7 +206,11 @@ def test_arrays_broadcast() -> None:
 
 @pytest.mark.full
 def test_programs_inside_jit_have_derivatives() -> None:
-    """m falls with the load as differences say."""
+    """m falls with the load as differences say; programs of single precision take whole results."""
+    whole = jax.jit(lambda load: dt.memory.hopfield(load, 0.2).fixed_points())(0.05)
+    assert whole.names[int(whole.best)] == "retrieval" and abs(float(whole.equilibrium.overlap) - 0.998878) < 1e-5
+    path = jax.jit(lambda load: dt.memory.multi_user(load, 0.2).iterate(2))(0.5)
+    np.testing.assert_allclose(path.overlap, dt.memory.multi_user(0.5, 0.2).iterate(2).overlap, rtol=1e-6)
 
     def overlap(load: jax.Array) -> jax.Array:
         return dt.memory.hopfield(load, 0.2).fixed_points()["retrieval"].overlap
