@@ -225,9 +225,9 @@ def draw(found: Found, settings: Settings) -> Figure:
     (first, second), (third, last) = figure.subplots(2, 2)
     for shift, color in zip(DISTANCES, ("#0b3c78", "#e8743b"), strict=True):
         _, updates, bounds = found.trained[found.trained[:, 0] == shift].T
-        first.loglog(bounds, updates, "o", ms=4, mfc="none", color=color, label=f"moved by {shift}")
-    ends = np.array([found.trained[:, 2].min(), found.trained[:, 2].max()])
-    first.loglog(ends, ends, "k-", label="bound")
+        first.plot(bounds, updates, "o", ms=4, mfc="none", color=color, label=f"moved by {shift}")
+    ends = np.array([0.0, found.trained[:, 2].max()])
+    first.plot(ends, ends, "k-", label="bound")
     finish(first, r"$(R/\gamma)^2$", "mistakes", "Novikoff")
     first.legend(frameon=False, fontsize="small")
     for d, color in ((10, "#0b3c78"), (25, "#e8743b")):
@@ -241,9 +241,9 @@ def draw(found: Found, settings: Settings) -> Figure:
     finish(second, "inputs per feature", "share that is separable", "Cover")
     second.legend(frameon=False, fontsize="small")
     for rule, color in RULES.items():
-        learned_online(
-            *found.online[rule], label=rule, color=color, ax=third, title=f"online, d = {settings.num_features}"
-        )
+        title = f"online, d = {settings.num_features}"
+        smooth = perceptron.predict(rule, np.linspace(0.0, settings.last_time, 100))
+        learned_online(smooth, found.online[rule][1], label=rule, color=color, ax=third, title=title)
     implicit_bias(found.flows[0], ax=last, title="towards the largest margin")
     return figure
 

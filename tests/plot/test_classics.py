@@ -1,6 +1,7 @@
 """Pictures of memories and perceptrons show theory and runs."""
 
-import jax
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -8,6 +9,7 @@ import dyntheory as dt
 from dyntheory import plot
 
 
+@pytest.mark.full
 def test_phases_of_the_hopfield_network() -> None:
     figure = plot.hopfield_phases(num_points=8)
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]  # pyright: ignore
@@ -19,19 +21,21 @@ def test_phases_of_the_hopfield_network() -> None:
 
 
 def test_recall_and_learning_online() -> None:
-    memory = dt.memory.multi_user(0.5, 0.3)
-    runs = memory.simulate(60, num_runs=3, num_steps=4, key=jax.random.key(0), algorithm="message passing")
-    figure = plot.recall(memory.iterate(4), runs)
-    assert "60 spins, 3 runs" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]  # pyright: ignore
-    theory = dt.perceptron.predict("hebb", [0.0, 1.0])
+    steps, curve, single = np.arange(3), np.array([0.5, 0.2, 0.1]), np.full((4, 3), 0.5)
+    path = dt.memory.RecallPath(steps, 1 - curve, curve, curve, curve)
+    runs = dt.memory.RecallRuns(steps, 1 - curve, curve / 9, single, curve, curve / 9, None, None, 1.0, 60)
+    figure = plot.recall(path, runs)
+    assert "60 spins, 4 runs" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]  # pyright: ignore
+    theory = dt.perceptron.OnlineCurve(np.arange(3.0), curve, 1 - curve, curve)
     axes = plot.learned_online(theory, label="Hebb").axes[0]
-    again = dt.perceptron.simulate("hebb", [0.0, 1.0], num_features=20, num_runs=2, key=jax.random.key(0))
+    again = dataclasses.replace(theory, standard_error=theory)
     assert plot.learned_online(theory, again, label="runs", color="black", ax=axes) is axes.figure
     assert len(axes.lines) >= 3
 
 
 def test_implicit_bias_shows_the_offset_where_it_is_known() -> None:
-    log_times = [1.0, 10.0]
-    known = dt.perceptron.logistic_flow([[1.0, 0.0], [0.0, 2.0]], [1, 1], log_times=log_times)
-    part = dt.perceptron.logistic_flow([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]], [1, 1], log_times=log_times)
+    bias = dt.perceptron.implicit_bias([[1.0, 0.0], [0.0, 2.0]], [1, 1])
+    curve, weights = np.array([0.2, 0.1]), np.ones((2, 2))
+    known = dt.perceptron.LogisticFlow(np.array([1.0, 10.0]), weights, weights, curve, curve, curve, bias)
+    part = dataclasses.replace(known, bias=dataclasses.replace(bias, is_complete=False, rate=None))
     assert [len(plot.implicit_bias(flow).axes[0].lines) for flow in (known, part)] == [3, 1]

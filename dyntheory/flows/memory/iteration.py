@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dyntheory.closed_forms.evaluation import evaluate
 from dyntheory.flows.memory.averages import field_averages
@@ -26,7 +27,8 @@ def iterated(channel: Channel, numbers: tuple[ArrayLike, ArrayLike], start: Arra
         start: m₀; spins start as ±1 with this overlap, or as zeros where it is zero.
         num_steps: T.
     """
-    return RecallPath(*evaluate(functools.partial(_path, channel, num_steps), start, *numbers))
+    m, q, ratio, wrong = evaluate(functools.partial(_path, channel, num_steps), start, *numbers)
+    return RecallPath(np.arange(num_steps + 1), m, q, ratio, wrong)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -44,8 +46,8 @@ def _path(channel: Channel, num_steps: int, start: Array, load: Array, variance:
     _, later = jax.lax.scan(step, first, length=num_steps)
     given = start, first[1], jnp.full_like(start, jnp.nan)
     m, q, ratio = (jnp.concatenate([one[None], rest]) for one, rest in zip(given, later, strict=True))
-    wrong = wrong_signs(ratio).at[0].set((1 - start) / 2)
-    return jnp.arange(num_steps + 1), m, q, ratio, wrong
+    wrong = jnp.concatenate([(1 - start)[None] / 2, wrong_signs(ratio[1:])])
+    return m, q, ratio, wrong
 
 
 def wrong_signs(ratio: Array) -> Array:

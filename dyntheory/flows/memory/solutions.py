@@ -80,7 +80,10 @@ def _stacked(branches: Sequence[Fields]) -> Fields:
 
 def _with_best(fields: Any) -> Fields:
     front = tuple(jnp.moveaxis(one, -1, 0) for one in fields)
-    energy = front[4]
-    is_missing = jnp.isnan(energy)
-    best = jnp.argmin(jnp.where(is_missing, jnp.inf, energy), axis=0)
-    return (*front, jnp.where(jnp.all(is_missing, axis=0), -1, best))
+    # Numbers of branches as floats: inside a program of single precision there are no long integers.
+    energies = list(front[4])
+    best, least = jnp.full_like(energies[0], -1.0), jnp.full_like(energies[0], jnp.inf)
+    for number, energy in enumerate(energies):
+        is_better = energy < least
+        best, least = jnp.where(is_better, float(number), best), jnp.where(is_better, energy, least)
+    return (*front, best)

@@ -96,10 +96,10 @@ def adaptive_least_squares(
 
     Example:
         >>> import jax, optax, dyntheory as dt
-        >>> found = dt.online.adaptive_least_squares(dt.TeacherStudent(1.0, noise_std=0.5), optax.adam, learning_rate=0.6,
-        ...                                          time=[0.0, 3.0], key=jax.random.key(0), b1=0.9, b2=0.95)
-        >>> found.excess_error.round(2).tolist()
-        [2.0, 0.29]
+        >>> law, key = dt.TeacherStudent(1.0, noise_std=0.5), jax.random.key(0)
+        >>> found = dt.online.adaptive_least_squares(law, optax.adam, learning_rate=0.6, time=[0.0, 3.0], key=key)
+        >>> found.excess_error.round(1).tolist()
+        [2.0, 0.3]
     """
     given = locals()
     check_arguments(adaptive_least_squares, given)
@@ -150,36 +150,27 @@ def _solved(one: Any, rule: Rule, key: Key, rtol: float) -> OnlineTrajectory:
     if len(one.spectrum.values) > 1 or float(np.asarray(one.spectrum.values)[0]) != 1.0:
         raise ValueError("`law` must have uncorrelated features here: leave `features` out.")
     (teacher, overlap), (_, own) = np.asarray(one.joint, float)
-    noise = float(one.law.noise_std) ** 2
-    start = own - 2 * overlap + teacher
+    noise, start = float(one.law.noise_std) ** 2, own - 2 * overlap + teacher
     deviation = np.sqrt(start + noise)
     if deviation == 0:
         raise ValueError("`first_layer` is the teacher and there is no noise: nothing would move.")
-    least = max(np.sqrt(noise), LEAST * deviation)
-    grid = np.geomspace(least, MOST * deviation, NUM_DEVIATIONS)
+    grid = np.geomspace(max(np.sqrt(noise), LEAST * deviation), MOST * deviation, NUM_DEVIATIONS)
     found = long_run(rule.optimizer, rule.static, rule.numbers, jnp.asarray(grid), jax.random.fold_in(key, 1))
     found = LongRun(*(np.asarray(part) for part in found))
-    _check_pull(found, rule)
+    if not (np.isfinite(found.pull).all() and (found.pull > 0).all() and (found.spread > 0).all()):
+        name = shown(rule.optimizer)
+        raise ValueError(f"`optimizer` {name} does not follow its gradients on noise: no flow describes it.")
     flow, errors = _flow(one, found, grid, (start, overlap - teacher), noise, rtol)
-    excess, along = flow.states["excess"][:, 0], flow.states["along"][:, 0]
-    status = _judged(flow, found, excess + noise, grid, one.times)
-    mean_overlap = along + teacher
-    weight = excess + 2 * mean_overlap - teacher
-    wide = {
-        name: value[:, None, None] for name, value in (("weight_overlap", weight), ("teacher_overlap", mean_overlap))
-    }
-    bars = {"teacher_overlap": errors["along"], "weight_overlap": np.hypot(errors["excess"], 2 * errors["along"])}
+    values = {name: state[:, 0] for name, state in flow.states.items()}
+    status = _judged(flow, found, values["excess"] + noise, grid, one.times)
     return OnlineTrajectory(
         one.times,
-        test_error=excess + noise,
-        excess_error=excess,
-        **wide,
+        **_fields(values["excess"], values["along"] + teacher, teacher, noise),
         teacher_moment=np.array([[teacher]]),
         standard_error=OnlineTrajectory(
             one.times,
-            test_error=errors["excess"],
-            excess_error=errors["excess"],
-            **{name: value[:, None, None] for name, value in bars.items()},
+            **_fields(errors["excess"], errors["along"], 0.0, 0.0)
+            | {"weight_overlap": np.hypot(errors["excess"], 2 * errors["along"])[:, None, None]},
         ),
         status=status,
         assumptions=Assumptions("simulation-verified", WHY),
@@ -187,11 +178,15 @@ def _solved(one: Any, rule: Rule, key: Key, rtol: float) -> OnlineTrajectory:
     )
 
 
-def _check_pull(found: LongRun, rule: Rule) -> None:
-    if not (np.isfinite(found.pull).all() and (found.pull > 0).all() and (found.spread > 0).all()):
-        raise ValueError(
-            f"`optimizer` {shown(rule.optimizer)} does not follow its gradients on noise: no flow describes it."
-        )
+def _fields(excess: np.ndarray, overlap: np.ndarray, teacher: float, noise: float) -> dict[str, np.ndarray]:
+    """Return what is reported, from P and R."""
+    weight = excess + 2 * overlap - teacher
+    return {
+        "test_error": excess + noise,
+        "excess_error": excess,
+        "weight_overlap": weight[:, None, None],
+        "teacher_overlap": overlap[:, None, None],
+    }
 
 
 def _tables(found: LongRun, grid: np.ndarray) -> dict[str, np.ndarray]:

@@ -200,6 +200,11 @@ def simulate_least_squares(
 
 
 def checked(given: Mapping[str, Any]) -> _Linear:
+    """Return the problem that was asked for.
+
+    Raises:
+        ValueError: one that these equations are not about.
+    """
     law, layer = given["law"], given["first_layer"]
     law.__post_init__()
     family = family_of(resolve_link(law.link).function)
@@ -257,6 +262,7 @@ def _reported(one: _Linear, means: Means, error: np.ndarray, d: int | None, stat
 
 
 def of_runs(one: _Linear, found: dict[str, np.ndarray], told: dict[str, Any]) -> OnlineTrajectory:
+    """Return means over the runs that did not diverge, with their errors."""
     noise = float(one.law.noise_std) ** 2
     measured = {"test_error": found["excess_error"] + noise, **found}
     bad = np.asarray(has_diverged(measured["test_error"]).any(axis=1))

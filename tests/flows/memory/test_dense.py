@@ -12,7 +12,7 @@ from scipy.stats import norm
 from dyntheory import memory
 
 
-@pytest.mark.parametrize("order", [3, 4, 20])
+@pytest.mark.parametrize("order", [3, pytest.param(4, marks=pytest.mark.full), 20])
 def test_capacity_is_the_largest_load(order: int) -> None:
     other: Any = minimize_scalar(lambda y: -(erf(y) ** (2 * order - 2)) / (2 * y**2), bounds=(0.3, 6), method="bounded")
     found = memory.dense_capacity(order)
@@ -36,7 +36,9 @@ def _steps(order: int, size: int, count: int, num_steps: int, rng: np.random.Gen
     return overlaps
 
 
-@pytest.mark.parametrize(("order", "size", "count", "runs"), [(3, 120, 1500, 100), (4, 40, 1600, 250)])
+@pytest.mark.parametrize(
+    ("order", "size", "count", "runs"), [pytest.param(3, 120, 1500, 100, marks=pytest.mark.full), (4, 40, 1600, 250)]
+)
 def test_one_step_from_a_pattern_makes_the_errors_of_the_formula(order: int, size: int, count: int, runs: int) -> None:
     """Φ(−1/√λ) bits, as z-scores with an allowance of 5/N of it; λ = P/N^{n−1} without (2n − 3)!! is off."""
     rng = np.random.default_rng(order)

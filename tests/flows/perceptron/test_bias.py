@@ -49,6 +49,7 @@ def test_the_flow_is_the_largest_margin_times_the_logarithm_of_time() -> None:
     np.testing.assert_allclose(np.exp(-z[support] @ bias.offset), bias.largest_margin.duals[support], rtol=1e-9)
 
 
+@pytest.mark.full
 def test_what_is_left_falls_by_its_exponent() -> None:
     """Both causes: a support vector that hardly holds (p = its eigenvalue), and a sample just behind the margin."""
     weak, close = np.array([[1.0, 0.0], [0.5, 1.0]]), np.array([[1.0, 0.0], [0.0, 2.0], [0.6, 1.2]])

@@ -14,6 +14,7 @@ from dyntheory import perceptron
 from dyntheory.flows.perceptron.online_prediction import FIELDS
 from dyntheory.ground.precision import double_precision
 
+FULL = pytest.mark.full
 RULES = ("hebb", "perceptron", "adatron")
 
 
@@ -83,7 +84,7 @@ def test_late_errors_fall_as_published() -> None:
     assert wild.test_error[0] > 0.01 and wild.status.code == "diverged" and "angles are right" in wild.status.message
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", [pytest.param(rule, marks=FULL) for rule in RULES])
 def test_against_another_integrator_in_other_variables(rule: str) -> None:
     """R and Q by DOP853, with averages of the textbook in the overlap."""
 
@@ -108,21 +109,21 @@ def test_against_another_integrator_in_other_variables(rule: str) -> None:
     np.testing.assert_allclose(found.overlap, other[0] / np.sqrt(other[1]), rtol=1e-8)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", ["perceptron", *(pytest.param(rule, marks=FULL) for rule in ("hebb", "adatron"))])
 def test_perceptrons_follow_the_limit(rule: str) -> None:
     """z-scores of error and length at d = 200, 30 runs, allowance 2/d of each."""
-    times = [0.0, 1.0, 4.0, 8.0]
+    times = [0.0, 1.0, 4.0]
     theory = perceptron.predict(rule, times, learning_rate=0.8)
     runs = perceptron.simulate(rule, times, num_features=200, num_runs=30, key=jax.random.key(3), learning_rate=0.8)
     error = runs.standard_error
-    assert error is not None and runs.per_run is not None and runs.per_run.length.shape == (30, 4)
+    assert error is not None and runs.per_run is not None and runs.per_run.length.shape == (30, 3)
     assert (error.test_error[1:] < 0.02 * theory.test_error[0]).all()
     for name in ("test_error", "length"):
         off = np.abs(getattr(runs, name) - getattr(theory, name))[1:]
         allowed = 3.5 * getattr(error, name)[1:] + 2 / 200 * getattr(theory, name)[1:]
         assert (off < allowed).all(), name
     other = perceptron.predict("hebb" if rule != "hebb" else "adatron", times, learning_rate=0.8)
-    assert (np.abs(runs.test_error - other.test_error)[2:] > 8 * error.test_error[2:]).any(), "the control passes"
+    assert (np.abs(runs.test_error - other.test_error)[1:] > 8 * error.test_error[1:]).any(), "the control passes"
 
 
 def test_results_are_kept(tmp_path: Path) -> None:

@@ -139,8 +139,8 @@ def test_cover_counts_the_labellings_of_real_points() -> None:
     assert perceptron.separable_fraction(4000, 2000) == pytest.approx(0.5, rel=1e-12)
 
 
-def test_gardner_and_the_margin_of_coin_tosses() -> None:
-    """Published: two at no margin; the integral by quadrature; and margins of 12 random labellings at d = 200."""
+def test_gardner_capacity_is_the_published_integral() -> None:
+    """Published: two at no margin; the integral by quadrature; and the inverse."""
     from scipy.integrate import quad
     from scipy.stats import norm
 
@@ -149,6 +149,11 @@ def test_gardner_and_the_margin_of_coin_tosses() -> None:
         np.testing.assert_allclose(perceptron.gardner_capacity(margin), 1 / integral, rtol=1e-10)
     alphas = np.array([1e-6, 0.3, 1.0, 1.99, 2.0])
     np.testing.assert_allclose(perceptron.gardner_capacity(perceptron.gardner_margin(alphas)), alphas, rtol=1e-11)
+
+
+@pytest.mark.full
+def test_margins_of_coin_tosses_are_those_of_gardner() -> None:
+    """Twelve labellings at n = d = 200, allowance 3/d."""
     rng, found = np.random.default_rng(8), []
     for _ in range(12):
         inputs, labels = rng.normal(size=(200, 200)), np.sign(rng.normal(size=200))
