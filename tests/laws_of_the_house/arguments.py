@@ -217,6 +217,7 @@ OTHERWISE: dict[str, str] = FLOWS | {  # where a parameter of that name is of an
     **dict.fromkeys(("online.predict.num_features", "online.least_squares.num_features"), "count?"),
     "online.find_asymptote.learning_rate": "positive",
     "online.least_squares.rtol": "positive",
+    "online.adaptive_least_squares.rtol": "positive",
     **dict.fromkeys(("online.find_plateaus.found", "online.escape_times.found", "online.committee.weights"), "thing"),
     **dict.fromkeys(("online.find_plateaus.width", "online.escape_times.level"), "positive"),
     "applicability.inputs": "thing?",

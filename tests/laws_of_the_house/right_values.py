@@ -174,6 +174,8 @@ CALLS: dict[str, dict[str, Any]] = {  # by callable: right values of its own
     "online.find_plateaus": {"found": ONE_PASS},
     "online.least_squares": {"law": dt.TeacherStudent(1.0)},
     "online.simulate_least_squares": {"law": dt.TeacherStudent(1.0)},
+    "online.adaptive_least_squares": {"law": dt.TeacherStudent(1.0)},
+    "online.simulate_adaptive_least_squares": {"law": dt.TeacherStudent(1.0)},
     "plot.one_pass": {"theory": ONE_PASS},
     "memory.hopfield": {"load": 0.05},
     "memory.multi_user": {"load": 0.5, "noise_variance": 0.1},

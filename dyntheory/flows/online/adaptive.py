@@ -178,7 +178,7 @@ def _solved(one: Any, rule: Rule, key: Key, rtol: float) -> OnlineTrajectory:
     )
 
 
-def _fields(excess: np.ndarray, overlap: np.ndarray, teacher: float, noise: float) -> dict[str, np.ndarray]:
+def _fields(excess: np.ndarray, overlap: np.ndarray, teacher: float, noise: float) -> dict[str, Any]:
     """Return what is reported, from P and R."""
     weight = excess + 2 * overlap - teacher
     return {

@@ -36,10 +36,10 @@ class LongRun(NamedTuple):
         late: D of the second half of the windows alone.
     """
 
-    pull: Array
-    spread: Array
-    far: Array
-    late: Array
+    pull: Any
+    spread: Any
+    far: Any
+    late: Any
 
 
 def _long_run(optimizer: Optimizer, static: StaticNumbers, numbers: Any, deviations: Array, key: Key) -> LongRun:

@@ -73,7 +73,7 @@ class OnlineTrajectory(Saved):
         return np.sqrt(np.mean(np.var(cosines, axis=-1), axis=-1))
 
     def z_scores(self, theory: OnlineTrajectory) -> dict[str, np.ndarray]:
-        """Return (this − theory) over both standard errors, for errors, overlaps and head.
+        """Return (this − theory) over both standard errors, for errors, overlaps and head where both have them.
 
         Where both have no error and agree to rounding the score is zero.
 
@@ -87,9 +87,11 @@ class OnlineTrajectory(Saved):
             raise ValueError("There are no standard errors: simulate two runs or more.")
         found = {}
         for name in (*CURVES, "weight_overlap", "teacher_overlap", "head"):
+            if getattr(self, name) is None or getattr(theory, name) is None:
+                continue
             off = getattr(self, name) - getattr(theory, name)
             bars = [getattr(one.standard_error, name) for one in (self, theory) if one.standard_error is not None]
-            bar = np.sqrt(sum(np.square(one) for one in bars))
+            bar = np.sqrt(sum(np.square(one) for one in bars if one is not None))
             rounding = 1e-12 * np.maximum(1.0, np.abs(getattr(theory, name)))
             found[name] = np.where(np.abs(off) <= rounding, 0.0, off / np.where(bar > 0, bar, 1e-300))
         return found
