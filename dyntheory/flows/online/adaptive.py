@@ -163,15 +163,13 @@ def _solved(one: Any, rule: Rule, key: Key, rtol: float) -> OnlineTrajectory:
     flow, errors = _flow(one, found, grid, (start, overlap - teacher), noise, rtol)
     values = {name: state[:, 0] for name, state in flow.states.items()}
     status = _judged(flow, found, values["excess"] + noise, grid, one.times)
+    bars = _fields(errors["excess"], errors["along"], 0.0, 0.0)
+    bars["weight_overlap"] = np.hypot(errors["excess"], 2 * errors["along"])[:, None, None]
     return OnlineTrajectory(
         one.times,
         **_fields(values["excess"], values["along"] + teacher, teacher, noise),
         teacher_moment=np.array([[teacher]]),
-        standard_error=OnlineTrajectory(
-            one.times,
-            **_fields(errors["excess"], errors["along"], 0.0, 0.0)
-            | {"weight_overlap": np.hypot(errors["excess"], 2 * errors["along"])[:, None, None]},
-        ),
+        standard_error=OnlineTrajectory(one.times, **bars),
         status=status,
         assumptions=Assumptions("simulation-verified", WHY),
         provenance={"kind": "prediction", "averages": f"streams of noise, {shown(rule.optimizer)}", **environment(key)},
