@@ -16,12 +16,12 @@ from dyntheory.ground.precision import double_precision
 from dyntheory.results.cost import Cost
 from dyntheory.wide.data import rows_of
 from dyntheory.wide.network import WideNetwork
+from dyntheory.wide.run import GROWTH
 
 DOUBLE = 8
 PRODUCTS = 4  # with the basis of a layer, for each vector of a step
 SQUARES = 6  # matrices in coordinates of two bases, for each hidden matrix
-ROOM = 1.5  # bases grow by that factor
-COPIES = 3
+COPIES = 3  # of a basis while it grows; of what every step leaves: step by step, put together, on the device
 VECTORS = 12  # on the nodes at a time, for each input
 SMALL_STEP = 4e-3  # seconds of a step however small
 PROBE = (1024, 4096)
@@ -81,11 +81,11 @@ def memory_of(
     depth: int, count: int, num_outputs: int, num_steps: int, num_nodes: int, directions: int, *, is_linear: bool
 ) -> int:
     """Return bytes of a run with `count` inputs and so many directions in every layer."""
-    states, room = num_steps + 1, int(ROOM * directions)
-    bases = COPIES * depth * num_nodes * room  # while they grow
+    states, room = num_steps + 1, int(GROWTH * directions)
+    bases = COPIES * depth * num_nodes * room
     squares = SQUARES * (depth - 1) * room**2
     side = room if is_linear else num_nodes
-    sides = COPIES * 2 * depth * states * count * side  # of every step, put together, and on the device for the tests
+    sides = COPIES * 2 * depth * states * count * side
     entries = 0 if is_linear else 4 * (depth - 1) * num_nodes**2
     vectors = VECTORS * depth * count * num_nodes * max(1, num_outputs // 4)
     return DOUBLE * (bases + squares + sides + entries + vectors)

@@ -10,7 +10,7 @@ import pytest
 from tests import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
-LONG = ("learning_curves", "sweeps")
+LONG = ("learning_curves", "sweeps", "wide_networks")
 
 
 @pytest.mark.parametrize(
