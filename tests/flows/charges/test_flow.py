@@ -180,3 +180,34 @@ def test_paths_load_as_they_were_saved(paths: charges.ChargePaths, tmp_path: Any
 def test_bad_flows_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         charges.flow("relu", PROTONS, **{"electrons": STARTS, "times": TIMES, **options})
+
+
+def test_a_force_is_not_gone_because_there_was_no_time() -> None:
+    for found in (
+        charges.flow("relu", np.eye(2), electrons=STARTS[0], times=[1e-6]),
+        charges.descend("relu", np.eye(2), electrons=STARTS[0], learning_rate=0.1, num_steps=0),
+    ):
+        assert found.force_norm[0, -1] > 0.1 and found.endings == ("moving",)
+
+
+@pytest.mark.parametrize("size", [1e-4, 1e4])
+def test_endings_do_not_depend_on_units(size: float) -> None:
+    """Rectified units of any length: the loss scales with its square, the Hessian not at all."""
+    together = np.full((2, 2), 0.456)
+    found = charges.descend("relu", size * np.eye(2), electrons=size * together, learning_rate=0.2, num_steps=200)
+    assert found.endings == ("saddle",) and found.least_curvature[0] < -1
+
+
+def test_losses_that_overflow_before_positions_do_are_told() -> None:
+    with pytest.warns(dt.DyntheoryWarning, match="1 of 1 runs grew a millionfold"):
+        found = charges.descend(
+            "cos", 30 * np.eye(1, 2), electrons=[[0.0, 30.0]], learning_rate=3.0, num_steps=600, train_charges=True
+        )
+    assert np.isfinite(found.positions).all() and found.status.code == "diverged" and found.endings == ("diverged",)
+
+
+def test_a_teacher_of_nothing_is_learned() -> None:
+    found = charges.descend(
+        "relu", np.eye(2), proton_charges=[0.0, 0.0], electrons=STARTS[0], learning_rate=0.2, num_steps=200
+    )
+    assert found.endings == ("converged",)

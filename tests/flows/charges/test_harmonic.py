@@ -182,3 +182,20 @@ def test_gradients_of_smeared_charges() -> None:
         shift = step * np.eye(4)[k]
         slope = (value(potential, r + shift, 0 * r) - value(potential, r - shift, 0 * r))[0, 0] / (2 * step)
         assert gradient(potential, r, 0 * r)[0, 0, k] == pytest.approx(slope, rel=1e-7)
+
+
+def test_strong_screening_leaves_the_cloud() -> None:
+    """λs² → ∞: Φ is the Gaussian of the smeared charge; e^(−λs²) is no number then."""
+    r = np.array([0.0, 0.05, 0.2, 0.4])
+    found = value(charges.yukawa(3, 1e9, width=0.1), at_distances(r), ORIGIN)[:, 0]
+    np.testing.assert_allclose(found, np.exp(-(r**2) / 0.04), rtol=1e-5)
+    powers = np.asarray(charges.spherical_yukawa(3, 1e6, degree=400).parameters)  # overflow without their sum
+    k = np.arange(399)
+    ratios = (k * (k + 1) + 1e6) / ((k + 1) * (k + 2))
+    assert powers.sum() == pytest.approx(1, rel=1e-13) and np.isfinite(powers).all()
+    np.testing.assert_allclose(powers[302:] / powers[300:-2], ratios[300:], rtol=1e-9)
+
+
+def test_screened_charges_know_their_dimension() -> None:
+    with pytest.raises(ValueError, match=r"`protons` must have 2 features, those of yukawa\(2, 1, width=0.1\), got 3"):
+        charges.loss(charges.yukawa(2, 1.0), np.eye(3), electrons=np.eye(3))

@@ -159,6 +159,13 @@ def test_the_error_of_a_series_is_known() -> None:
         charges.potential_of(ramp)
 
 
+@pytest.mark.parametrize("speed", [100.0, 250.0])
+def test_waves_between_the_nodes_are_refused(speed: float) -> None:
+    """The nodes are 1/40 apart: cos 250z looks like cos 1.3z there, which a short series has to all digits."""
+    with pytest.raises(ValueError, match="jumps or bends so sharply"):
+        charges.potential_of(lambda z: jnp.cos(speed * z))
+
+
 def ramp(z: jax.Array) -> jax.Array:
     return jnp.maximum(z - 0.5, 0.0)
 
@@ -176,6 +183,8 @@ def test_names_give_closed_forms_in_space() -> None:
         (lambda: charges.loss("rely", ONE, electrons=ONE), "Did you mean 'relu'"),
         (lambda: charges.hermite(0), "`degree` must be at least 1"),
         (lambda: charges.error_function(0.0), "`gain` must be positive"),
+        (lambda: charges.error_function(1e80), "`gain` must be from 1e-30 to 1e\\+30"),
+        (lambda: charges.loss("exp", 40 * ONE, electrons=ONE), "must be shorter: Φ of exp overflows"),
         (lambda: charges.potential_of("softmax"), "Unknown activation"),
         (lambda: charges.yukawa(2, 0.0), "`screening` must be positive in 2 dimensions"),
         (lambda: charges.spherical_yukawa(1, 1.0), "`num_features` must be at least 2"),

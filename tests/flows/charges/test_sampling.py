@@ -100,11 +100,13 @@ def test_comparisons_that_cannot_be_made_are_named() -> None:
     single = charges.simulate("erf", PROTONS, **{**given, "num_runs": 1}, learning_rate=0.1, num_steps=2)
     theory = charges.descend("erf", PROTONS, electrons=START, learning_rate=0.1, num_steps=2)
     other = charges.descend("erf", PROTONS, electrons=START, learning_rate=0.2, num_steps=2)
+    fewer = charges.descend("erf", PROTONS, electrons=START[:1], learning_rate=0.1, num_steps=2)
     wrong: list[tuple[tuple[Any, ...], str]] = [
         ((other, runs), "times of `theory`"),
         ((theory, single), "at least 3 runs"),
         ((theory, runs, runs), "smaller learning rate"),
         ((runs, runs), "from one start"),
+        ((fewer, runs), r"`runs` must have positions of the shape that `theory` has, \(3, 1, 2\)"),
     ]
     for given_wrong, message in wrong:
         with pytest.raises(ValueError, match=message):

@@ -141,6 +141,22 @@ def test_modes_without_a_hidden_direction_are_not_learned() -> None:
     assert start[0] > 0 and np.all(start[1:] == 0)
 
 
+def test_equal_strengths_have_no_modes_of_their_own() -> None:
+    with pytest.raises(ValueError, match="`correlation` must have strengths that are apart"):
+        deep_linear.effective_start(np.eye(2), [np.ones((2, 2))] * 2)
+
+
+def test_a_network_of_nothing_rests() -> None:
+    found = deep_linear.flow(np.zeros((2, 2)), [np.zeros((2, 2))] * 2, times=[0.0, 1.0])
+    assert found.status.ok and not found.products.any()
+
+
+def test_losses_that_overflow_before_layers_do_are_told() -> None:
+    with pytest.warns(dt.DyntheoryWarning, match="1 of 1 runs are not finite from state 0"):
+        found = deep_linear.descend(np.eye(1), [np.full((1, 1), 1e80)] * 2, learning_rate=1e-300, num_steps=1)
+    assert np.isfinite(found.weights[0]).all() and found.status.code == "diverged"
+
+
 def test_steps_approach_the_flow_at_first_order(paths: deep_linear.LinearPaths) -> None:
     off = []
     for rate in (0.01, 0.005):
