@@ -103,7 +103,13 @@ def test_the_potential_of_a_plain_activation_is_not_screened() -> None:
         assert abs(rates[0] - rates[1]) > 0.1
 
 
-@pytest.mark.parametrize("potential", [charges.yukawa(3, 1.0, width=0.5), charges.spherical_yukawa(3, 2.0, degree=4)])
+@pytest.mark.parametrize(
+    "potential",
+    [
+        charges.yukawa(3, 1.0, width=0.5),
+        pytest.param(charges.spherical_yukawa(3, 2.0, degree=4), marks=pytest.mark.full),
+    ],
+)
 def test_they_are_networks(potential: Potential) -> None:
     """Φ = E σ(θ, x) σ(w, x) over the inputs that the potential says."""
     one, other = RNG.normal(size=(2, 3)), RNG.normal(size=(2, 3))
@@ -136,23 +142,27 @@ def stationary(potential: Potential, protons: np.ndarray, start: np.ndarray, on_
     return solution.x[: count * d].reshape(count, d), solution.x[count * d :]
 
 
-def test_earnshaw_in_space() -> None:
+PAIR = np.array([[0.5, 0, 0], [-0.5, 0, 0]])
+TRIANGLE = np.array([[0.6, 0, 0], [-0.3, 0.52, 0], [-0.3, -0.52, 0]])
+
+
+@pytest.mark.parametrize(
+    ("protons", "start"),
+    [(PAIR, [[0.02, 0.01, 0.0]]), pytest.param(TRIANGLE, [[-0.1, 0.2, 0.0]], marks=pytest.mark.full)],
+    ids=["pair", "triangle"],
+)
+def test_earnshaw_in_space(protons: np.ndarray, start: list[list[float]]) -> None:
     """Between two protons, and among three, an electron without force has a way down: −2λ a² Φ(0) is its Laplacian."""
     potential = charges.yukawa(3, 4.0, width=0.05)
-    pair = np.array([[0.5, 0, 0], [-0.5, 0, 0]])
-    triangle = np.array([[0.6, 0, 0], [-0.3, 0.52, 0], [-0.3, -0.52, 0]])
-    for protons, start in ((pair, [[0.02, 0.01, 0.0]]), (triangle, [[-0.1, 0.2, 0.0]])):
-        positions, own = stationary(potential, protons, np.array(start), False)
-        found = charges.curvature(potential, protons, electrons=positions, electron_charges=own, train_charges=True)
-        assert found.force_norm < 1e-9 and abs(own[0]) > 1e-3
-        assert np.linalg.norm(positions[0] - protons, axis=1).min() > 0.3
-        np.testing.assert_allclose(found.laplacians, -2 * 4.0 * own**2, rtol=1e-6)
-        assert found.eigenvalues[0] <= -2 * 4.0 * own[0] ** 2 / 3 * (1 - 1e-6)
-        down = positions + 1e-3 * found.descent
-        before, after = (
-            charges.loss(potential, protons, electrons=at, electron_charges=own) for at in (positions, down)
-        )
-        assert after < before
+    positions, own = stationary(potential, protons, np.array(start), False)
+    found = charges.curvature(potential, protons, electrons=positions, electron_charges=own, train_charges=True)
+    assert found.force_norm < 1e-9 and abs(own[0]) > 1e-3
+    assert np.linalg.norm(positions[0] - protons, axis=1).min() > 0.3
+    np.testing.assert_allclose(found.laplacians, -2 * 4.0 * own**2, rtol=1e-6)
+    assert found.eigenvalues[0] <= -2 * 4.0 * own[0] ** 2 / 3 * (1 - 1e-6)
+    down = positions + 1e-3 * found.descent
+    before, after = (charges.loss(potential, protons, electrons=at, electron_charges=own) for at in (positions, down))
+    assert after < before
 
 
 @pytest.mark.full

@@ -147,7 +147,8 @@ def test_equal_strengths_have_no_modes_of_their_own() -> None:
 
 
 def test_a_network_of_nothing_rests() -> None:
-    found = deep_linear.flow(np.zeros((2, 2)), [np.zeros((2, 2))] * 2, times=[0.0, 1.0])
+    nothing = [0 * layer for layer in LAYERS]
+    found = deep_linear.flow(0 * TARGET, nothing, times=TIMES, covariance=COVARIANCE)
     assert found.status.ok and not found.products.any()
 
 
