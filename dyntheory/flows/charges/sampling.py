@@ -106,6 +106,8 @@ def simulate(
 
 
 def _units_of(potential: Potential) -> Units:
+    if potential.units is None and potential.is_smooth:
+        raise ValueError(f"`potential` {potential.name} cannot be simulated without its `units`: give it some.")
     if potential.units is None:
         raise ValueError(
             f"`potential` {potential.name} cannot be simulated: the derivative of its units is zero wherever there is "

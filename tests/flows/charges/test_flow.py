@@ -66,6 +66,7 @@ def test_electrons_have_no_names(paths: charges.ChargePaths) -> None:
     assert np.array_equal(found.matching, paths.matching[:, order])
 
 
+@pytest.mark.full
 def test_steps_approach_the_flow_at_first_order(paths: charges.ChargePaths) -> None:
     off = []
     for rate in (0.02, 0.01):
@@ -185,7 +186,7 @@ def test_a_force_is_not_gone_because_there_was_no_time() -> None:
     assert found.force_norm[:, -1].min() > 0.1 and found.endings == ("moving",) * 2
 
 
-@pytest.mark.parametrize("size", [1e-4, 1e4])
+@pytest.mark.parametrize("size", [pytest.param(1e-4, marks=pytest.mark.full), 1e4])
 def test_endings_do_not_depend_on_units(size: float) -> None:
     """Rectified units of any length: the loss scales with its square, the Hessian not at all."""
     together = np.full((2, 2), 0.456)

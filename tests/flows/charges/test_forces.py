@@ -78,6 +78,7 @@ def test_electrons_on_protons_feel_nothing() -> None:
         assert abs(lost) < 1e-13 * max(charges.loss(name, PROTONS, **GIVEN), 1)
 
 
+@pytest.mark.full
 def test_several_starts_are_one_after_the_other() -> None:
     starts = np.stack([POSITIONS, 2 * POSITIONS])
     together = charges.forces("relu", PROTONS, electrons=starts, electron_charges=A)

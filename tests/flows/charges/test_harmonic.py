@@ -63,6 +63,7 @@ def test_space_laplacians_are_screened(d: int, screening: float) -> None:
     assert rest[0] < 0
 
 
+@pytest.mark.full
 def test_the_sphere_has_its_closed_forms() -> None:
     """On the circle cosh(√λ (π − φ)), on S³ sinh(√(λ−1) (π − φ))/sin φ; the series converges to them off contact."""
     phi = np.linspace(0.9, np.pi - 0.3, 12)
@@ -177,6 +178,7 @@ def test_earnshaw_on_the_sphere() -> None:
     assert found.eigenvalues[0] < -1e-3 and len(found.eigenvalues) == 3  # two tangents and a charge
 
 
+@pytest.mark.full
 def test_other_potentials_have_bad_minima() -> None:
     """Negative control: with a Gaussian potential an electron rests between two protons that are close."""
     protons = np.array([[0.3, 2.0, 0], [-0.3, 2.0, 0]])

@@ -134,6 +134,7 @@ def test_any_activation_in_space(norm: float) -> None:
     np.testing.assert_allclose(gradient(potential, one, OTHER), automatic(potential, one, OTHER), rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.full
 def test_any_activation_on_the_sphere_is_the_same_at_norm_one() -> None:
     one, other = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (ONE, OTHER))
     space, sphere = charges.potential_of("tanh"), charges.potential_of("tanh", on_sphere=True)

@@ -85,6 +85,7 @@ def test_runs_are_those_of_their_key_and_the_sphere_is_kept() -> None:
     ("options", "message"),
     [
         ({"potential": "sign"}, "`potential` sign cannot be simulated"),
+        ({"potential": charges.POTENTIALS["cos"]._replace(units=None)}, "cannot be simulated without its `units`"),
         ({"record_every": 4}, "`record_every` must divide `num_steps` = 10"),
         ({"electrons": np.ones((2, 3, 2))}, "`electrons` must be one start"),
         ({"noise_std": -1.0}, "`noise_std` must be zero or positive"),
