@@ -1,4 +1,4 @@
-"""Runs of SGD beside a flow: which states are kept, and z-scores after the error of finite steps is taken out.
+"""Runs of SGD beside a flow: z-scores after the error of finite steps is taken out.
 
 A mean at rate η is off the flow by c η + O(η²); from rates η and η′ the value at zero is (η m′ − η′ m)/(η − η′).
 """
@@ -10,11 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dyntheory.ground.checks import check_count
-
 FEWEST = 3
-ROUNDING = 1e-12
-MOST_STATES = 200
+ROUNDING = 1e-12  # of the largest value
 
 
 class Runs(NamedTuple):
@@ -42,7 +39,7 @@ def scores(times: np.ndarray, theory: dict[str, np.ndarray], simulations: Sequen
         simulations: the values of runs, with axes of runs and times in front.
 
     Raises:
-        ValueError: other times, fewer than three runs, or a second rate that is not smaller.
+        ValueError: other times or shapes, fewer than three runs, or a second rate that is not smaller.
     """
     weights = [1.0]
     if len(simulations) > 1:
@@ -56,6 +53,12 @@ def scores(times: np.ndarray, theory: dict[str, np.ndarray], simulations: Sequen
             raise ValueError(f"`{one.name}` must hold at least {FEWEST} runs for a standard error, got {count}.")
         if len(one.times) != len(times) or not np.allclose(one.times, times, rtol=1e-9):
             raise ValueError(f"`{one.name}` must have the times of `theory`: pass its `times` to `flow`.")
+        for name, value in theory.items():
+            if one.values[name].shape[1:] != value.shape:
+                raise ValueError(
+                    f"`{one.name}` must have {name} of the shape that `theory` has, {value.shape}, got "
+                    f"{one.values[name].shape[1:]}."
+                )
     return {
         name: _scored(value[1:], [one.values[name][:, 1:] for one in simulations], weights)
         for name, value in theory.items()
@@ -68,19 +71,6 @@ def _scored(theory: np.ndarray, values: list[np.ndarray], weights: list[float]) 
         mean = mean + weight * value.mean(axis=0)
         variance = variance + weight**2 * value.var(axis=0, ddof=1) / len(value)
     error, off = np.sqrt(variance), mean - theory
+    rounding = ROUNDING * max(np.abs(one).max(initial=0.0) for one in (theory, *values))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return Scores(np.where(np.maximum(error, np.abs(off)) < ROUNDING, 0.0, off / error), error)
-
-
-def steps_between(num_steps: int, record_every: int | None) -> int:
-    """Return how many steps lie between two states that are kept, by default so that about 200 are.
-
-    Raises:
-        ValueError: a number that does not divide `num_steps`.
-    """
-    if record_every is None:
-        return next(one for one in range(-(-num_steps // MOST_STATES), num_steps + 1) if num_steps % one == 0)
-    every = check_count("record_every", record_every)
-    if num_steps % every:
-        raise ValueError(f"`record_every` must divide `num_steps` = {num_steps}, got {every}.")
-    return every
+        return Scores(np.where(np.maximum(error, np.abs(off)) <= rounding, 0.0, off / error), error)

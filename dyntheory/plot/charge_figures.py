@@ -167,10 +167,10 @@ class _Stage:
     def __init__(self, figure: Figure, scene: _Scene, run: int) -> None:
         self.scene, self.times, self.loss = scene, scene.found.times, np.maximum(scene.found.loss[run], 1e-16)
         self.left, self.right = figure.subplots(1, 2, width_ratios=(1.0, 1.0))
-        self.size = float(np.abs(scene.net(0)).max())
+        self.size = float(np.abs(scene.net(0)).max()) or 1.0  # electrons may stand on all protons
         finish(self.right, "time $t$", "population loss", "what is left to learn")
         self.right.semilogy(self.times, self.loss, color="0.75", lw=1.2)
-        self.right.set_ylim(max(float(np.nanmin(self.loss)) / 2, 1e-10), 2 * float(np.nanmax(self.loss)))
+        self.right.set_ylim(max(float(np.nanmin(self.loss)) / 2, 1e-10), max(2 * float(np.nanmax(self.loss)), 1e-9))
         self.moving: list[Any] = []
 
     def show(self, time: int) -> None:

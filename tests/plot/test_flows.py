@@ -30,6 +30,11 @@ def test_the_moving_picture_is_whole_or_not_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_electrons_that_have_arrived_are_drawn(tmp_path: Path) -> None:
+    rest = dt.charges.descend("erf", PROTONS, electrons=PROTONS, learning_rate=0.1, num_steps=4)
+    assert dt.plot.charge_animation(rest, tmp_path / "a.gif", potential="erf", num_frames=2).exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

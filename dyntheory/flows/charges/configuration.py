@@ -57,6 +57,10 @@ def checked(given: dict[str, Any], on_sphere: bool | None = None) -> tuple[Charg
         raise ValueError(f"`on_sphere` must be True: {potential.name} is a potential of unit vectors.")
     protons, electrons = _rows("protons", given["protons"], (MATRIX,)), _rows("electrons", given["electrons"])
     electrons = electrons.reshape((-1, *electrons.shape[-2:]))
+    if potential.num_features not in (None, protons.shape[1]):
+        raise ValueError(
+            f"`protons` must have {potential.num_features} features, those of {potential.name}, got {protons.shape[1]}."
+        )
     if protons.shape[1] != electrons.shape[-1]:
         raise ValueError(
             f"`electrons` must have as many features as `protons`, {protons.shape[1]}, got {electrons.shape[-1]}."

@@ -198,4 +198,6 @@ def _at(given: dict[str, Any], on_sphere: bool | None) -> tuple[np.ndarray, Forc
         moving = jax.tree.map(lambda leaf: leaf[None], moving_of(charges))
         rules = Rules.of(charges.potential, is_on_sphere)
         found, pull = energies_of(rules)(moving, fixed_of(charges, True))
+    if not np.isfinite(found).all():
+        raise ValueError(f"`electrons` and `protons` must be shorter: Φ of {charges.potential.name} overflows.")
     return np.asarray(found[0]), Forces(np.asarray(pull.positions[0]), np.asarray(pull.charges[0]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -17,11 +16,12 @@ from dyntheory.flows.charges.judging import Judge
 from dyntheory.flows.charges.potentials import Potential
 from dyntheory.flows.charges.results import ChargePaths
 from dyntheory.flows.solving import Flow, check_times, solve_flow
+from dyntheory.flows.stepping import along, lost_runs, told
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_count, check_positive, check_scalar
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
-from dyntheory.ground.status import DyntheoryWarning, Outcome, Status
+from dyntheory.ground.status import Outcome, Status
 
 TOLERANCE = 1e-6
 CONTACT = "The force of {} jumps where charges meet, and a solver cannot pass that: take error_function(gain), say."
@@ -104,8 +104,8 @@ def _prepared(given: dict[str, Any]) -> tuple[Judge, Moving]:
 
 def _solved(judge: Judge, times: np.ndarray, options: dict[str, Any], moving: Moving) -> Flow:
     charges = judge.charges
-    scale = max(1e-300, *(float(np.linalg.norm(rows, axis=-1).max()) for rows in (charges.protons, charges.electrons)))
-    absolute = options["rtol"] * scale
+    scale = max(float(np.linalg.norm(rows, axis=-1).max()) for rows in (charges.protons, charges.electrons))
+    absolute = options["rtol"] * (scale or 1.0)
     return solve_flow(field_of(judge.rules), moving, times, judge.fixed, atol=absolute, **options)
 
 
@@ -117,23 +117,6 @@ def _worst(statuses: list[Status], charges: Charges) -> Status:
     told = f"{len(bad)} of {len(statuses)} starts: " if len(statuses) > 1 else ""
     contact = "" if charges.potential.is_smooth else " " + CONTACT.format(charges.potential.name)
     return Status(worst.code, f"{told}{worst.message}{contact}")
-
-
-def told(found: ChargePaths) -> ChargePaths:
-    """Warn of a status that is not ok, on behalf of the verb that calls."""
-    if not found.status.ok:
-        warnings.warn(str(found.status), DyntheoryWarning, stacklevel=3)
-    return found
-
-
-def lost_runs(positions: np.ndarray, what: str) -> Status:
-    """Return "diverged" where positions (runs, T, m, d) are not finite, with how many and since when."""
-    finite: np.ndarray = np.asarray(np.isfinite(positions).all(axis=(2, 3)))
-    if finite.all():
-        return Status()
-    first, lost = int(np.argmin(finite.all(axis=0))), int((~finite.all(axis=1)).sum())
-    told = f"{lost} of {len(finite)} {what} are not finite from state {first}: lower `learning_rate`."
-    return Status(Outcome.DIVERGED, told, first)
 
 
 def descend(
@@ -191,7 +174,7 @@ def descend(
     with double_precision():
         states = jax.device_get(_descent_of(judge.rules, num_steps)(moving, judge.fixed, jnp.asarray(learning_rate)))
     times = float(learning_rate) * np.arange(num_steps + 1)
-    status = lost_runs(states.positions, "starts")
+    status = lost_runs(finite_states(states), "starts")
     provenance = {"kind": "descent", "learning_rate": float(learning_rate)}
     return told(judge.paths(times, states, status, provenance))
 
@@ -201,14 +184,14 @@ def _descent_of(rules: Rules, num_steps: int) -> Callable[[Moving, Fixed, Array]
     """Return the compiled loop over steps."""
 
     def one_start(start: Moving, fixed: Fixed, rate: Array) -> Moving:
-        def step(state: Moving, _: None) -> tuple[Moving, Moving]:
-            after = stepped(rules, state, force(rules, state, fixed), rate)
-            return after, after
-
-        _, rest = jax.lax.scan(step, start, None, length=num_steps)
-        return jax.tree.map(lambda first, others: jnp.concatenate([first[None], others]), start, rest)
+        return along(lambda state: stepped(rules, state, force(rules, state, fixed), rate), start, num_steps)
 
     return jax.jit(jax.vmap(one_start, in_axes=(0, None, None)))
+
+
+def finite_states(states: Moving) -> np.ndarray:
+    """Return which states (runs, T) are numbers."""
+    return np.asarray(np.isfinite(states.positions).all(axis=(2, 3)) & np.isfinite(states.charges).all(axis=2))
 
 
 def stepped(rules: Rules, state: Moving, pull: Moving, rate: Array) -> Moving:

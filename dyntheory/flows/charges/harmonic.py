@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -74,20 +75,19 @@ def yukawa(num_features: int, screening: float, *, width: float = 0.1) -> Potent
 
 @functools.lru_cache(maxsize=64)
 def _yukawa(d: int, screening: float, width: float) -> Potential:
-    begin = 2 * math.log(width)
-    ends = [begin + SMALL / (d / 2 - 1)] if d >= LEAST_DIMENSION else []
-    ends += [math.log(width**2 + SMALL / screening)] if screening > 0 else []
-    edges = np.linspace(begin, min(ends), 1 + max(FEWEST, math.ceil((min(ends) - begin) / PANEL)))
+    """Nodes in log t/s², so that neither a strong screening nor a small width costs digits."""
+    rate = screening * width**2
+    ends = [SMALL / (d / 2 - 1)] if d >= LEAST_DIMENSION else []
+    ends += [math.log1p(SMALL / rate)] if rate > 0 else []
+    edges = np.linspace(0.0, min(ends), 1 + max(FEWEST, math.ceil(min(ends) / PANEL)))
     places, masses = np.polynomial.legendre.leggauss(NODES)
     half = 0.5 * np.diff(edges)[:, None]
     logarithm = (edges[:-1, None] + half * (places[None] + 1)).ravel()
-    times = np.exp(logarithm)
-    weights = (half * masses[None]).ravel() * np.exp((1 - d / 2) * (logarithm - begin) - screening * times)
-    parameters = {"times": times, "weights": weights / weights.sum()}
+    weights = (half * masses[None]).ravel() * np.exp((1 - d / 2) * logarithm - rate * np.expm1(logarithm))
+    parameters = {"times": width**2 * np.exp(logarithm), "weights": weights / weights.sum()}
     name = f"yukawa({d}, {screening:g}, width={width:g})"
-    return Potential(
-        name, _mixture, _mixture_gradient, parameters, _waves, _draw_waves, screening=screening, is_smooth=True
-    )
+    units: dict[str, Any] = {"units": _waves, "draw": _draw_waves}
+    return Potential(name, _mixture, _mixture_gradient, parameters, **units, screening=screening, num_features=d)
 
 
 def _gaps(one: Array, other: Array) -> tuple[Array, Array]:
@@ -149,7 +149,7 @@ def spherical_yukawa(num_features: int, screening: float, *, degree: int = 60) -
     check_positive("screening", screening)
     powers = _powers(num_features, float(screening), degree)
     name = f"spherical_yukawa({num_features}, {screening:g}, degree={degree})"
-    return of_powers(name, powers, screening=float(screening))
+    return of_powers(name, powers, screening=float(screening), num_features=num_features)
 
 
 @functools.lru_cache(maxsize=64)
@@ -160,8 +160,9 @@ def _powers(d: int, screening: float, degree: int) -> np.ndarray:
     root = np.sqrt(complex((d - 2) ** 2 - 4 * screening))
     one, other = (0.5 * (d - 2 + root), 0.5 * (d - 2 - root))
     tops, bottoms = (loggamma((one + 1) / 2) + loggamma((other + 1) / 2), loggamma(one / 2) + loggamma(other / 2))
-    powers = np.ones(degree + 1)
-    powers[1] = 2 * float(np.exp(tops - bottoms).real)
+    logarithms = np.zeros(degree + 1)  # powers overflow where the screening is strong
+    logarithms[1] = math.log(2) + float((tops - bottoms).real)
     for k in range(degree - 1):
-        powers[k + 2] = powers[k] * (k * (k + d - 2) + screening) / ((k + 1) * (k + 2))
+        logarithms[k + 2] = logarithms[k] + math.log((k * (k + d - 2) + screening) / ((k + 1) * (k + 2)))
+    powers = np.exp(logarithms - logarithms.max())
     return powers / powers.sum()

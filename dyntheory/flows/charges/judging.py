@@ -18,7 +18,8 @@ from dyntheory.ground.precision import as_double, double_precision
 from dyntheory.ground.status import Assumptions, Outcome, Status
 
 STILL = 1e-3  # share of the loss that would be lost in as long again
-FLAT = 1e-6  # of the largest curvature
+FLAT = 1e-6  # of a curvature E f²/|θ|²
+BLOWN_UP = 1e6  # times the loss at the start
 
 
 class Judge(NamedTuple):
@@ -29,7 +30,7 @@ class Judge(NamedTuple):
         rules: of the program.
         fixed: what did not move.
         trains_charges: whether charges moved.
-        tolerance: share of E f², f the teacher, below which a loss counts as gone.
+        tolerance: share of E f², f the teacher, below which a loss counts as gone; of the loss at the start if f = 0.
     """
 
     charges: Charges
@@ -50,6 +51,7 @@ class Judge(NamedTuple):
             force_norm = np.sqrt(np.square(pull.positions).sum(axis=(2, 3)) + np.square(pull.charges).sum(axis=2))
             gaps = distances(teacher.potential, positions, charges, teacher.protons, teacher.proton_charges)
         matching, matched = assignments(gaps[:, -1])
+        endings = self._endings(times, positions, found, force_norm, curvatures)
         return ChargePaths(
             times,
             positions,
@@ -62,8 +64,8 @@ class Judge(NamedTuple):
             curvatures,
             teacher.protons,
             teacher.proton_charges,
-            self._endings(times, found, force_norm, curvatures),
-            status if not status.ok else self._status(positions),
+            endings,
+            status if not status.ok else self._status(positions, endings),
             Assumptions("theorem", "the flow is minus the gradient of the population loss, in closed form"),
             provenance | {"potential": teacher.potential.name, "on_sphere": self.rules.on_sphere},
         )
@@ -77,24 +79,37 @@ class Judge(NamedTuple):
         return np.where(finite, found, np.nan)
 
     def _endings(
-        self, times: np.ndarray, found: np.ndarray, force_norm: np.ndarray, curvatures: np.ndarray
+        self,
+        times: np.ndarray,
+        positions: np.ndarray,
+        found: np.ndarray,
+        force_norm: np.ndarray,
+        curvatures: np.ndarray,
     ) -> tuple[str, ...]:
         scale = teacher_power(self.charges)
-        elapsed = max(times[-1], np.finfo(float).tiny)
         endings = []
         for run, least in enumerate(curvatures):
             left, slope = found[run, -1], force_norm[run, -1]
-            if not np.isfinite(left) or left > 1e6 * max(scale, found[run, 0]):
+            natural = self._natural_time(positions[run, 0], max(scale, found[run, 0]))
+            if not np.isfinite(left) or left > BLOWN_UP * max(scale, found[run, 0]):
                 endings.append(DIVERGED)
-            elif left <= self.tolerance * scale:
+            elif left <= self.tolerance * (scale or found[run, 0]):
                 endings.append(CONVERGED)
-            elif slope**2 * elapsed > STILL * left:
+            elif slope**2 * max(times[-1], natural) > STILL * left:
                 endings.append(MOVING)
             else:
-                endings.append(SADDLE if least < -FLAT * scale else STUCK)
+                endings.append(SADDLE if least * natural < -FLAT else STUCK)
         return tuple(endings)
 
-    def _status(self, positions: np.ndarray) -> Status:
+    def _natural_time(self, start: np.ndarray, power: float) -> float:
+        """Return |θ|²/E f², the unit of time: no force is gone for less, and curvatures are of order one over it."""
+        longest = max(float(np.linalg.norm(rows, axis=-1).max()) for rows in (start, self.charges.protons))
+        return longest**2 / max(power, np.finfo(float).tiny)
+
+    def _status(self, positions: np.ndarray, endings: tuple[str, ...]) -> Status:
+        if DIVERGED in endings:
+            told = f"The loss of {endings.count(DIVERGED)} of {len(endings)} runs grew a millionfold or is not finite"
+            return Status(Outcome.DIVERGED, f"{told}: lower `learning_rate`.")
         potential = self.charges.potential
         if potential.reach is None or not np.isfinite(positions).all():
             return Status()

@@ -38,6 +38,7 @@ from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.names import check_name
 
 TWO_PI = 2 * math.pi
+GAINS = (1e-30, 1e30)  # g⁴|θ|²|w|² has to be a number
 
 
 def _sign(_: PyTree, u: Array, v: Array) -> Array:
@@ -169,7 +170,7 @@ def error_function(gain: float = 1.0) -> Potential:
         gain: g, positive; 1/√2 is the unit of soft committee machines (`dt.online`).
 
     Raises:
-        ValueError: a gain that is not positive.
+        ValueError: a gain that is not positive, or beyond 1e-30 and 1e30.
 
     Example:
         >>> error_function(0.5).name
@@ -180,4 +181,6 @@ def error_function(gain: float = 1.0) -> Potential:
     check_arguments(error_function, locals())
     check_scalar("gain", gain)
     check_positive("gain", gain)
+    if not GAINS[0] <= gain <= GAINS[1]:
+        raise ValueError(f"`gain` must be from {GAINS[0]:g} to {GAINS[1]:g}, got {gain!r}: large ones are 'sign'.")
     return _erf_of(float(gain))

@@ -41,6 +41,7 @@ class Potential(NamedTuple):
         screening: λ where ΔΦ = λΦ away from w, None elsewhere.
         is_smooth: whether the force is continuous where two charges meet.
         error: where Φ is a truncated series of σ, what that leaves out of E σ² or of E σ′², relative to it; else 0.
+        num_features: d, where Φ is that potential in d dimensions only, None elsewhere.
         reach: (parameters, squared norms (p,)) -> that bound for weights of any norm, or None.
     """
 
@@ -55,6 +56,7 @@ class Potential(NamedTuple):
     screening: float | None = None
     is_smooth: bool = True
     error: float = 0.0
+    num_features: int | None = None
     reach: Callable[[PyTree, Array], Array] | None = None
 
 

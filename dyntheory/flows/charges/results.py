@@ -19,7 +19,8 @@ class ChargePaths(Saved):
     """Electrons along time, from one or several starts, or of several runs of SGD.
 
     Endings are "converged" (the loss is gone), "stuck" (the force is gone and no direction leads down: a bad minimum,
-    or a plateau), "saddle" (the force is gone, a direction leads down), "moving" (give it more time), "diverged".
+    or a plateau), "saddle" (the force is gone, a direction leads down), "moving" (give it more time: in as long again,
+    or in |θ|²/E f² where that is longer, the loss would change by more than a thousandth), "diverged".
 
     Args:
         times: (T,) learning rate times steps where there are steps.

@@ -5,26 +5,26 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory.flows.agreement import steps_between
 from dyntheory.flows.charges.configuration import checked
 from dyntheory.flows.charges.energy import Fixed, Moving, Rules, fixed_of, moving_of, tangent_part
-from dyntheory.flows.charges.flowing import TOLERANCE, lost_runs, stepped, told
+from dyntheory.flows.charges.flowing import TOLERANCE, finite_states, stepped
 from dyntheory.flows.charges.judging import Judge
 from dyntheory.flows.charges.named import resolve_potential
 from dyntheory.flows.charges.potentials import Draw, Potential, Units
 from dyntheory.flows.charges.results import ChargePaths
+from dyntheory.flows.stepping import Sampling, along, lost_runs, told
 from dyntheory.ground.arrays import Array, ArrayLike, Key
-from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, check_scalar
+from dyntheory.ground.checks import check_positive, check_scalar
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
-from dyntheory.ground.randomness import stream
 from dyntheory.ground.status import Assumptions
+
+Numbers = tuple[Array, Array, Array]  # steps between states, η and σ
 
 
 def simulate(
@@ -87,50 +87,39 @@ def simulate(
     """
     given = locals()
     check_arguments(simulate, given)
-    units, numbers, every, num_kept = _numbers(given)
+    asked, units = Sampling.of(given), _units_of(resolve_potential(potential))
+    check_scalar("tolerance", tolerance)
+    check_positive("tolerance", tolerance)
     charges, is_on_sphere = checked(given, on_sphere)
     if len(charges.electrons) > 1:
         raise ValueError(f"`electrons` must be one start (m, d), got {np.shape(electrons)}: call once for each.")
     rules = Rules.of(charges.potential, is_on_sphere)
-    num_runs, batch_size = check_count("num_runs", num_runs), check_count("batch_size", batch_size)
     with double_precision():
         fixed = fixed_of(charges, train_charges)
         start = jax.tree.map(lambda leaf: leaf[0], moving_of(charges))
-        keys = jax.random.split(stream(key, "runs"), num_runs)
-        train = _training_of(rules, units, charges.potential.draw, batch_size, num_kept)
-        rate, std = map(jnp.asarray, numbers)
-        states = jax.device_get(train(start, fixed, keys, jnp.asarray(every), (rate, std)))
+        train = _training_of(rules, units, charges.potential.draw, asked.batch_size, asked.num_kept)
+        states = jax.device_get(train(start, fixed, asked.keys(key), asked.numbers))
     judge = Judge(charges, rules, fixed, bool(train_charges), float(tolerance))
-    times = float(learning_rate) * every * np.arange(num_kept + 1)
-    sizes = {"batch_size": batch_size, "num_runs": num_runs, "num_steps": every * num_kept}
-    provenance = {"kind": "simulation", "learning_rate": float(learning_rate), "noise_std": float(noise_std), **sizes}
-    found = judge.paths(times, states, lost_runs(states.positions, "runs"), provenance)
+    found = judge.paths(asked.times, states, lost_runs(finite_states(states), "runs"), asked.provenance)
     reason = "samples of the units themselves, without the potential"
     return told(dataclasses.replace(found, assumptions=Assumptions("simulation-verified", reason)))
 
 
-def _numbers(given: dict[str, Any]) -> tuple[Units, tuple[float, float], int, int]:
-    """Return the units, η and σ, the steps between two states, and how many states follow the first."""
-    for name in ("learning_rate", "noise_std", "tolerance"):
-        check_scalar(name, given[name])
-    check_positive("learning_rate", given["learning_rate"])
-    check_positive("tolerance", given["tolerance"])
-    check_nonnegative("noise_std", given["noise_std"])
-    num_steps = check_count("num_steps", given["num_steps"])
-    every = steps_between(num_steps, given["record_every"])
-    potential = resolve_potential(given["potential"])
+def _units_of(potential: Potential) -> Units:
+    if potential.units is None and potential.is_smooth:
+        raise ValueError(f"`potential` {potential.name} cannot be simulated without its `units`: give it some.")
     if potential.units is None:
         raise ValueError(
             f"`potential` {potential.name} cannot be simulated: the derivative of its units is zero wherever there is "
             "one, so samples say nothing about the force. error_function(gain) is the same with a slope."
         )
-    return potential.units, (float(given["learning_rate"]), float(given["noise_std"])), every, num_steps // every
+    return potential.units
 
 
 @functools.lru_cache(maxsize=64)
 def _training_of(
     rules: Rules, units: Units, draw: Draw, batch_size: int, num_kept: int
-) -> Callable[[Moving, Fixed, Array, Array, tuple[Array, Array]], Moving]:
+) -> Callable[[Moving, Fixed, Array, Numbers], Moving]:
     """Return the compiled loop: every run keeps its first state and `num_kept` more."""
 
     def sample_loss(state: Moving, fixed: Fixed, inputs: Array, noise: Array) -> Array:
@@ -138,8 +127,8 @@ def _training_of(
         teacher = units(fixed.parameters, fixed.protons, inputs) @ fixed.proton_charges
         return jnp.mean(jnp.square(student - teacher - noise))
 
-    def one_step(carry: tuple[Moving, Array], fixed: Fixed, numbers: tuple[Array, Array]) -> tuple[Moving, Array]:
-        (state, key), (rate, noise_std) = carry, numbers
+    def one_step(carry: tuple[Moving, Array], fixed: Fixed, numbers: Numbers) -> tuple[Moving, Array]:
+        (state, key), (_, rate, noise_std) = carry, numbers
         key, of_inputs, of_noise = jax.random.split(key, 3)
         inputs = draw(fixed.parameters, of_inputs, (batch_size, fixed.protons.shape[1]))
         noise = noise_std * jax.random.normal(of_noise, (batch_size,))
@@ -149,12 +138,7 @@ def _training_of(
             pull = pull._replace(positions=tangent_part(state.positions, pull.positions))
         return stepped(rules, state, pull, rate), key
 
-    def one_run(start: Moving, fixed: Fixed, key: Array, every: Array, numbers: tuple[Array, Array]) -> Moving:
-        def keep(carry: tuple[Moving, Array], _: None) -> tuple[tuple[Moving, Array], Moving]:
-            after = jax.lax.fori_loop(0, every, lambda _, inner: one_step(inner, fixed, numbers), carry)
-            return after, after[0]
+    def one_run(start: Moving, fixed: Fixed, key: Array, numbers: Numbers) -> Moving:
+        return along(lambda carry: one_step(carry, fixed, numbers), (start, key), num_kept, numbers[0])[0]
 
-        _, rest = jax.lax.scan(keep, (start, key), None, length=num_kept)
-        return jax.tree.map(lambda first, others: jnp.concatenate([first[None], others]), start, rest)
-
-    return jax.jit(jax.vmap(one_run, in_axes=(None, None, 0, None, None)))
+    return jax.jit(jax.vmap(one_run, in_axes=(None, None, 0, None)))

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory.flows.agreement import Runs, scores, steps_between
+from dyntheory.flows.agreement import Runs, scores
 from dyntheory.flows.deep_linear.network import Task, as_arrays, checked, product
 from dyntheory.flows.deep_linear.results import LinearPaths
-from dyntheory.flows.deep_linear.training import collected, lost_runs, told
+from dyntheory.flows.deep_linear.training import collected
+from dyntheory.flows.stepping import Sampling, along, told
 from dyntheory.ground.arrays import Array, ArrayLike, Key
-from dyntheory.ground.checks import check_count, check_nonnegative, check_positive, check_scalar
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
-from dyntheory.ground.randomness import stream
 
 
 def simulate(
@@ -70,25 +69,14 @@ def simulate(
     Reference: `saxe2014exact`.
     """
     check_arguments(simulate, locals())
-    for name, value in (("learning_rate", learning_rate), ("noise_std", noise_std)):
-        check_scalar(name, value)
-    check_positive("learning_rate", learning_rate)
-    check_nonnegative("noise_std", noise_std)
-    num_steps = check_count("num_steps", num_steps)
-    sizes = (check_count("batch_size", batch_size), check_count("num_runs", num_runs))
-    every = steps_between(num_steps, record_every)
+    asked = Sampling.of(locals())
     task, layers = checked(correlation, weights, covariance)
     values, vectors = np.linalg.eigh(np.asarray(task.covariance))
     root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
     with double_precision():
-        given = as_arrays(task, layers)
-        keys = jax.random.split(stream(key, "runs"), sizes[1])
-        numbers = (jnp.asarray(every), jnp.asarray(float(learning_rate)), jnp.asarray(float(noise_std)))
-        states = jax.device_get(_trained(sizes[0], num_steps // every, *given, jnp.asarray(root), keys, numbers))
-    times = float(learning_rate) * every * np.arange(num_steps // every + 1)
-    asked = {"learning_rate": float(learning_rate), "noise_std": float(noise_std), "num_steps": num_steps}
-    provenance = {"kind": "simulation", **asked, "batch_size": sizes[0], "num_runs": sizes[1]}
-    return told(collected(times, task, states, lost_runs(states), provenance))
+        given = (*as_arrays(task, layers), jnp.asarray(root))
+        states = jax.device_get(_trained(asked.batch_size, asked.num_kept, *given, asked.keys(key), asked.numbers))
+    return told(collected(asked.times, task, states, asked.provenance))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -107,7 +95,7 @@ def _trained(
         off = inputs @ (task.target - product(state)).T + noise
         return 0.5 * jnp.mean(jnp.sum(jnp.square(off), axis=1))
 
-    def step(_: Array, carry: tuple[tuple[Array, ...], Array]) -> tuple[tuple[Array, ...], Array]:
+    def step(carry: tuple[tuple[Array, ...], Array]) -> tuple[tuple[Array, ...], Array]:
         state, key = carry
         key, of_inputs, of_noise = jax.random.split(key, 3)
         inputs = jax.random.normal(of_inputs, (batch_size, len(root))) @ root
@@ -115,15 +103,7 @@ def _trained(
         slopes = jax.grad(sample_loss)(state, inputs, noise)
         return tuple(one - rate * slope for one, slope in zip(state, slopes, strict=True)), key
 
-    def one_run(key: Array) -> tuple[Array, ...]:
-        def keep(carry: tuple[tuple[Array, ...], Array], _: None) -> tuple[tuple[tuple[Array, ...], Array], Any]:
-            after = jax.lax.fori_loop(0, every, step, carry)
-            return after, after[0]
-
-        _, rest = jax.lax.scan(keep, (layers, key), None, length=num_kept)
-        return jax.tree.map(lambda first, others: jnp.concatenate([first[None], others]), layers, rest)
-
-    return jax.vmap(one_run)(keys)
+    return jax.vmap(lambda key: along(step, (layers, key), num_kept, every)[0])(keys)
 
 
 class LinearAgreement(NamedTuple):

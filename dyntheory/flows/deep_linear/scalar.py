@@ -28,7 +28,9 @@ from dyntheory.ground.checks import check_count, check_finite, check_nonnegative
 from dyntheory.ground.kinds import check_arguments
 
 TWO = 2
-SMALL = 1e-3
+SMALL = 0.1
+APART = 1e-12
+LEAST_RTOL, MOST_RTOL = 1e-12, 0.1  # of a layer, of all of them
 
 
 def modes(
@@ -69,8 +71,9 @@ def modes(
     """
     check_arguments(modes, locals())
     check_scalar("rtol", rtol)
-    check_positive("rtol", rtol)
     moments, depth = check_times(times), check_count("depth", depth)
+    if not LEAST_RTOL * depth <= rtol <= MOST_RTOL:
+        raise ValueError(f"`rtol` must be from {LEAST_RTOL * depth:g} to {MOST_RTOL}, got {rtol!r}.")
     targets, layers, variance = _checked(strengths, initial, depth, input_variance)
     paced = variance[:, None] * moments
     if depth == 1:
@@ -121,22 +124,38 @@ def _field(_: Array, layers: PyTree, numbers: PyTree) -> PyTree:
 def two_layers(target: Any, one: Any, other: Any, time: Any) -> np.ndarray:
     """Return u = ab after a time, ȧ = b(s − ab), ḃ = a(s − ab), from any a and b.
 
-    No differences of near numbers are taken, so small starts and late times keep their digits.
+    With |p|√G ± |m|/√G in the place of their squares' difference, and sums that are written as positive terms, no
+    differences of near numbers are taken: small, late and very unequal starts keep their digits. Everything is divided
+    by 2r, r² = s² + (a² − b²)²/4.
     """
-    plus, minus = (one + other) ** 2, (one - other) ** 2
-    root = np.sqrt(target**2 + plus * minus / 4)
-    decay = np.exp(-2 * root * time)
-    gap = np.divide(plus * minus / 4, root + target, out=np.zeros_like(root + 0 * plus), where=root + target > 0)
-    top = (minus / 2 + root + target) + decay * (gap - minus / 2)
-    bottom = (gap + plus / 2) + decay * (root + target - plus / 2)
-    slow = np.broadcast_to(root * time < SMALL, top.shape)
-    paced = time * (1 - (root * time) ** 2 / 3)  # tanh(root · time)/root
-    early = (1 + (minus / 2 + target) * paced) / (1 + (plus / 2 - target) * paced)
-    late = np.divide(top, bottom, out=np.full_like(top, np.inf), where=bottom > 0)  # without end for a + b = 0 alone
-    growth = np.where(slow, early, late)
-    with np.errstate(invalid="ignore"):
-        grown = np.where(plus > 0, plus * growth, 0.0)
-    return 0.25 * (grown - minus / growth)
+    plus, minus, most, least = np.abs(one + other), np.abs(one - other), *_by_size(one, other)
+    half, opposite = plus * minus / 2, one * other < 0
+    root = np.hypot(target, half)
+    decay, twice = np.exp(-2 * root * time), 2 * root
+    pace = _ratio(-np.expm1(-twice * time), twice, time)
+    gap = half * _ratio(half, root + target, 0.0)  # r − s
+    slow, mean = twice * time < SMALL, (1 + decay) / 2
+    below = np.where(slow, mean - target * pace, _ratio(gap + decay * (root + target), twice, 0.0))
+    bent = target * _ratio(target, root + half, 0.0) + decay * (root + half)
+    turned = target * _ratio(half + gap, root + half, 0.0) - decay * (target + root + half)
+    bent = np.where(slow, mean - half * pace, _ratio(bent, twice, 0.0))
+    turned = np.where(slow, (target + half) * pace - mean, _ratio(turned, twice, 0.0))
+    gone = target * pace
+    difference = np.where(opposite, gone * plus + least * turned, gone * most + least * bent)
+    total = most * half * pace + np.where(opposite, gone * plus + most * below, most * mean + least * gone)
+    top, bottom = minus * (minus * pace) / 2 + mean + gone, plus * (plus * pace) / 2 + below
+    return _ratio(difference, bottom, 0.0) * (total / top)
+
+
+def _by_size(one: Any, other: Any) -> tuple[np.ndarray, np.ndarray]:
+    sizes = np.abs(one), np.abs(other)
+    return np.maximum(*sizes), np.minimum(*sizes)
+
+
+def _ratio(top: Any, bottom: Any, otherwise: Any) -> np.ndarray:
+    """Return top/bottom, and something else where the bottom is zero."""
+    is_there = bottom > 0
+    return np.where(is_there, top / np.where(is_there, bottom, 1.0), otherwise)
 
 
 def half_time(
@@ -207,7 +226,7 @@ def effective_start(correlation: ArrayLike, weights: Sequence[ArrayLike]) -> np.
         u₀ of every mode, the strongest first, (modes,).
 
     Raises:
-        ValueError: another depth, or shapes that do not match.
+        ValueError: another depth, equal strengths, or shapes that do not match.
 
     Example:
         >>> effective_start(np.diag([3.0, 1.0]), [0.1 * np.eye(2)] * 2).round(4).tolist()
@@ -219,7 +238,11 @@ def effective_start(correlation: ArrayLike, weights: Sequence[ArrayLike]) -> np.
     task, layers = checked(correlation, weights, None)
     if len(layers) != TWO:
         raise ValueError(f"`weights` must be two layers, got {len(layers)}.")
-    left, _, right = np.linalg.svd(np.asarray(task.correlation), full_matrices=False)
+    left, strengths, right = np.linalg.svd(np.asarray(task.correlation), full_matrices=False)
+    if np.any((strengths[1:] > 0) & (strengths[:-1] - strengths[1:] <= APART * strengths[0])):
+        raise ValueError(
+            f"`correlation` must have strengths that are apart, or directions of modes mean nothing: got {strengths}."
+        )
     hidden = 0.5 * (left.T @ layers[1] + right @ layers[0].T)
     found = np.zeros(len(hidden))  # zero for modes that no hidden direction is left for
     sizes = np.square(np.diagonal(np.linalg.qr(hidden.T)[1]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,11 +13,12 @@ import numpy as np
 from dyntheory.flows.deep_linear.network import Task, as_arrays, checked, descent, field, losses
 from dyntheory.flows.deep_linear.results import LinearPaths, paths_of
 from dyntheory.flows.solving import check_times, solve_flow
+from dyntheory.flows.stepping import along, lost_runs, told
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_count, check_positive, check_scalar
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
-from dyntheory.ground.status import DyntheoryWarning, Outcome, Status
+from dyntheory.ground.status import Status
 
 
 def flow(
@@ -37,7 +37,7 @@ def flow(
         Ẇ_l is minus the gradient of the loss with its half; t is learning rate times steps.
 
     Args:
-        correlation: Σ_yx = E y xᵀ, (outputs, inputs); XᵀY/n of a data set makes it the training of that.
+        correlation: Σ_yx = E y xᵀ, (outputs, inputs); YᵀX/n of a data set makes it the training of that.
         weights: W_1, …, W_L at the start, W_l (units of layer l, units of layer l − 1).
         times: increasing, zero or later, (T,).
         covariance: C = E x xᵀ, (inputs, inputs); default the identity, whitened inputs.
@@ -64,11 +64,11 @@ def flow(
     moments = check_times(times)
     task, layers = checked(correlation, weights, covariance)
     scale = max(float(np.linalg.norm(task.target, 2)) ** (1 / len(layers)), *(np.abs(one).max() for one in layers))
-    absolute = rtol * max(scale, 1e-300)
+    absolute = rtol * (scale or 1.0)
     found = solve_flow(field, layers, moments, task, rtol=rtol, atol=absolute, stiff=stiff, max_steps=max_steps)
     error = max(float(np.nanmax(one, initial=0.0)) for one in found.error)
     provenance = {"kind": "flow", "rtol": float(rtol), "weight_error": error}
-    return told(collected(moments, task, tuple(one[None] for one in found.states), found.status, provenance))
+    return told(collected(moments, task, tuple(one[None] for one in found.states), provenance, found.status))
 
 
 def descend(
@@ -115,41 +115,29 @@ def descend(
     times = float(learning_rate) * np.arange(num_steps + 1)
     states = tuple(one[None] for one in states)
     provenance = {"kind": "descent", "learning_rate": float(learning_rate)}
-    return told(collected(times, task, states, lost_runs(states), provenance))
+    return told(collected(times, task, states, provenance))
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _descended(num_steps: int, task: Task, layers: tuple[Array, ...], rate: Array) -> tuple[Array, ...]:
-    def step(state: tuple[Array, ...], _: None) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-        after = tuple(one + rate * pull for one, pull in zip(state, descent(task, state), strict=True))
-        return after, after
+    def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        return tuple(one + rate * pull for one, pull in zip(state, descent(task, state), strict=True))
 
-    _, rest = jax.lax.scan(step, layers, None, length=num_steps)
-    return jax.tree.map(lambda first, others: jnp.concatenate([first[None], others]), layers, rest)
+    return along(step, layers, num_steps)
 
 
 def collected(
-    times: np.ndarray, task: Task, states: tuple[np.ndarray, ...], status: Status, provenance: dict[str, Any]
+    times: np.ndarray,
+    task: Task,
+    states: tuple[np.ndarray, ...],
+    provenance: dict[str, Any],
+    status: Status | None = None,
 ) -> LinearPaths:
-    """Return the result of states with axes of runs and times in front."""
+    """Return the result of states with axes of runs and times in front; by default the status says what diverged."""
     with double_precision():
         lost = np.asarray(losses(*as_arrays(task, states)))
+    if status is None:  # a loss overflows before its layers do
+        finite = np.all([np.isfinite(one).all(axis=(2, 3)) for one in states], axis=0)
+        status = lost_runs(finite & np.isfinite(lost), "runs")
     with np.errstate(invalid="ignore", over="ignore"):
         return paths_of(times, states, lost, np.asarray(task.target), status, provenance)
-
-
-def lost_runs(states: tuple[np.ndarray, ...]) -> Status:
-    """Return "diverged" where states (runs, T, ·, ·) are not finite, with how many and since when."""
-    finite = np.all([np.isfinite(one).all(axis=(2, 3)) for one in states], axis=0)
-    if finite.all():
-        return Status()
-    first, lost = int(np.argmin(finite.all(axis=0))), int((~finite.all(axis=1)).sum())
-    text = f"{lost} of {len(finite)} runs are not finite from state {first}: lower `learning_rate`."
-    return Status(Outcome.DIVERGED, text, first)
-
-
-def told(found: LinearPaths) -> LinearPaths:
-    """Warn of a status that is not ok, on behalf of the verb that calls."""
-    if not found.status.ok:
-        warnings.warn(str(found.status), DyntheoryWarning, stacklevel=3)
-    return found

@@ -8,6 +8,7 @@ from scipy import integrate
 
 import dyntheory as dt
 from dyntheory.flows import charges
+from dyntheory.flows.charges.judging import distances
 from tests.flows.charges import oracle
 
 RNG = np.random.default_rng(4)
@@ -65,6 +66,7 @@ def test_electrons_have_no_names(paths: charges.ChargePaths) -> None:
     assert np.array_equal(found.matching, paths.matching[:, order])
 
 
+@pytest.mark.full
 def test_steps_approach_the_flow_at_first_order(paths: charges.ChargePaths) -> None:
     off = []
     for rate in (0.02, 0.01):
@@ -100,19 +102,16 @@ def test_endings_on_the_circle() -> None:
     assert moved.endings[0] == "moving"
 
 
-def test_mirror_images_count_as_one_where_units_do() -> None:
+@pytest.mark.parametrize(
+    ("name", "charge", "is_there"), [("cos", 1.0, True), ("erf", -1.0, True), ("erf", 1.0, False), ("relu", 1.0, False)]
+)
+def test_mirror_images_count_as_one_where_units_do(name: str, charge: float, is_there: bool) -> None:
     """Even units cannot tell w from −w; odd units can tell by the charge."""
-    protons = np.eye(2)
-    gaps = charges.loss("cos", protons, electrons=-protons)
-    assert abs(gaps) < 1e-15
-    even = charges.descend("cos", protons, electrons=-protons, learning_rate=0.1, num_steps=1)
-    assert even.distances.max() < 1e-15 and even.endings == ("converged",)
-    odd = charges.descend(
-        "erf", protons, electrons=-protons, electron_charges=[-1.0, -1.0], learning_rate=0.1, num_steps=1
-    )
-    assert odd.distances.max() < 1e-15 and odd.endings == ("converged",)
-    plain = charges.descend("relu", protons, electrons=-protons, learning_rate=0.1, num_steps=1)
-    assert plain.distances[0, 0].min() > 1
+    protons, own = np.eye(2), np.full(2, charge)
+    gaps = distances(charges.POTENTIALS[name], -protons, own, protons, np.ones(2))
+    assert gaps[0].min() < 1e-15 if is_there else gaps[0].min() > 1
+    lost = charges.loss(name, protons, electrons=-protons, electron_charges=own)
+    assert abs(lost) < 1e-15 if is_there else lost > 0.1
 
 
 def test_electrons_that_are_too_many_have_no_proton(paths: charges.ChargePaths) -> None:
@@ -180,3 +179,31 @@ def test_paths_load_as_they_were_saved(paths: charges.ChargePaths, tmp_path: Any
 def test_bad_flows_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         charges.flow("relu", PROTONS, **{"electrons": STARTS, "times": TIMES, **options})
+
+
+def test_a_force_is_not_gone_because_there_was_no_time() -> None:
+    found = charges.flow("relu", PROTONS, electrons=STARTS, times=1e-7 * TIMES, **GIVEN)
+    assert found.force_norm[:, -1].min() > 0.1 and found.endings == ("moving",) * 2
+
+
+@pytest.mark.parametrize("size", [pytest.param(1e-4, marks=pytest.mark.full), 1e4])
+def test_endings_do_not_depend_on_units(size: float) -> None:
+    """Rectified units of any length: the loss scales with its square, the Hessian not at all."""
+    together = np.full((2, 2), 0.456)
+    found = charges.descend("relu", size * np.eye(2), electrons=size * together, learning_rate=0.2, num_steps=200)
+    assert found.endings == ("saddle",) and found.least_curvature[0] < -1
+
+
+def test_losses_that_overflow_before_positions_do_are_told() -> None:
+    with pytest.warns(dt.DyntheoryWarning, match="1 of 1 runs grew a millionfold"):
+        found = charges.descend(
+            "cos", 30 * np.eye(1, 2), electrons=[[0.0, 30.0]], learning_rate=3.0, num_steps=600, train_charges=True
+        )
+    assert np.isfinite(found.positions).all() and found.status.code == "diverged" and found.endings == ("diverged",)
+
+
+def test_a_teacher_of_nothing_is_learned() -> None:
+    found = charges.descend(
+        "relu", np.eye(2), proton_charges=[0.0, 0.0], electrons=STARTS[0, :2], learning_rate=0.2, num_steps=200
+    )
+    assert found.endings == ("converged",)

@@ -66,16 +66,19 @@ def test_on_the_sphere_the_tangent_is_left() -> None:
 
 def test_electrons_on_protons_feel_nothing() -> None:
     """The global minimum, in any order, with charges that match."""
+    there = np.concatenate([PROTONS[::-1], POSITIONS[:1]])  # one electron without a charge stands elsewhere
+    given: dict[str, Any] = {"electrons": there, "electron_charges": [*B[::-1], 0.0], "proton_charges": B}
     for name in charges.POTENTIALS:
-        found = charges.forces(name, PROTONS, electrons=PROTONS[::-1], electron_charges=B[::-1], proton_charges=B)
+        found = charges.forces(name, PROTONS, **given)
         scale = np.abs(charges.forces(name, PROTONS, **GIVEN).charges).max()
         assert np.abs(found.positions).max() < 1e-13 * max(scale, 1) and np.abs(found.charges).max() < 1e-13 * max(
             scale, 1
         )
-        lost = charges.loss(name, PROTONS, electrons=PROTONS[::-1], electron_charges=B[::-1], proton_charges=B)
+        lost = charges.loss(name, PROTONS, **given)
         assert abs(lost) < 1e-13 * max(charges.loss(name, PROTONS, **GIVEN), 1)
 
 
+@pytest.mark.full
 def test_several_starts_are_one_after_the_other() -> None:
     starts = np.stack([POSITIONS, 2 * POSITIONS])
     together = charges.forces("relu", PROTONS, electrons=starts, electron_charges=A)

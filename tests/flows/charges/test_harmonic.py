@@ -63,6 +63,7 @@ def test_space_laplacians_are_screened(d: int, screening: float) -> None:
     assert rest[0] < 0
 
 
+@pytest.mark.full
 def test_the_sphere_has_its_closed_forms() -> None:
     """On the circle cosh(√λ (π − φ)), on S³ sinh(√(λ−1) (π − φ))/sin φ; the series converges to them off contact."""
     phi = np.linspace(0.9, np.pi - 0.3, 12)
@@ -103,7 +104,13 @@ def test_the_potential_of_a_plain_activation_is_not_screened() -> None:
         assert abs(rates[0] - rates[1]) > 0.1
 
 
-@pytest.mark.parametrize("potential", [charges.yukawa(3, 1.0, width=0.5), charges.spherical_yukawa(3, 2.0, degree=4)])
+@pytest.mark.parametrize(
+    "potential",
+    [
+        charges.yukawa(3, 1.0, width=0.5),
+        pytest.param(charges.spherical_yukawa(3, 2.0, degree=4), marks=pytest.mark.full),
+    ],
+)
 def test_they_are_networks(potential: Potential) -> None:
     """Φ = E σ(θ, x) σ(w, x) over the inputs that the potential says."""
     one, other = RNG.normal(size=(2, 3)), RNG.normal(size=(2, 3))
@@ -136,23 +143,27 @@ def stationary(potential: Potential, protons: np.ndarray, start: np.ndarray, on_
     return solution.x[: count * d].reshape(count, d), solution.x[count * d :]
 
 
-def test_earnshaw_in_space() -> None:
+PAIR = np.array([[0.5, 0, 0], [-0.5, 0, 0]])
+TRIANGLE = np.array([[0.6, 0, 0], [-0.3, 0.52, 0], [-0.3, -0.52, 0]])
+
+
+@pytest.mark.parametrize(
+    ("protons", "start"),
+    [(PAIR, [[0.02, 0.01, 0.0]]), pytest.param(TRIANGLE, [[-0.1, 0.2, 0.0]], marks=pytest.mark.full)],
+    ids=["pair", "triangle"],
+)
+def test_earnshaw_in_space(protons: np.ndarray, start: list[list[float]]) -> None:
     """Between two protons, and among three, an electron without force has a way down: −2λ a² Φ(0) is its Laplacian."""
     potential = charges.yukawa(3, 4.0, width=0.05)
-    pair = np.array([[0.5, 0, 0], [-0.5, 0, 0]])
-    triangle = np.array([[0.6, 0, 0], [-0.3, 0.52, 0], [-0.3, -0.52, 0]])
-    for protons, start in ((pair, [[0.02, 0.01, 0.0]]), (triangle, [[-0.1, 0.2, 0.0]])):
-        positions, own = stationary(potential, protons, np.array(start), False)
-        found = charges.curvature(potential, protons, electrons=positions, electron_charges=own, train_charges=True)
-        assert found.force_norm < 1e-9 and abs(own[0]) > 1e-3
-        assert np.linalg.norm(positions[0] - protons, axis=1).min() > 0.3
-        np.testing.assert_allclose(found.laplacians, -2 * 4.0 * own**2, rtol=1e-6)
-        assert found.eigenvalues[0] <= -2 * 4.0 * own[0] ** 2 / 3 * (1 - 1e-6)
-        down = positions + 1e-3 * found.descent
-        before, after = (
-            charges.loss(potential, protons, electrons=at, electron_charges=own) for at in (positions, down)
-        )
-        assert after < before
+    positions, own = stationary(potential, protons, np.array(start), False)
+    found = charges.curvature(potential, protons, electrons=positions, electron_charges=own, train_charges=True)
+    assert found.force_norm < 1e-9 and abs(own[0]) > 1e-3
+    assert np.linalg.norm(positions[0] - protons, axis=1).min() > 0.3
+    np.testing.assert_allclose(found.laplacians, -2 * 4.0 * own**2, rtol=1e-6)
+    assert found.eigenvalues[0] <= -2 * 4.0 * own[0] ** 2 / 3 * (1 - 1e-6)
+    down = positions + 1e-3 * found.descent
+    before, after = (charges.loss(potential, protons, electrons=at, electron_charges=own) for at in (positions, down))
+    assert after < before
 
 
 @pytest.mark.full
@@ -167,6 +178,7 @@ def test_earnshaw_on_the_sphere() -> None:
     assert found.eigenvalues[0] < -1e-3 and len(found.eigenvalues) == 3  # two tangents and a charge
 
 
+@pytest.mark.full
 def test_other_potentials_have_bad_minima() -> None:
     """Negative control: with a Gaussian potential an electron rests between two protons that are close."""
     protons = np.array([[0.3, 2.0, 0], [-0.3, 2.0, 0]])
@@ -182,3 +194,20 @@ def test_gradients_of_smeared_charges() -> None:
         shift = step * np.eye(4)[k]
         slope = (value(potential, r + shift, 0 * r) - value(potential, r - shift, 0 * r))[0, 0] / (2 * step)
         assert gradient(potential, r, 0 * r)[0, 0, k] == pytest.approx(slope, rel=1e-7)
+
+
+def test_strong_screening_leaves_the_cloud() -> None:
+    """λs² → ∞: Φ is the Gaussian of the smeared charge; e^(−λs²) is no number then."""
+    r = np.array([0.0, 0.05, 0.2, 0.4])
+    found = value(charges.yukawa(3, 1e9, width=0.1), at_distances(r), ORIGIN)[:, 0]
+    np.testing.assert_allclose(found, np.exp(-(r**2) / 0.04), rtol=1e-5)
+    powers = np.asarray(charges.spherical_yukawa(3, 1e6, degree=400).parameters)  # overflow without their sum
+    k = np.arange(399)
+    ratios = (k * (k + 1) + 1e6) / ((k + 1) * (k + 2))
+    assert powers.sum() == pytest.approx(1, rel=1e-13) and np.isfinite(powers).all()
+    np.testing.assert_allclose(powers[302:] / powers[300:-2], ratios[300:], rtol=1e-9)
+
+
+def test_screened_charges_know_their_dimension() -> None:
+    with pytest.raises(ValueError, match=r"`protons` must have 2 features, those of yukawa\(2, 1, width=0.1\), got 3"):
+        charges.loss(charges.yukawa(2, 1.0), np.eye(3), electrons=np.eye(3))

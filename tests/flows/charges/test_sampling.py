@@ -1,5 +1,6 @@
 """SGD on samples from the same start: z-scores against the flow, and what they see."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -26,8 +27,17 @@ def both(potential: str | Potential, given: dict[str, Any], **options: Any) -> t
     return charges.flow(potential, PROTONS, **given, times=runs[0].times), *runs
 
 
-def test_sgd_on_samples_follows_the_flow() -> None:
+Sampled = tuple[charges.ChargePaths, charges.ChargePaths, charges.ChargePaths]
+
+
+@pytest.fixture(scope="module")
+def sampled() -> Sampled:
     theory, coarse, fine = both("erf", GIVEN, noise_std=0.2)
+    return theory, coarse, fine
+
+
+def test_sgd_on_samples_follows_the_flow(sampled: Sampled) -> None:
+    theory, coarse, fine = sampled
     found = charges.compare(theory, coarse, fine)
     assert found.resolution < 0.02 and found.largest < 4 and 0.6 < found.root_mean_square < 1.4
     assert coarse.provenance["kind"] == "simulation" and coarse.positions.shape == (60, 5, 3, 2)
@@ -75,6 +85,7 @@ def test_runs_are_those_of_their_key_and_the_sphere_is_kept() -> None:
     ("options", "message"),
     [
         ({"potential": "sign"}, "`potential` sign cannot be simulated"),
+        ({"potential": charges.POTENTIALS["cos"]._replace(units=None)}, "cannot be simulated without its `units`"),
         ({"record_every": 4}, "`record_every` must divide `num_steps` = 10"),
         ({"electrons": np.ones((2, 3, 2))}, "`electrons` must be one start"),
         ({"noise_std": -1.0}, "`noise_std` must be zero or positive"),
@@ -94,18 +105,27 @@ def test_bad_simulations_are_named(options: dict[str, Any], message: str) -> Non
         charges.simulate(**{**given, **options})
 
 
-def test_comparisons_that_cannot_be_made_are_named() -> None:
-    given: dict[str, Any] = {"electrons": START, "num_runs": 3, "key": KEY}
-    runs = charges.simulate("erf", PROTONS, **given, learning_rate=0.1, num_steps=2)
-    single = charges.simulate("erf", PROTONS, **{**given, "num_runs": 1}, learning_rate=0.1, num_steps=2)
-    theory = charges.descend("erf", PROTONS, electrons=START, learning_rate=0.1, num_steps=2)
-    other = charges.descend("erf", PROTONS, electrons=START, learning_rate=0.2, num_steps=2)
+def test_comparisons_that_cannot_be_made_are_named(sampled: Sampled) -> None:
+    theory, runs, _ = sampled
+    parts = ("positions", "charges", "loss")
+    single = dataclasses.replace(runs, **{name: getattr(runs, name)[:1] for name in parts})
+    fewer = dataclasses.replace(theory, positions=theory.positions[:, :, :1], charges=theory.charges[:, :, :1])
     wrong: list[tuple[tuple[Any, ...], str]] = [
-        ((other, runs), "times of `theory`"),
+        ((dataclasses.replace(theory, times=2 * theory.times), runs), "times of `theory`"),
         ((theory, single), "at least 3 runs"),
         ((theory, runs, runs), "smaller learning rate"),
         ((runs, runs), "from one start"),
+        ((fewer, runs), r"`runs` must have positions of the shape that `theory` has, \(5, 1, 2\)"),
     ]
     for given_wrong, message in wrong:
         with pytest.raises(ValueError, match=message):
             charges.compare(*given_wrong)
+
+
+def test_small_differences_are_differences(sampled: Sampled) -> None:
+    """Whatever the unit of weights, z-scores are the same."""
+    theory, *runs = sampled
+    small = [dataclasses.replace(one, positions=1e-13 * one.positions) for one in (theory, *runs)]
+    found = charges.compare(*small).z_positions
+    np.testing.assert_allclose(found, charges.compare(*sampled).z_positions, rtol=1e-6)
+    assert np.abs(found).min() > 0

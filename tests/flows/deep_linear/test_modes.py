@@ -38,6 +38,13 @@ def test_two_layers_that_are_not_balanced(one: float, other: float) -> None:
         (2.0, 1e-9, 1e-9, 10.0),
         (2.0, 1e-9, 3e-9, 12.0),
         (1.0, 1e-6, 1.0, 0.1),
+        (1e160, 1e-3, 2e-3, 1e-160),
+        (1.0, 1e-150, 1e-150, 300.0),
+        (1.0, 1e90, 1e-90, 1.0),
+        (1.0, 1e6, 0.0, 1.0),
+        (1.0, 1.0, 1e-12, 0.0),
+        (2.0, 1e4, -1e-3, 1e-6),
+        (1.0, 0.3, -0.3000001, 20.0),
         (0.0, 0.5, 0.5, 100.0),
         (0.0, 2.0, 0.1, 9.0),
         (1e-9, 0.3, 0.3, 1e6),
@@ -45,15 +52,15 @@ def test_two_layers_that_are_not_balanced(one: float, other: float) -> None:
     ],
 )
 def test_digits_of_two_layers(s: float, one: float, other: float, time: float) -> None:
-    """Against 60 digits of the equation of its growth, from 1e-9 and over many half-lives."""
-    with mpmath.workdps(60):
+    """Against 400 digits of the equation of its growth: small, late, huge, and layers of very different size."""
+    with mpmath.workdps(400):
         plus, minus, target = (mpmath.mpf(one) + other) ** 2, (mpmath.mpf(one) - other) ** 2, mpmath.mpf(s)
         root = mpmath.sqrt(target**2 + plus * minus / 4)
         slope = mpmath.tanh(root * time) / root if root else mpmath.mpf(time)
         growth = (1 + (minus / 2 + target) * slope) / (1 + (plus / 2 - target) * slope)
         exact = float((plus * growth - minus / growth) / 4)
     found = deep_linear.modes([s], initial=[[one, other]], times=[time])[0, 0]
-    assert found == pytest.approx(exact, rel=1e-11)
+    assert found == pytest.approx(exact, rel=1e-12, abs=0.0)
 
 
 def test_starts_at_rest_and_at_the_end() -> None:
@@ -117,6 +124,7 @@ def test_layers_of_any_sign_in_three_layers() -> None:
         ({"input_variance": 0.0}, "`input_variance` must be positive"),
         ({"times": [0.0, 0.0]}, "`times` must be a row"),
         ({"depth": 0}, "`depth` must be at least 1"),
+        ({"depth": 3, "rtol": 1e-12}, "`rtol` must be from 3e-12 to 0.1, got 1e-12"),
     ],
 )
 def test_bad_modes_are_named(options: dict[str, Any], message: str) -> None:

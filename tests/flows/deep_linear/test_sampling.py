@@ -29,6 +29,7 @@ def test_sgd_on_samples_follows_the_flow() -> None:
     assert deep_linear.compare(whitened, *runs).largest > 10
 
 
+@pytest.mark.full
 def test_runs_are_those_of_their_key() -> None:
     one, again, other = (runs_at(0.1, seed, num_runs=2) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one.products, again.products)
