@@ -155,7 +155,7 @@ def _offset(support: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
     _, sizes, basis = np.linalg.svd(support, full_matrices=False)
     basis = basis[sizes > 1e-10 * sizes[0]]
     z, target = support @ basis.T, basis @ weights
-    rho = np.zeros(z.shape[1])
+    rho = -target * np.log(target @ target / len(z))  # all heights the mean dual, whatever the units
 
     def value(rho: np.ndarray) -> float:
         with np.errstate(over="ignore"):
@@ -225,7 +225,8 @@ def logistic_flow(
     stiff = bias.largest_margin.mistake_bound > STEEP
     flow = solve_flow(_in_log_time, start, shifted, rows, rtol=rtol, stiff=stiff)
     fields = flow.states @ rows.T
-    norms = np.linalg.norm(flow.states, axis=1, keepdims=True)
+    sizes = np.abs(flow.states).max(axis=1, keepdims=True)
+    norms = sizes * np.linalg.norm(flow.states / sizes, axis=1, keepdims=True)  # early squares are no numbers
     direction = bias.weights / np.linalg.norm(bias.weights)
     # A start at zero has no direction, but no time asked for is zero.
     off = np.linalg.norm(flow.states / norms - direction, axis=1)
