@@ -9,7 +9,6 @@ from scipy.integrate import solve_ivp
 
 import dyntheory as dt
 from dyntheory import perceptron
-from dyntheory.ground.arrays import ArrayLike
 
 LATE = math.log(10) * np.array([2.0, 5.0, 10.0, 20.0, 40.0])
 
@@ -32,10 +31,9 @@ def _complete() -> tuple[np.ndarray, np.ndarray]:
     raise AssertionError
 
 
-def _filled(rows: ArrayLike) -> np.ndarray:
+def _filled(rows: np.ndarray) -> np.ndarray:
     """Return these rows and samples far behind them, twelve in all: one program for all flows here."""
-    first = np.asarray(rows, float)
-    return np.concatenate([first, np.tile([[10.0, 0.0]], (12 - len(first), 1))])
+    return np.concatenate([rows, np.tile([[10.0, 0.0]], (12 - len(rows), 1))])
 
 
 def test_the_flow_is_the_largest_margin_times_the_logarithm_of_time() -> None:
@@ -113,7 +111,7 @@ def test_units_move_the_offset_as_they_should() -> None:
     for scale in (1e-12, 1e-8, 1e12):
         bias = perceptron.implicit_bias(scale * inputs, labels)
         np.testing.assert_allclose(scale * bias.offset, plain.offset + 2 * math.log(scale) * plain.weights, rtol=1e-9)
-        np.testing.assert_allclose([bias.decay_exponent], [plain.decay_exponent], rtol=1e-9)
+        assert bias.decay_exponent == pytest.approx(plain.decay_exponent, rel=1e-9)
 
 
 def test_very_early_directions_are_numbers() -> None:
@@ -127,7 +125,7 @@ def test_very_early_directions_are_numbers() -> None:
 
 def test_what_the_support_does_not_span_is_left_to_the_start() -> None:
     """Samples on a line in two dimensions: the other direction keeps its start, and is not in the prediction."""
-    flow = perceptron.logistic_flow(_filled([[2.0, 0.0]]), np.ones(12), log_times=LATE, initial=[0.0, 3.0])
+    flow = perceptron.logistic_flow(_filled(np.array([[2.0, 0.0]])), np.ones(12), log_times=LATE, initial=[0.0, 3.0])
     assert not flow.bias.is_complete and flow.bias.rate is None
     np.testing.assert_allclose(flow.weights[:, 1], 3.0, rtol=1e-12)
     expected = LATE[-1] * flow.bias.weights + flow.bias.offset

@@ -120,7 +120,7 @@ def test_against_another_integrator_in_other_variables(rule: str) -> None:
     np.testing.assert_allclose(found.overlap, other[0] / np.sqrt(other[1]), rtol=1e-8)
 
 
-@pytest.mark.parametrize("rule", ["perceptron", *(pytest.param(rule, marks=FULL) for rule in ("hebb", "adatron"))])
+@pytest.mark.parametrize("rule", ["adatron", *(pytest.param(rule, marks=FULL) for rule in ("hebb", "perceptron"))])
 def test_perceptrons_follow_the_limit(rule: str) -> None:
     """z-scores of error and length at d = 200, 30 runs, allowance 2/d of each."""
     times = [0.0, 1.0, 4.0]
@@ -139,7 +139,8 @@ def test_perceptrons_follow_the_limit(rule: str) -> None:
 
 def test_results_are_kept(tmp_path: Path) -> None:
     one = perceptron.predict("hebb", [0.5, 3.0, 40.0])
-    several = perceptron.OnlineCurve(one.times, *[np.ones((2, 3)) * np.arange(3.0)] * 3)
+    single = np.ones((2, 3)) * np.arange(3.0)
+    several = perceptron.OnlineCurve(one.times, single, single, single)
     curve = dataclasses.replace(one, per_run=several)
     loaded = dt.load(curve.save(tmp_path / "a.nc"))
     np.testing.assert_array_equal(loaded.per_run.length, curve.per_run.length)  # pyright: ignore
