@@ -105,7 +105,7 @@ def implicit_bias(inputs: ArrayLike, labels: ArrayLike) -> ImplicitBias:
     Example:
         >>> import numpy as np, dyntheory as dt
         >>> bias = dt.perceptron.implicit_bias(np.array([[1.0, 0.0], [0.0, 2.0]]), [1, 1])
-        >>> bias.weights, bias.offset.round(4)  # weights of z: 1 and 1/4
+        >>> bias.weights, abs(bias.offset).round(4)  # duals of both: 1 and 1/4, z·ρ̃ = 0 and ln 4
         (array([1. , 0.5]), array([0.    , 0.6931]))
 
     Reference: `soudry2018implicit`, Theorems 3 and 4.

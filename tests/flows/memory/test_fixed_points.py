@@ -262,3 +262,20 @@ def test_programs_inside_jit_have_derivatives() -> None:
 def test_bad_input_is_named(make: Any, named: str) -> None:
     with pytest.raises((ValueError, TypeError), match=named):
         make()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("function", "at", "step"),
+    [(dt.memory.phase_lines, 0.02, 1e-6), (dt.memory.capacity, 0.3, 1e-5), (dt.memory.detection_lines, 2.0, 1e-5)],
+)
+def test_lines_have_derivatives(function: Any, at: float, step: float) -> None:
+    """Newton steps whose slope is known in closed form carry them: as differences say."""
+
+    def numbers(x: jax.Array) -> jax.Array:
+        return jnp.stack(tuple(function(x))[:3])
+
+    with double_precision():
+        slope = jax.jit(jax.jacfwd(numbers))(jnp.asarray(at))
+        low, high = jax.vmap(numbers)(jnp.array([at - step, at + step]))
+    np.testing.assert_allclose(slope, (high - low) / (2 * step), rtol=1e-6)
