@@ -66,7 +66,7 @@ def _narrow(ratio: Array, width: Array) -> Averages:
     h = width * (ratio + jnp.asarray(NARROW))
     size = jnp.abs(h)
     tail = jnp.exp(-2 * size)
-    tanh, second = jnp.sign(h) * (1 - tail) / (1 + tail), 4 * tail / jnp.square(1 + tail)
+    tanh, second = -jnp.sign(h) * jnp.expm1(-2 * size) / (1 + tail), 4 * tail / jnp.square(1 + tail)
     odd = tanh * second
     log_sum = size + jnp.log1p(tail)
     values = jnp.stack([tanh, tanh**2, second, second**2, odd, h * odd, remainder(h, tanh), log_sum])

@@ -172,4 +172,6 @@ def _overlap(order: int, load: Array) -> Array:
 
 def _exponent(flipped: Array) -> Array:
     x = 1 - 2 * flipped
-    return (jax.scipy.special.xlogy(1 + x, 1 + x) + jax.scipy.special.xlogy(1 - x, 1 - x)) / 4
+    near = jnp.minimum(x, 0.5)  # where the sum of logarithms cancels
+    even = (2 * near * jnp.arctanh(near) + jnp.log1p(-jnp.square(near))) / 4
+    return jnp.where(x < 0.5, even, (jax.scipy.special.xlogy(1 + x, 1 + x) + jax.scipy.special.xlogy(1 - x, 1 - x)) / 4)

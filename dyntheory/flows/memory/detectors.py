@@ -8,14 +8,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 
 from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
 from dyntheory.flows.memory.iteration import wrong_signs
-from dyntheory.flows.memory.multi_user_branches import LARGEST_LOAD, noise_at, transition, turning_points
+from dyntheory.flows.memory.multi_user_branches import check_channel, noise_at, transition, turning_points
 from dyntheory.flows.memory.programs import by_size
 from dyntheory.ground.arrays import Array, ArrayLike
-from dyntheory.ground.checks import check_positive, is_concrete
 from dyntheory.ground.kinds import check_arguments
 
 
@@ -55,7 +53,7 @@ def matched_filter(load: ArrayLike, noise_variance: ArrayLike) -> LinearDetectio
     Reference: `verdu1999spectral`.
     """
     check_arguments(matched_filter, locals())
-    _check(load, noise_variance)
+    check_channel(load, noise_variance)
     return evaluate(lambda beta, variance: _detection(1 / (variance + beta)), load, noise_variance)
 
 
@@ -85,11 +83,11 @@ def linear_detector(load: ArrayLike, noise_variance: ArrayLike) -> LinearDetecti
     Reference: `tse1999linear`; `verdu1999spectral`.
     """
     check_arguments(linear_detector, locals())
-    _check(load, noise_variance)
+    check_channel(load, noise_variance)
 
     def formula(beta: Array, variance: Array) -> LinearDetection:
         half = (variance + beta - 1) / 2
-        root = jnp.sqrt(jnp.square(half) + variance)
+        root = jnp.hypot(half, jnp.sqrt(variance))
         # One of two forms of the positive root does not cancel.
         return _detection(jnp.where(half > 0, 1 / (half + root), (root - half) / variance))
 
@@ -135,7 +133,7 @@ def detection_lines(load: ArrayLike) -> DetectionLines:
     Reference: `tanaka2002statistical`; `guo2005randomly`.
     """
     check_arguments(detection_lines, locals())
-    _check(load, 1.0)
+    check_channel(load, 1.0)
     return DetectionLines(*evaluate(_lines, load))
 
 
@@ -150,13 +148,6 @@ def _lines(load: Array) -> tuple[Array, ...]:
         return low, middle, high
 
     return over_leading_axes(at, "()->(),(),()")(load)
-
-
-def _check(load: ArrayLike, noise_variance: ArrayLike) -> None:
-    check_positive("load", load, "it is K/N, users per chip")
-    check_positive("noise_variance", noise_variance)
-    if is_concrete(load) and np.max(np.asarray(load)) > LARGEST_LOAD:
-        raise ValueError(f"`load` must be at most {LARGEST_LOAD:g} users per chip, got {load!r}.")
 
 
 def _detection(ratio: Array) -> LinearDetection:

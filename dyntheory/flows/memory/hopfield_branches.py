@@ -20,8 +20,9 @@ import jax
 import jax.numpy as jnp
 
 from dyntheory.flows.memory.averages import Averages, field_averages
+from dyntheory.flows.memory.roots import find_root_by_slope
 from dyntheory.ground.arrays import Array
-from dyntheory.ground.root_finding import bisect, find_root
+from dyntheory.ground.root_finding import find_root
 
 COLD = 1e-100  # a temperature below which there is none, to all digits
 WARM = 0.5
@@ -39,6 +40,7 @@ class Branch(NamedTuple):
         field_ratio: y = m/Δ, the signal over the noise of the local fields.
         field_noise: Δ = √(αr).
         free_energy: f per spin.
+        energy_of_load: df/dα at this temperature; f is stationary in all order parameters.
         replicon: 1 − α E sech⁴ h/(T − (1 − q))², positive where replica symmetry is locally stable;
             minus infinity without temperature.
     """
@@ -49,36 +51,37 @@ class Branch(NamedTuple):
     field_ratio: Array
     field_noise: Array
     free_energy: Array
+    energy_of_load: Array
     replicon: Array
 
 
 def retrieval(load: Array, temperature: Array, peak: Array) -> Branch:
     """Return the retrieval solution, for a load below the capacity at this temperature, whose y is `peak`."""
-    held_load, held_peak, cold = jax.lax.stop_gradient((load, peak, temperature))
-    ends = jnp.log(held_peak), jnp.maximum(jnp.log(held_peak), -jnp.log(held_load) / 2)  # α ≤ 1/y²
-    x = bisect(lambda x: _curve(jnp.exp(x), cold)[0].load <= held_load, ends, num_steps=OUTER)
-    branch, fall, _ = _curve(jnp.exp(x), temperature)
-    # One step of Newton has the derivatives, as in `newton_step`; the slope is known.
-    x = x + jnp.log(branch.load / load) / jax.lax.stop_gradient(jnp.where(fall == 0, 1.0, fall))
+    ends = jnp.log(peak), jnp.maximum(jnp.log(peak), -jnp.log(load) / 2)  # α ≤ 1/y²
+
+    def gap(x: Array) -> tuple[Array, Array]:
+        branch, fall = curve(jnp.exp(x), temperature)
+        return jnp.log(load / branch.load), fall
+
+    x = find_root_by_slope(gap, ends, num_bisections=OUTER)
     return on_curve(jnp.exp(x), temperature)._replace(load=load)
 
 
 def on_curve(ratio: Array, temperature: Array) -> Branch:
     """Return the solution with y at this temperature, whatever its load."""
-    branch, _, found = _curve(ratio, temperature)
-    return branch._replace(free_energy=_free_energy(branch, temperature, found))
+    return curve(ratio, temperature)[0]
 
 
-def _curve(ratio: Array, temperature: Array) -> tuple[Branch, Array, Averages]:
-    """Return the solution but for its free energy, −d ln α/d ln y at this temperature, and the means."""
+def curve(ratio: Array, temperature: Array) -> tuple[Branch, Array]:
+    """Return the solution with y at this temperature, and −d ln α/d ln y."""
     T = jnp.maximum(temperature, COLD)
     s = width_at(ratio, T)
     found = field_averages(ratio, s)
-    rest = T * _one_minus_response(found, T)
+    rest = _one_minus_response(found, T)
     widens = s * (T - found.slope) / (ratio * (found.slope - T) + found.bend)  # ds/dy
     squares = -found.bend + 2 * found.turn / s * widens  # dq/dy
-    fall = -ratio * (2 * widens / s + squares * (2 / rest - 1 / found.square))
-    return _branch(jnp.square(s * rest) / found.square, temperature, ratio, s, found), fall, found
+    fall = -ratio * (2 * widens / s + squares * (2 / (T * rest) - 1 / found.square))
+    return _branch(jnp.square(s * T * rest) / found.square, temperature, ratio, s, found, rest), fall
 
 
 def spin_glass(load: Array, temperature: Array) -> Branch:
@@ -86,35 +89,42 @@ def spin_glass(load: Array, temperature: Array) -> Branch:
     T = jnp.maximum(temperature, COLD)
     root = jnp.sqrt(load)
 
-    def gap(x: Array) -> Array:
+    def gap(x: Array) -> tuple[Array, Array]:
         s = jnp.exp(x)
         found = field_averages(jnp.zeros_like(s), s)
-        return s * T * _one_minus_response(found, T) / jnp.sqrt(found.square) / root - 1
+        width, widens = s * T / jnp.sqrt(found.square) / root, 2 * found.turn  # dq/dx
+        part = width * _one_minus_response(found, T)
+        return part - 1, part + widens * (width / T - part / (2 * found.square))
 
-    held = jax.lax.stop_gradient((root, T))
-    high = jnp.log((held[0] + jnp.sqrt(2 / jnp.pi)) / held[1])
+    high = jnp.log((root + jnp.sqrt(2 / jnp.pi)) / T)
     low = jnp.minimum(high, 0.0) - 20.0  # where q is the rounding of one
-    x = find_root(gap, (low, high), num_bisections=OUTER + 8, num_polishes=1)
-    found = field_averages(jnp.zeros_like(x), jnp.exp(x))
-    branch = _branch(load, temperature, jnp.zeros_like(x), jnp.exp(x), found)
-    return branch._replace(free_energy=_free_energy(branch, temperature, found))
+    x = find_root_by_slope(gap, (low, high), num_bisections=OUTER + 8)
+    s = jnp.exp(x)
+    found = field_averages(jnp.zeros_like(s), s)
+    rest = root * jnp.sqrt(found.square) / (s * T)  # 1 − C: at small loads the difference is rounding
+    return _branch(load, temperature, jnp.zeros_like(s), s, found, rest)
 
 
 def paramagnet(load: Array, temperature: Array) -> Branch:
     """Return the solution without order, for temperatures above 1 + √α."""
     T, zero = temperature, jnp.zeros_like(temperature)
-    energy = load / 2 + load * T * jnp.log1p(-1 / T) / 2 - T * jnp.log(2.0)
-    return Branch(load, zero, zero, zero, zero, energy, 1 - load / jnp.square(T - 1))
+    of_load = (1 + T * jnp.log1p(-1 / T)) / 2
+    return Branch(
+        load, zero, zero, zero, zero, load * of_load - T * jnp.log(2.0), of_load, 1 - load / jnp.square(T - 1)
+    )
 
 
-def capacity_peak(temperature: Array) -> Array:
-    """Return y at the capacity α_M(T), T < 1: where the load is largest."""
+def capacity_peak(temperature: Array, *, num_polishes: int = 0) -> Array:
+    """Return y at the capacity α_M(T), T < 1: where the load is largest.
+
+    A load there has its first derivatives without them, being stationary; y itself needs a polish for its own.
+    """
     ends = jnp.log(jnp.full_like(temperature, SMALLEST_PEAK)), jnp.log(jnp.full_like(temperature, LARGEST_PEAK))
 
     def fall(x: Array) -> Array:
-        return _curve(jnp.exp(x), temperature)[1]
+        return curve(jnp.exp(x), temperature)[1]
 
-    return jnp.exp(find_root(fall, ends, num_bisections=OUTER, num_polishes=1))
+    return jnp.exp(find_root(fall, ends, num_bisections=OUTER, num_polishes=num_polishes))
 
 
 def width_at(ratio: Array, temperature: Array) -> Array:
@@ -128,8 +138,10 @@ def width_at(ratio: Array, temperature: Array) -> Array:
         found = field_averages(ratio, s)
         return s - excess(s, found) / (ratio * (found.slope - T) + found.bend)
 
-    # The excess is concave in s and negative where tanh would be one: Newton comes down to the root from there.
-    root = jax.lax.stop_gradient(jax.lax.fori_loop(0, POLISHES, newton, 1 / (ratio * T)))
+    # The excess is concave in s and negative where tanh x would be the smaller of 1 and x/√(1 + 2x²/3): Newton comes
+    # down to the root from there.
+    start = jnp.minimum(1.0, jnp.sqrt(1.5 * (1 - T) * (1 + T))) / (ratio * T)
+    root = jax.lax.stop_gradient(jax.lax.fori_loop(0, POLISHES, newton, start))
     return newton(0, root)
 
 
@@ -139,15 +151,11 @@ def _one_minus_response(found: Averages, temperature: Array) -> Array:
     return jnp.where(T < WARM, 1 - found.slope / T, (T - 1 + found.square) / T)
 
 
-def _branch(load: Array, temperature: Array, ratio: Array, width: Array, found: Averages) -> Branch:
+def _branch(load: Array, temperature: Array, ratio: Array, width: Array, found: Averages, rest: Array) -> Branch:
+    """Return the solution whose averages were found; `rest` is 1 − C."""
     T = jnp.maximum(temperature, COLD)
-    rest = _one_minus_response(found, T)
+    m, noise = ratio * width * T, width * T
+    of_load = (1 + T * jnp.log(rest) - found.square / rest) / 2
+    energy = load * of_load + (jnp.square(m) + jnp.square(noise) * found.slope / T) / 2 - T * found.log_sum
     replicon = jnp.where(temperature > COLD, 1 - load * (found.fourth / T) / T / jnp.square(rest), -jnp.inf)
-    return Branch(load, ratio * width * T, found.square, ratio, width * T, jnp.zeros_like(load), replicon)
-
-
-def _free_energy(branch: Branch, temperature: Array, found: Averages) -> Array:
-    T = jnp.maximum(temperature, COLD)
-    rest, C = _one_minus_response(found, T), found.slope / T
-    of_load = (1 + T * jnp.log(rest) - found.square / rest) * branch.load
-    return (of_load + jnp.square(branch.overlap) + jnp.square(branch.field_noise) * C) / 2 - T * found.log_sum
+    return Branch(load, m, found.square, ratio, noise, energy, of_load, replicon)

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
-from dyntheory.flows.memory.hopfield_branches import COLD, capacity_peak, on_curve, spin_glass
+from dyntheory.flows.memory.hopfield_branches import COLD, capacity_peak, curve, on_curve, spin_glass
 from dyntheory.flows.memory.programs import by_size
+from dyntheory.flows.memory.roots import find_root_by_slope
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, is_concrete
 from dyntheory.ground.kinds import check_arguments
@@ -22,6 +23,7 @@ from dyntheory.ground.root_finding import find_root
 BELOW = 20.0  # how far below the capacity the transition may lie, as a factor
 CLEAREST = 40.0  # field ratio at which replica symmetry holds down to any temperature that is told from none
 NUM_BISECTIONS = 40
+CLOSEST = 1e-5  # of 1 − T, at which free energies, (1 − T)² apart, are told from each other to five digits
 
 
 class Capacity(NamedTuple):
@@ -44,7 +46,8 @@ class PhaseLines(NamedTuple):
     Args:
         retrieval: α_M, the line T_M: below it retrieval is at least metastable.
         transition: where retrieval and the spin glass have one free energy, the line T_c: below it retrieval is the
-            state of equilibrium.
+            state of equilibrium. NaN above T = 1 − 1e-5, where energies differ by no more than rounding and it is
+            α ≈ ((1 − T)/2.5959)².
         symmetry_breaking: above it replica symmetry is unstable in the retrieval state (de Almeida–Thouless).
         glass: (T − 1)² for T ≥ 1, the line T_g = 1 + √α: above it the spin glass, in which replica symmetry is broken
             from the start.
@@ -116,7 +119,7 @@ def phase_lines(temperature: ArrayLike) -> PhaseLines:
 @by_size
 def _capacity(temperature: Array) -> tuple[Array, ...]:
     def at(T: Array) -> tuple[Array, Array, Array]:
-        y = capacity_peak(T)
+        y = capacity_peak(T, num_polishes=1)
         found = on_curve(y, T)
         return found.load, found.overlap, y / jnp.sqrt(2.0)
 
@@ -137,6 +140,7 @@ def _lines_at(temperature: Array) -> tuple[Array, Array, Array, Array]:
     transition = on_curve(_transition(peak, least.load, T), T).load
     has_breaking = (least.replicon < 0) & (temperature > COLD)
     breaking = jnp.where(has_breaking, on_curve(_breaking(peak, T), T).load, jnp.nan)
+    transition = jnp.where(1 - T > CLOSEST, transition, jnp.nan)
     first, second, third = (jnp.where(is_cool, line, jnp.nan) for line in (least.load, transition, breaking))
     return first, second, third, glass
 
@@ -144,12 +148,14 @@ def _lines_at(temperature: Array) -> tuple[Array, Array, Array, Array]:
 def _transition(peak: Array, largest: Array, temperature: Array) -> Array:
     """Return y where retrieval and the spin glass have the same free energy."""
 
-    def gain(x: Array) -> Array:
-        found = on_curve(jnp.exp(x), temperature)
-        return spin_glass(found.load, temperature).free_energy - found.free_energy
+    def gain(x: Array) -> tuple[Array, Array]:
+        found, fall = curve(jnp.exp(x), temperature)
+        glass = spin_glass(found.load, temperature)
+        slope = fall * found.load * (found.energy_of_load - glass.energy_of_load)
+        return glass.free_energy - found.free_energy, slope
 
     ends = jnp.log(peak), jnp.log(BELOW / largest) / 2  # α ≤ 1/y²
-    return jnp.exp(find_root(gain, ends, num_bisections=NUM_BISECTIONS, num_polishes=1))
+    return jnp.exp(find_root_by_slope(gain, ends, num_bisections=NUM_BISECTIONS))
 
 
 def _breaking(peak: Array, temperature: Array) -> Array:

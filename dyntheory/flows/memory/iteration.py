@@ -18,31 +18,39 @@ from dyntheory.ground.arrays import Array, ArrayLike
 Channel = Callable[[Array, Array, Array, Array, Array], tuple[Array, Array]]
 
 
-def iterated(channel: Channel, numbers: tuple[ArrayLike, ArrayLike], start: ArrayLike, num_steps: int) -> RecallPath:
+def iterated(
+    channel: Channel, numbers: tuple[ArrayLike, ArrayLike], start: ArrayLike, num_steps: int, *, may_be_silent: bool
+) -> RecallPath:
     """Return the path of one memory.
 
     Args:
         channel: at the top of a module: programs are kept by its identity.
         numbers: of the memory.
-        start: m₀; spins start as ±1 with this overlap, or as zeros where it is zero.
+        start: m₀; spins start as ±1 with this overlap.
         num_steps: T.
+        may_be_silent: whether spins start as zeros where m₀ is zero.
     """
-    m, q, ratio, wrong = evaluate(functools.partial(_path, channel, num_steps), start, *numbers)
+    path = functools.partial(_path, channel, num_steps, may_be_silent)
+    m, q, ratio, wrong = evaluate(path, start, *numbers)
     return RecallPath(np.arange(num_steps + 1), m, q, ratio, wrong)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _path(channel: Channel, num_steps: int, start: Array, load: Array, variance: Array) -> tuple[Array, ...]:
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _path(
+    channel: Channel, num_steps: int, may_be_silent: bool, start: Array, load: Array, variance: Array
+) -> tuple[Array, ...]:
     def step(state: tuple[Array, Array, Array], _: None) -> tuple[tuple[Array, Array, Array], tuple[Array, ...]]:
         m, q, before = state
         signal, square = channel(m, q, before, load, variance)
-        noise = jnp.sqrt(square)
+        # Messages of a network may die out; what rounding leaves of a noise that is none may be negative.
+        noise = jnp.sqrt(jnp.maximum(square, jnp.finfo(square.dtype).tiny))
         ratio = jnp.abs(signal) / noise
         found = field_averages(ratio, noise)
         m, ratio = jnp.sign(signal) * found.overlap, jnp.sign(signal) * ratio
         return (m, found.square, signal), (m, found.square, ratio)
 
-    first = start, (start > 0).astype(start.dtype), jnp.zeros_like(start)
+    spins = (start > 0) if may_be_silent else jnp.ones_like(start)
+    first = start, spins.astype(start.dtype), jnp.zeros_like(start)
     _, later = jax.lax.scan(step, first, length=num_steps)
     given = start, first[1], jnp.full_like(start, jnp.nan)
     m, q, ratio = (jnp.concatenate([one[None], rest]) for one, rest in zip(given, later, strict=True))

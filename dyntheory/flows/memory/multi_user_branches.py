@@ -21,10 +21,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dyntheory.closed_forms.binary_channel import unknown_nats
 from dyntheory.flows.memory.averages import field_averages
-from dyntheory.ground.arrays import Array
+from dyntheory.flows.memory.roots import find_root_by_slope
+from dyntheory.ground.arrays import Array, ArrayLike
+from dyntheory.ground.checks import check_positive, is_concrete
 from dyntheory.ground.root_finding import find_root
 
 EFFORT = {"num_bisections": 56, "num_polishes": 1}
@@ -48,6 +51,18 @@ class Turning(NamedTuple):
     has_two: Array
 
 
+def check_channel(load: ArrayLike, noise_variance: ArrayLike) -> None:
+    """Check both numbers of a channel.
+
+    Raises:
+        ValueError: a number that is not positive, or more users than turning points are known of.
+    """
+    check_positive("load", load, "it is K/N, users per chip")
+    check_positive("noise_variance", noise_variance)
+    if is_concrete(load) and np.max(np.asarray(load)) > LARGEST_LOAD:
+        raise ValueError(f"`load` must be at most {LARGEST_LOAD:g} users per chip, got {load!r}.")
+
+
 def turning_points(load: Array) -> Turning:
     """Return where σ²(E) turns; without meaning where `has_two` is false."""
     has_two = jnp.log(load) + _log_steepness(jnp.full_like(load, PEAK)) > 0
@@ -68,14 +83,17 @@ def ratios(load: Array, noise_variance: Array, turning: Turning) -> tuple[Array,
     low_exists = turning.has_two & (noise_at(turning.low, load) <= noise_variance)
     high_exists = ~turning.has_two | (noise_at(turning.high, load) >= noise_variance)
 
-    def gap(x: Array) -> Array:
-        ratio = jnp.exp(x)
-        return noise_variance * ratio + load * ratio * unknown(ratio) - 1
+    def gap(x: Array) -> tuple[Array, Array]:
+        ratio, root = jnp.exp(x), jnp.exp(x / 2)
+        found = field_averages(root, root)
+        whole = noise_variance * ratio + load * ratio * found.slope
+        return whole - 1, whole - load * jnp.exp(2 * x + jnp.log(found.fourth))
 
     low_end = jnp.where(low_exists, jnp.minimum(jnp.log(turning.low), most), most)
     high_start = jnp.where(high_exists & turning.has_two, jnp.maximum(jnp.log(turning.high), least), least)
-    low = jnp.exp(find_root(gap, (least, low_end), **EFFORT))
-    high = jnp.exp(find_root(gap, (high_start, most), **EFFORT))
+    low, high = (
+        jnp.exp(find_root_by_slope(gap, ends, num_bisections=56)) for ends in ((least, low_end), (high_start, most))
+    )
     return jnp.where(low_exists, low, high), jnp.where(high_exists, high, low)
 
 
@@ -84,15 +102,16 @@ def transition(load: Array, turning: Turning) -> Array:
     low, high = noise_at(turning.low, load), noise_at(turning.high, load)
     least = jnp.log(jnp.maximum(low, SMALLEST))
 
-    def gain(x: Array) -> Array:
+    def gain(x: Array) -> tuple[Array, Array]:
         variance = jnp.exp(x)
         uninformed, informed = ratios(load, variance, turning)
-        return information(informed, load, variance) - information(uninformed, load, variance)
+        slope = variance * (informed - uninformed) / (2 * load)  # I is stationary in E
+        return information(informed, load, variance) - information(uninformed, load, variance), slope
 
     # Strictly inside, where there are both.
     width = jnp.log(high) - least
     ends = jax.lax.stop_gradient((least + 1e-9 * width, least + (1 - 1e-9) * width))
-    found = find_root(gain, ends, num_bisections=44, num_polishes=1)
+    found = find_root_by_slope(gain, ends, num_bisections=44)
     return jnp.where(found > ends[0], jnp.exp(found), 0.0)
 
 

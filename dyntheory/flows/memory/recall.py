@@ -28,7 +28,7 @@ import numpy as np
 
 from dyntheory.closed_forms.evaluation import evaluate
 from dyntheory.flows.memory.iteration import Channel, iterated
-from dyntheory.flows.memory.multi_user_branches import LARGEST_LOAD
+from dyntheory.flows.memory.multi_user_branches import check_channel
 from dyntheory.flows.memory.results import FixedPoints, RecallPath, RecallRuns, Solution
 from dyntheory.flows.memory.runs import GLAUBER, MESSAGES, Draw, simulated
 from dyntheory.flows.memory.solutions import HOPFIELD, MULTI_USER, of_hopfield, of_multi_user
@@ -61,6 +61,7 @@ class Recall(abc.ABC):
     load: Any
     start: ClassVar[float]  # overlap from which messages and runs start by themselves
     channel: ClassVar[Channel]  # the field on a spin, from m, q, the signal of the step before, and the two numbers
+    may_be_silent: ClassVar[bool]  # whether messages start from zeros where no overlap is asked for
 
     @property
     @abc.abstractmethod
@@ -80,8 +81,8 @@ class Recall(abc.ABC):
 
         Args:
             num_steps: T.
-            start_overlap: m₀ from 0 to 1 of ±1 spins at the start; from zero on the spins are zeros. Default the stored
-                pattern of a network, and nothing of a channel.
+            start_overlap: m₀ from 0 to 1 of ±1 spins at the start; of a channel, zero is spins of zero. Default the
+                stored pattern of a network, and nothing of a channel.
 
         Returns:
             m_t, q_t and errors, t = 0 … T. Loads of several values: one after the other, or under `jax.vmap`.
@@ -95,7 +96,7 @@ class Recall(abc.ABC):
         count, start = check_count("num_steps", num_steps), self._start(start_overlap)
         self._check_warm("iterate")
         self._check_single()
-        return iterated(type(self).channel, self.numbers, start, count)
+        return iterated(type(self).channel, self.numbers, start, count, may_be_silent=type(self).may_be_silent)
 
     def simulate(
         self,
@@ -110,7 +111,7 @@ class Recall(abc.ABC):
         """Draw patterns or signatures and let the spins run.
 
         Args:
-            num_spins: neurons, or users.
+            num_spins: neurons, or users; patterns, or chips, are the whole number nearest to what the load says.
             num_runs: each with a draw of its own.
             num_steps: sweeps over all spins, or steps of message passing.
             key: `jax.random.key(seed)`.
@@ -181,6 +182,7 @@ class _Hopfield(Recall):
     temperature: ArrayLike
     start: ClassVar[float] = 1.0
     channel: ClassVar[Channel] = _network_channel
+    may_be_silent: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -213,13 +215,11 @@ class _MultiUser(Recall):
     noise_variance: ArrayLike
     start: ClassVar[float] = 0.0
     channel: ClassVar[Channel] = _detector_channel
+    may_be_silent: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_fields(self)
-        check_positive("load", self.load, "it is K/N, users per chip")
-        check_positive("noise_variance", self.noise_variance)
-        if is_concrete(self.load) and np.max(np.asarray(self.load)) > LARGEST_LOAD:
-            raise ValueError(f"`load` must be at most {LARGEST_LOAD:g} users per chip, got {self.load!r}.")
+        check_channel(self.load, self.noise_variance)
 
     @property
     def numbers(self) -> tuple[Any, Any]:

@@ -10,18 +10,26 @@ import numpy as np
 
 from dyntheory.ground.arrays import ArrayLike
 
+LARGEST = 1e100  # of inputs whose squares, and those of margins and duals, are numbers
+
 
 def checked_inputs(inputs: ArrayLike) -> np.ndarray:
     """Return rows of finite numbers, or say what is wrong with them.
 
     Raises:
-        ValueError: no matrix, no rows or columns, or numbers that are not finite.
+        ValueError: no matrix, no rows or columns, numbers that are not finite or whose squares are not.
     """
     rows = np.asarray(inputs, float)
     if rows.ndim != 2 or 0 in rows.shape:
         raise ValueError(f"`inputs` must have the shape (samples, features), got {rows.shape}.")
     if not np.isfinite(rows).all():
         raise ValueError("`inputs` must be finite, got NaN or infinity: drop or fill these rows.")
+    largest = float(np.abs(rows).max())
+    if largest > 0 and not 1 / LARGEST <= largest <= LARGEST:
+        raise ValueError(
+            f"`inputs` must have a largest entry between {1 / LARGEST:g} and {LARGEST:g}, or their squares are no "
+            f"numbers, got {largest:g}: choose another unit."
+        )
     return rows
 
 

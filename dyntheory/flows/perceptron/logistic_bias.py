@@ -105,7 +105,7 @@ def implicit_bias(inputs: ArrayLike, labels: ArrayLike) -> ImplicitBias:
     Example:
         >>> import numpy as np, dyntheory as dt
         >>> bias = dt.perceptron.implicit_bias(np.array([[1.0, 0.0], [0.0, 2.0]]), [1, 1])
-        >>> bias.weights, bias.offset.round(4)  # weights of z: 1 and 1/4
+        >>> bias.weights, abs(bias.offset).round(4)  # duals of both: 1 and 1/4, z·ρ̃ = 0 and ln 4
         (array([1. , 0.5]), array([0.    , 0.6931]))
 
     Reference: `soudry2018implicit`, Theorems 3 and 4.
@@ -155,7 +155,7 @@ def _offset(support: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
     _, sizes, basis = np.linalg.svd(support, full_matrices=False)
     basis = basis[sizes > 1e-10 * sizes[0]]
     z, target = support @ basis.T, basis @ weights
-    rho = np.zeros(z.shape[1])
+    rho = -target * np.log(target @ target / len(z))  # all heights the mean dual, whatever the units
 
     def value(rho: np.ndarray) -> float:
         with np.errstate(over="ignore"):
@@ -225,7 +225,8 @@ def logistic_flow(
     stiff = bias.largest_margin.mistake_bound > STEEP
     flow = solve_flow(_in_log_time, start, shifted, rows, rtol=rtol, stiff=stiff)
     fields = flow.states @ rows.T
-    norms = np.linalg.norm(flow.states, axis=1, keepdims=True)
+    sizes = np.abs(flow.states).max(axis=1, keepdims=True)
+    norms = sizes * np.linalg.norm(flow.states / sizes, axis=1, keepdims=True)  # early squares are no numbers
     direction = bias.weights / np.linalg.norm(bias.weights)
     # A start at zero has no direction, but no time asked for is zero.
     off = np.linalg.norm(flow.states / norms - direction, axis=1)

@@ -22,8 +22,8 @@ from dyntheory.ground.status import Outcome, Status
 from dyntheory.ground.storage.marks import Axes
 from dyntheory.ground.storage.saved import Saved
 
-GAP = 1e-9  # of bounds that meet, in units of the largest row
-ROUNDING = 20 * np.finfo(float).eps  # of the distance of the hull, for every √row
+GAP = 1e-6  # of bounds that meet, in units of the margin
+ROUNDING = 20 * np.finfo(float).eps  # of a sum that vanishes, in units of its terms and for every √row
 SUPPORT = 1e-9
 
 
@@ -34,7 +34,8 @@ class LargestMargin(Saved):
     Args:
         margin: γ, smallest z_i·w/|w| of the weights below; a lower bound. Not positive where no plane separates.
         upper_bound: |Σ_i p_i z_i| of the weights p = duals/Σ duals: no margin is larger.
-        is_separable: whether a plane separates, None where rounding does not let that be decided.
+        is_separable: whether a plane separates. False is to rounding: a margin of 1e-15 of all rows counts as none.
+            None where rounding does not let that be decided.
         weights: ŵ, the least w with z_i·w ≥ 1, (d,); None where there is none.
         duals: ŵ = Σ_i a_i z_i, positive at the support vectors; where no plane separates Σ_i a_i z_i = 0, Σ a_i = 1.
         radius: R, norm of the largest row.
@@ -99,8 +100,9 @@ def margin_of_rows(rows: np.ndarray) -> LargestMargin:
     from scipy.optimize import nnls
 
     radius = float(np.linalg.norm(rows, axis=1).max())
-    if radius == 0 or np.linalg.norm(rows, axis=1).min() == 0:
-        where = (np.linalg.norm(rows, axis=1) == 0).astype(float)
+    is_zero = ~rows.any(axis=1)
+    if is_zero.any():
+        where = is_zero.astype(float)
         return LargestMargin(0.0, 0.0, False, None, where / where.sum(), radius)
     scaled = rows / radius
     target = np.zeros(rows.shape[1] + 1)
@@ -118,9 +120,11 @@ def _judged(scaled: np.ndarray, u: np.ndarray, radius: float) -> LargestMargin:
     norm = np.linalg.norm(weights)
     lower = float((scaled @ weights).min() / norm) if norm > 0 else 0.0
     hull = float(np.linalg.norm(scaled.T @ duals) / duals.sum()) if duals.sum() > 0 else np.inf
-    if lower <= 0 and hull < ROUNDING * np.sqrt(len(u)):
+    # In units of its terms, or a row that is small beside another would count as nothing.
+    terms = duals @ np.linalg.norm(scaled, axis=1)
+    if lower <= 0 and np.linalg.norm(scaled.T @ duals) < ROUNDING * np.sqrt(len(u)) * terms:
         return LargestMargin(radius * lower, radius * hull, False, None, duals / duals.sum(), radius)
-    if lower > 0 and hull - lower <= GAP:
+    if lower > 0 and hull - lower <= GAP * hull:
         reach = (scaled @ weights).min() * radius
         return LargestMargin(radius * lower, radius * hull, True, weights / reach, duals / (reach * radius), radius)
     told = f"The margin is between {radius * lower:.3g} and {radius * hull:.3g}: it is close to what rounding can tell."

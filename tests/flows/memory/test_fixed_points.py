@@ -34,7 +34,9 @@ def _names() -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("width", [pytest.param(1e-3, marks=FULL), 0.99, pytest.param(1.01, marks=FULL), 50.0])
+@pytest.mark.parametrize(
+    "width", [pytest.param(1e-3, marks=FULL), 0.99, pytest.param(1.01, marks=FULL), pytest.param(50.0, marks=FULL)]
+)
 def test_averages_over_fields_have_all_digits(width: float) -> None:
     """Against 30 digits, on both sides of the width where the rule changes."""
     y = 1.3
@@ -94,6 +96,25 @@ def test_warm_branches_are_the_saddle_points_of_the_free_energy(load: float, tem
     np.testing.assert_allclose(paper.saddle(load, temperature, 1.0, 1.0)[0], found["retrieval"].overlap, rtol=1e-9)
 
 
+def test_branches_at_the_ends_of_their_range() -> None:
+    """Next to no load, the glass has 1 − C = √(αq)/Δ → 0 and a finite energy; next to T = 1, m² = 3 (1 − T)."""
+    found = dt.memory.hopfield(1e-40, 0.5).fixed_points()
+    s = 1.0
+    for _ in range(200):  # 1 − q = T fixes s
+        s *= 1 + (paper.mean(lambda h: math.cosh(h) ** -2, 0.0, s) - 0.5)
+    energy = (s * 0.5) ** 2 / 2 - 0.5 * paper.mean(paper.log_2_cosh, 0.0, s)
+    np.testing.assert_allclose(found["spin glass"].free_energy, energy, rtol=1e-12)
+    assert found.names[found.best] == "retrieval"
+    close = dt.memory.hopfield(1e-40, 1 - 1e-15).fixed_points()["retrieval"]
+    np.testing.assert_allclose(close.overlap**2, 3e-15, rtol=2e-3)  # of 1 − T itself three digits are left
+
+
+def test_averages_over_small_fields_keep_their_digits() -> None:
+    with double_precision():
+        found = jax.jit(field_averages)(1e4, 1e-18)
+    np.testing.assert_allclose(found.overlap, 1e-14, rtol=1e-13)
+
+
 def test_negative_control_of_the_saddle() -> None:
     """With r = q, the noise of patterns without their reaction, the overlap is another one."""
     found = dt.memory.hopfield(0.1, 0.3).fixed_points()["retrieval"]
@@ -106,11 +127,12 @@ def test_negative_control_of_the_saddle() -> None:
 
 def test_lines_have_their_published_limits() -> None:
     """T_M ≈ 1 − 1.95 √α, T_c ≈ 1 − 2.6 √α; cold retrieval is best below .05; T_R is exponentially small."""
-    close = dt.memory.phase_lines([0.0, 0.999, 1.5, 1e-5])
+    close = dt.memory.phase_lines([0.0, 0.999, 1.5, 1e-5, 1 - 1e-9, 1 - 2e-5])
     np.testing.assert_allclose(1e-3 / np.sqrt(close.retrieval[1]), 1.954, atol=1e-3)
     np.testing.assert_allclose(1e-3 / np.sqrt(close.transition[1]), 2.6, atol=0.01)
     np.testing.assert_allclose(close.transition[0], 0.0518, atol=1e-4)
     assert close.glass[2] == 0.25 and np.isnan(close.glass[:2]).all() and np.isnan(close.retrieval[2])
+    assert np.isnan(close.transition[4]) and abs(2e-5 / np.sqrt(close.transition[5]) - 2.59588) < 1e-4
     load = close.transition[0]
     assert abs(paper.cold_energy(load, 0.0) - paper.cold_energy(load, paper.cold_field(load))) < 1e-12
     breaks = close.symmetry_breaking[3]
@@ -192,7 +214,8 @@ def test_other_detectors() -> None:
     best = [float(dt.memory.multi_user(1.0, one).fixed_points().equilibrium.bit_error) for one in variance]
     matched = dt.memory.matched_filter(1.0, variance)
     assert (best <= found.bit_error).all() and (found.bit_error < matched.bit_error).all()
-    np.testing.assert_allclose(dt.memory.linear_detector(1e-6, 0.5).ratio, 2.0, rtol=1e-5)
+    ends = dt.memory.linear_detector([1e-6, 0.5, 0.5], [0.5, 1e200, 1e-300]).ratio
+    np.testing.assert_allclose(ends, [2.0 * (1 - 1e-6 / 1.5), 1e-200, 5e299], rtol=1e-9)
 
 
 @pytest.mark.full
@@ -239,3 +262,20 @@ def test_programs_inside_jit_have_derivatives() -> None:
 def test_bad_input_is_named(make: Any, named: str) -> None:
     with pytest.raises((ValueError, TypeError), match=named):
         make()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("function", "at", "step"),
+    [(dt.memory.phase_lines, 0.02, 1e-6), (dt.memory.capacity, 0.3, 1e-5), (dt.memory.detection_lines, 2.0, 1e-5)],
+)
+def test_lines_have_derivatives(function: Any, at: float, step: float) -> None:
+    """Newton steps whose slope is known in closed form carry them: as differences say."""
+
+    def numbers(x: jax.Array) -> jax.Array:
+        return jnp.stack(tuple(function(x))[:3])
+
+    with double_precision():
+        slope = jax.jit(jax.jacfwd(numbers))(jnp.asarray(at))
+        low, high = np.asarray(jax.vmap(numbers)(jnp.array([at - step, at + step])))
+    np.testing.assert_allclose(slope, (high - low) / (2 * step), rtol=1e-6)

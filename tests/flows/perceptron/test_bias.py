@@ -31,6 +31,11 @@ def _complete() -> tuple[np.ndarray, np.ndarray]:
     raise AssertionError
 
 
+def _filled(rows: np.ndarray) -> np.ndarray:
+    """Return these rows and samples far behind them, twelve in all: one program for all flows here."""
+    return np.concatenate([rows, np.tile([[10.0, 0.0]], (12 - len(rows), 1))])
+
+
 def test_the_flow_is_the_largest_margin_times_the_logarithm_of_time() -> None:
     """w − ŵ ln t → ρ̃ at t = 1e40 to the tolerance; the direction is off by c/ln t."""
     inputs, labels = _complete()
@@ -64,7 +69,12 @@ def test_negative_controls_of_the_rate() -> None:
     """Neither the teacher's direction nor a power of time fits: the error falls by two when the logarithm doubles."""
     inputs, labels = _complete()
     flow = perceptron.logistic_flow(inputs, labels, log_times=LATE)
-    np.testing.assert_allclose(flow.direction_error[3] / flow.direction_error[4], 2.0, rtol=0.1)
+    expected = LATE[:, None] * flow.bias.weights + flow.bias.offset
+    target = flow.bias.weights / np.linalg.norm(flow.bias.weights)
+    off = np.linalg.norm(expected / np.linalg.norm(expected, axis=1, keepdims=True) - target, axis=1)
+    falls = flow.direction_error[3] / flow.direction_error[4]
+    np.testing.assert_allclose(falls, off[3] / off[4], rtol=1e-6)  # two but for the next order in 1/ln t
+    assert abs(falls - 2) < 0.1
     mean = np.mean(labels[:, None] * inputs, axis=0)
     away = np.linalg.norm(flow.weights[-1] / np.linalg.norm(flow.weights[-1]) - mean / np.linalg.norm(mean))
     assert away > 5 * flow.direction_error[-1]
@@ -72,9 +82,9 @@ def test_negative_controls_of_the_rate() -> None:
 
 def test_early_times_against_another_integrator() -> None:
     """In plain time up to t = 100, from a start of its own, and gradient descent of small steps."""
-    inputs, labels = _data(3, 20, 4)
-    z, start = labels[:, None] * inputs, np.array([0.5, -1.0, 0.0, 0.2])
-    times = np.array([0.1, 1.0, 100.0])
+    inputs, labels = _complete()
+    z, start = labels[:, None] * inputs, np.array([0.5, -1.0])
+    times = np.array([0.1, 1.0, 10.0, 50.0, 100.0])
     other = solve_ivp(
         lambda _, w: (1 / (1 + np.exp(z @ w))) @ z,
         (0, 100),
@@ -94,22 +104,41 @@ def test_early_times_against_another_integrator() -> None:
     np.testing.assert_allclose(flow.log_loss[1], loss, rtol=1e-10)
 
 
+def test_units_move_the_offset_as_they_should() -> None:
+    """z → cz: ŵ → ŵ/c and cρ̃ moves by 2 ln c ŵ, as Σ e^{−z·ρ̃} z = ŵ wants."""
+    inputs, labels = _complete()
+    plain = perceptron.implicit_bias(inputs, labels)
+    for scale in (1e-12, 1e-8, 1e12):
+        bias = perceptron.implicit_bias(scale * inputs, labels)
+        np.testing.assert_allclose(scale * bias.offset, plain.offset + 2 * math.log(scale) * plain.weights, rtol=1e-9)
+        assert bias.decay_exponent == pytest.approx(plain.decay_exponent, rel=1e-9)
+
+
+def test_very_early_directions_are_numbers() -> None:
+    """At t = e^−600 the weight is t Σ z/2."""
+    inputs, labels = _complete()
+    flow = perceptron.logistic_flow(inputs, labels, log_times=[-600.0, -500.0, -400.0, -300.0, 0.0])
+    pull, target = (labels[:, None] * inputs).sum(axis=0), flow.bias.weights
+    off = np.linalg.norm(pull / np.linalg.norm(pull) - target / np.linalg.norm(target))
+    np.testing.assert_allclose(flow.direction_error[0], off, rtol=1e-6)
+
+
 def test_what_the_support_does_not_span_is_left_to_the_start() -> None:
-    """Two samples in three dimensions: the third direction keeps its start for ever, and is not in the prediction."""
-    inputs = np.array([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
-    flow = perceptron.logistic_flow(inputs, [1, 1], log_times=LATE, initial=[0.0, 0.0, 3.0])
+    """Samples on a line in two dimensions: the other direction keeps its start, and is not in the prediction."""
+    flow = perceptron.logistic_flow(_filled(np.array([[2.0, 0.0]])), np.ones(12), log_times=LATE, initial=[0.0, 3.0])
     assert not flow.bias.is_complete and flow.bias.rate is None
-    np.testing.assert_allclose(flow.weights[:, 2], 3.0, rtol=1e-12)
+    np.testing.assert_allclose(flow.weights[:, 1], 3.0, rtol=1e-12)
     expected = LATE[-1] * flow.bias.weights + flow.bias.offset
-    np.testing.assert_allclose(flow.weights[-1, :2], expected[:2], rtol=1e-7)
+    np.testing.assert_allclose(flow.weights[-1, 0], expected[0], rtol=1e-7)
 
 
 def test_supports_that_depend_on_each_other() -> None:
     """Three samples on one margin in two dimensions: e^{−z·ρ̃} is no dual any more, but its sum with z is ŵ."""
     inputs = np.array([[1.0, -1.0], [1.0, 0.0], [1.0, 2.0]])
-    bias = perceptron.implicit_bias(inputs, [1, 1, 1])
+    rows = _filled(inputs)
+    bias = perceptron.implicit_bias(rows, np.ones(12))
     np.testing.assert_allclose(np.exp(-inputs @ bias.offset) @ inputs, bias.weights, atol=1e-9)
-    flow = perceptron.logistic_flow(inputs, [1, 1, 1], log_times=LATE)
+    flow = perceptron.logistic_flow(rows, np.ones(12), log_times=LATE)
     np.testing.assert_allclose(flow.weights[-1], LATE[-1] * bias.weights + bias.offset, rtol=1e-6, atol=1e-6)
 
 
@@ -138,7 +167,7 @@ def test_least_squares_ends_nearest_to_its_start() -> None:
 
 def test_results_are_kept(tmp_path: Path) -> None:
     inputs, labels = _complete()
-    flow = perceptron.logistic_flow(inputs, labels, log_times=[1.0, 2.0])
+    flow = perceptron.logistic_flow(inputs, labels, log_times=LATE)
     loaded = dt.load(flow.save(tmp_path / "a.nc"))
     np.testing.assert_array_equal(loaded.bias.weights, flow.bias.weights)
 

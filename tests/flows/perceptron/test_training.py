@@ -1,6 +1,7 @@
 """Perceptrons on given inputs: mistakes below Novikoff's bound, margins proved from both sides, classes, counts."""
 
 import itertools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,17 @@ def test_what_no_plane_separates_has_a_proof() -> None:
     assert "max_updates" in slow.status.message
 
 
+def test_rows_of_very_different_size_are_not_called_inseparable() -> None:
+    """(1, 1) separates them all; a margin that is not found is said, and never proved away or off by a factor."""
+    for rows in ([[1e16, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1e-200]], [[1.0, 3e-11], [0.0, 1e-10]]):
+        found = perceptron.largest_margin(np.array(rows), [1, 1])
+        assert found.is_separable is not False
+        assert found.status.code == "unresolved" or found.margin > 0.999 * found.upper_bound
+    for size in (1e-200, 1e200):
+        with pytest.raises(ValueError, match="choose another unit"):
+            perceptron.largest_margin(size * np.eye(2), [1, 1])
+
+
 def test_a_margin_at_rounding_is_said_to_be_one() -> None:
     """Rows that separate by 1e-13 of their size are neither separable nor not: the status says so."""
     rows = np.array([[1.0, 1e-13], [-1.0, 1e-13]])
@@ -142,11 +154,11 @@ def test_cover_counts_the_labellings_of_real_points() -> None:
 def test_gardner_capacity_is_the_published_integral() -> None:
     """Published: two at no margin; the integral by quadrature; and the inverse."""
     from scipy.integrate import quad
-    from scipy.stats import norm
 
-    for margin in (0.0, 0.5, 2.0):
-        integral = quad(lambda z, k=margin: norm.pdf(z) * (z + k) ** 2, -margin, 12, epsabs=1e-13)[0]
-        np.testing.assert_allclose(perceptron.gardner_capacity(margin), 1 / integral, rtol=1e-10)
+    margins = np.array([0.0, 0.3, 0.5, 1.0, 2.0])
+    for margin, capacity in zip(margins, perceptron.gardner_capacity(margins), strict=True):
+        integral = quad(lambda z, k=margin: math.exp(-z * z / 2) * (z + k) ** 2, -margin, 12, epsabs=1e-13)[0]
+        np.testing.assert_allclose(capacity, math.sqrt(2 * math.pi) / integral, rtol=1e-10)
     alphas = np.array([1e-6, 0.3, 1.0, 1.99, 2.0])
     np.testing.assert_allclose(perceptron.gardner_capacity(perceptron.gardner_margin(alphas)), alphas, rtol=1e-11)
 
