@@ -43,8 +43,12 @@ class Pair(NamedTuple):
 
 
 class ActivationMoments(NamedTuple):
-    """Both as functions of scalars, of q and of (q, e); `rough` gives a pair faster, to a lower accuracy."""
+    """Both as functions of scalars, of q and of (q, e); `rough` gives a pair faster, to a lower accuracy.
 
+    `square` is that of a line alone.
+    """
+
+    square: Callable[[Array], Array]
     line: Callable[[Array], Line]
     pair: Callable[[Array, Array], Pair]
     rough: Callable[[Array, Array], Pair]
@@ -56,7 +60,7 @@ def moments_of(activation: Activation) -> ActivationMoments:
     if known and activation.name in SLOPES:
         return _of_two_slopes(*SLOPES[activation.name])
     if known and activation.name == "erf":
-        return ActivationMoments(_erf_line, _erf_pair, _erf_pair)
+        return ActivationMoments(_erf_square, _erf_line, _erf_pair, _erf_pair)
     return _by_panels(activation.function)
 
 
@@ -72,7 +76,7 @@ def _of_two_slopes(left: float, right: float) -> ActivationMoments:
         angle = angle_of(e)
         return Pair(q * (mean_square * e - spread * _bend(angle)), mean_square - spread * angle, jnp.zeros_like(q))
 
-    return ActivationMoments(line, pair, pair)
+    return ActivationMoments(lambda q: mean_square * q, line, pair, pair)
 
 
 def _bend(angle: Array) -> Array:
@@ -82,9 +86,12 @@ def _bend(angle: Array) -> Array:
     return jnp.where(angle < SMALL_ANGLE, series, jnp.sin(angle) - angle * jnp.cos(angle))
 
 
+def _erf_square(q: Array) -> Array:
+    return 2 / jnp.pi * jnp.arctan2(2 * q, jnp.sqrt(1 + 4 * q))  # arcsin of 2q/(1 + 2q)
+
+
 def _erf_line(q: Array) -> Line:
-    square = 2 / jnp.pi * jnp.arctan2(2 * q, jnp.sqrt(1 + 4 * q))  # arcsin of 2q/(1 + 2q)
-    return Line(jnp.zeros_like(q), square, 4 / jnp.pi / jnp.sqrt(1 + 4 * q), jnp.zeros_like(q))
+    return Line(jnp.zeros_like(q), _erf_square(q), 4 / jnp.pi / jnp.sqrt(1 + 4 * q), jnp.zeros_like(q))
 
 
 def _erf_pair(q: Array, e: Array) -> Pair:
@@ -134,21 +141,40 @@ def _by_panels(function: Callable[[Array], Array]) -> ActivationMoments:
         gaps = [ratio_or(jnp.abs(one - two), scale, 0.0) for one, two, scale in zip(fine, coarse, scales, strict=False)]
         return Line(*fine[:3], jnp.maximum(jnp.max(jnp.stack(gaps)), fine[3]))
 
-    return ActivationMoments(line, pair, rough)
+    def square(q: Array) -> Array:
+        z, weight = _line_points(FINE, q)
+        return jnp.sum(weight * jnp.square(function(root(q) * z)))
+
+    return ActivationMoments(square, line, pair, rough)
+
+
+def _line_points(degree: int, q: Array) -> tuple[Array, Array]:
+    """Return Z and its weights."""
+    nodes, weights = (jnp.asarray(one, q.dtype) for one in line_rule(degree))
+    return jnp.concatenate([-nodes, nodes]), jnp.concatenate([weights, weights])
 
 
 def _line_sums(both: Callable[[Array], tuple[Array, ...]], degree: int, q: Array) -> tuple[Array, Array, Array, Array]:
-    """Return E φ, E φ², E φ′², and by how much partial integration fails, relative: that is what a jump does.
+    """Return E φ, E φ², E φ′², and what two rules of one reach do not see, relative.
 
-    E φ′(x) = E[Z φ(x)]/√q for x = √q Z, and the same for x φ(x), which sees jumps that lie symmetrically.
+    That is by how much partial integration fails, as at a jump, E φ′(x) = E[Z φ(x)]/√q for x = √q Z, and the same for
+    x φ(x), which sees jumps that lie symmetrically; and what lies beyond the reach.
     """
-    nodes, weights = (jnp.asarray(one, q.dtype) for one in line_rule(degree))
-    z, weight = jnp.concatenate([-nodes, nodes]), jnp.concatenate([weights, weights])
+    z, weight = _line_points(degree, q)
     x = root(q) * z
     value, slope = both(x)
     mean, square, steep = (jnp.sum(weight * one) for one in (value, jnp.square(value), jnp.square(slope)))
+    beyond = jnp.maximum(*(_beyond(weight * jnp.square(one), degree) for one in (value, slope)))
     scale = root(square)
     first = jnp.sum(weight * (z * value - root(q) * slope))
     second = jnp.sum(weight * (jnp.square(z) * value - value - x * slope))
     missing = jnp.maximum(jnp.abs(first), jnp.abs(second))
-    return mean, square, steep, ratio_or(missing, scale, 0.0)
+    return mean, square, steep, jnp.maximum(ratio_or(missing, scale, 0.0), beyond)
+
+
+def _beyond(terms: Array, degree: int) -> Array:
+    """Return which part of a sum of positive terms lies beyond the last panels, if these go on to fall as they did."""
+    sides = terms.reshape(2, -1)
+    last, before = jnp.sum(sides[:, -degree:]), jnp.sum(sides[:, -2 * degree : -degree])
+    tail = jnp.where(last < before, ratio_or(jnp.square(last), before - last, 0.0), last)
+    return ratio_or(tail, jnp.sum(terms), 0.0)

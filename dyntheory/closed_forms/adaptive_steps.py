@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes
+from dyntheory.closed_forms.evaluation import evaluate, over_leading_axes, ratio_or
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_finite, check_nonnegative, check_positive, is_concrete
 from dyntheory.ground.kinds import check_arguments
@@ -50,7 +50,8 @@ def adam_drift(
         amsgrad: whether all are divided by the largest √v, as without bias correction.
 
     Returns:
-        The drift; the decays broadcast against the leading axes of `gradients`.
+        The drift; the decays broadcast against the leading axes of `gradients`. Infinite or NaN where a step divides
+        by zero: gradients that vanish at β₂ = 0 < β₁.
 
     Raises:
         ValueError: a number outside its range.
@@ -79,20 +80,26 @@ def adam_drift(
 @functools.partial(jax.jit, static_argnums=0)
 def _drifts(amsgrad: bool, gradients: Array, first: Array, second: Array) -> Array:
     def drift(cycle: Array, beta1: Array, beta2: Array) -> Array:
-        mean, square = _averages(cycle, beta1), _averages(jnp.square(cycle), beta2)
+        size = jax.lax.stop_gradient(jnp.max(jnp.abs(cycle)))  # the drift has no scale, squares do
+        scaled = ratio_or(cycle, size, 0.0)
+        mean, square = _averages(scaled, beta1), _averages(jnp.square(scaled), beta2)
         square = jnp.max(square) * jnp.ones_like(square) if amsgrad else square
         moves = square > 0
-        return -jnp.mean(jnp.where(moves, mean / jnp.sqrt(jnp.where(moves, square, 1.0)), 0.0))
+        halted = jnp.where(mean == 0, 0.0, jnp.inf * jnp.sign(mean))
+        return -jnp.mean(jnp.where(moves, mean / jnp.sqrt(jnp.where(moves, square, 1.0)), halted))
 
     return over_leading_axes(drift, "(p),(),()->()")(gradients, first, second)
 
 
 def _averages(cycle: Array, decay: Array) -> Array:
-    """Return Σ_{k<p} β^k g_{i−k}, normalised."""
-    period = cycle.shape[0]
-    weights = decay ** jnp.arange(period)
-    lagged = jnp.stack([jnp.roll(cycle, k) for k in range(period)])
-    return jnp.sum(weights[:, None] * lagged, axis=0) / jnp.sum(weights)
+    """Return Σ_{k<p} β^k g_{i−k}, normalised: the one at the end of a period begins the next."""
+    weights = decay ** jnp.arange(cycle.shape[0])
+
+    def step(mean: Array, gradient: Array) -> tuple[Array, Array]:
+        mean = decay * mean + (1 - decay) * gradient
+        return mean, mean
+
+    return jax.lax.scan(step, jnp.sum(weights * cycle[::-1]) / jnp.sum(weights), cycle)[1]
 
 
 def decayed_minimum(
@@ -143,17 +150,21 @@ def decayed_minimum(
 def _minima(decoupled: bool, curvature: Array, minimum: Array, penalty: Array, noise: Array) -> Array:
     if not decoupled:
         return curvature * minimum / (curvature + penalty)
-    size, is_quiet = jnp.abs(minimum), noise == 0
-    safe = jnp.where(is_quiet, 1.0, noise)
+    sign, is_quiet, held = jnp.where(minimum < 0, -1.0, 1.0), noise == 0, jax.lax.stop_gradient
+    size, safe = sign * minimum, jnp.where(is_quiet, 1.0, noise)
 
     def pull(w: Array) -> Array:
         off = curvature * (w - size)
-        return off / jnp.sqrt(jnp.square(safe) + jnp.square(off)) + penalty * w
+        scale = held(jnp.maximum(safe, jnp.abs(off)))  # squares neither overflow nor vanish
+        return off / scale / jnp.sqrt(jnp.square(safe / scale) + jnp.square(off / scale)) + penalty * w
 
-    held = jax.lax.stop_gradient
-    found = held(bisect(lambda w: held(pull(w)) >= 0, held((0 * size, size)), num_steps=NUM_BISECTIONS))
-    for _ in range(NUM_POLISHES):
-        found = newton_step(pull, found)
+    # √v lies between s and s + h|w*|, and its part of the pull below one.
+    low, high = (curvature * size / (curvature + penalty * one) for one in (safe + curvature * size, safe))
     bound = 1 / jnp.where(penalty > 0, penalty, 1.0)
+    high = jnp.where((penalty > 0) & (high > bound), bound, high)
+    found = held(bisect(lambda w: held(pull(w)) >= 0, held((low, high)), num_steps=NUM_BISECTIONS))
+    for _ in range(NUM_POLISHES):  # the pull is convex: a step ends above the root, by much where it is steep
+        found = newton_step(pull, found)
+        found = jnp.where(found > high, high, found)
     quiet = jnp.where(penalty > 0, jnp.minimum(size, bound), size)
-    return jnp.sign(minimum) * jnp.where(is_quiet, quiet, found)
+    return sign * jnp.where(is_quiet, quiet, found)

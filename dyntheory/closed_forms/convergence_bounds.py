@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory.closed_forms.evaluation import evaluate
+from dyntheory.closed_forms.evaluation import check_shapes, evaluate
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive, is_concrete
 from dyntheory.ground.kinds import check_arguments
@@ -84,6 +84,7 @@ def descent_bounds(
     check_arguments(descent_bounds, locals())
     check_positive("steps", steps)
     check_positive("learning_rate", learning_rate)
+    check_shapes(learning_rate, smoothness)
     _check(smoothness, strong_convexity, gap, distance)
     check_nonnegative("noise_std", noise_std)
     known = is_concrete(learning_rate) and is_concrete(smoothness)
@@ -131,6 +132,7 @@ def _check(smoothness: ArrayLike, convexity: ArrayLike, gap: ArrayLike, distance
     check_nonnegative("strong_convexity", convexity)
     check_nonnegative("gap", gap)
     check_nonnegative("distance", distance)
+    check_shapes(smoothness, convexity)
     known = is_concrete(smoothness) and is_concrete(convexity)
     if known and np.any(np.asarray(convexity, float) > np.asarray(smoothness, float)):
         raise ValueError(f"`strong_convexity` must be at most `smoothness`, got {convexity!r}.")

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from dyntheory.ground.arrays import Array, ArrayLike
@@ -32,6 +33,8 @@ def evaluate(formula: Callable[..., Result], *arguments: ArrayLike, broadcast: b
         NumPy arrays, or traced values in the precision of the caller.
     """
     outside = jnp.result_type(float)
+    if broadcast:
+        check_shapes(*arguments)
     with double_precision():
         arrays = [jnp.asarray(argument, dtype=jnp.float64) for argument in arguments]
         result = formula(*(jnp.broadcast_arrays(*arrays) if broadcast else arrays))
@@ -39,6 +42,16 @@ def evaluate(formula: Callable[..., Result], *arguments: ArrayLike, broadcast: b
         if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((arguments, result))):
             return jax.tree.map(lambda leaf: leaf.astype(outside), result)
     return to_numpy(result)
+
+
+def check_shapes(*arguments: ArrayLike) -> None:
+    """Require shapes that broadcast."""
+    shapes = [np.shape(argument) for argument in arguments]
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        shown = ", ".join(str(shape) for shape in dict.fromkeys(shapes))
+        raise ValueError(f"The shapes of the numbers must broadcast against each other, got {shown}.") from None
 
 
 def over_leading_axes(formula: Callable[..., Result], signature: str) -> Callable[..., Result]:

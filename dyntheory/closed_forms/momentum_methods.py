@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dyntheory.closed_forms.evaluation import evaluate
+from dyntheory.closed_forms.evaluation import check_shapes, evaluate
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_finite, check_nonnegative, check_positive, is_concrete
 from dyntheory.ground.kinds import check_arguments
@@ -95,6 +95,7 @@ def optimal_momentum(smallest: ArrayLike, largest: ArrayLike, *, method: str = "
     name = check_name("method", method, METHODS)
     check_positive("smallest", smallest)
     check_positive("largest", largest)
+    check_shapes(smallest, largest)
     if is_concrete(smallest) and is_concrete(largest) and np.any(np.asarray(largest) < np.asarray(smallest)):
         raise ValueError(f"`largest` must not be below `smallest`, got {largest!r} and {smallest!r}.")
     return evaluate(functools.partial(_optimal, name), smallest, largest)
@@ -108,10 +109,11 @@ def noise_floor(
     nesterov: bool = False,
     noise_std: ArrayLike = 1.0,
 ) -> Any:
-    """Return E x² along one eigenvector at a constant learning rate, in the long run; infinite where that diverges.
+    """Return E x² along one eigenvector at a constant learning rate, later on; infinite where it does not settle.
 
     η σ² (1 + b)/(λ (1 − b)(1 + a + b)), ησ²/(λ(2 − ηλ)) without momentum. The loss of a quadratic stays at
-    ½ Σ λ E x², which is ≈ ησ²/(4(1 − β)) per direction, whatever its curvature.
+    ½ Σ λ E x², which is ≈ ησ²/(4(1 − β)) per direction, whatever its curvature. It settles where `momentum_rate` is
+    below one, so not at ηλ = 0.
 
     Args:
         curvature: λ, zero or positive.
@@ -204,8 +206,12 @@ def _recursion(nesterov: bool, curvature: Array, rate: Array, momentum: Array) -
             momentum * kept,
             kept * (jnp.square(1 - momentum) - jnp.square(1 + momentum) * moved),
         )
-    ends = jnp.square(1 - jnp.sqrt(momentum)), jnp.square(1 + jnp.sqrt(momentum))
-    return 1 + momentum - moved, momentum, (ends[0] - moved) * (ends[1] - moved)
+    has_one = momentum > 0
+    root = jnp.sqrt(jnp.where(has_one, momentum, 1.0))
+    product = (jnp.square(1 - root) - moved) * (jnp.square(1 + root) - moved)
+    # The root of zero has no derivative, the product has one.
+    gap = jnp.where(has_one, product, jnp.square(1 - moved) - momentum * (2 + 2 * moved - momentum))
+    return 1 + momentum - moved, momentum, gap
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -253,7 +259,7 @@ def _moments(nesterov: bool, *arrays: Array) -> Array:
     )
     mean = _power_times(_matrix([[kept, b], [-moved, b]]), steps, jnp.stack([initial, none], axis=-1))
     spread = _power_times(of_noise, steps, jnp.stack([none, none, none, one], axis=-1))
-    found = jnp.square(mean) + jnp.where(noise > 0, spread, 0.0)
+    found = jnp.where(initial == 0, 0.0, jnp.square(mean)) + jnp.where(noise > 0, spread, 0.0)
     # Powers that overflow meet zeros; beside a method that diverges that is infinity, not nothing.
     return jnp.where(jnp.isnan(found) & (_rates(nesterov, curvature, rate, momentum) > 1), jnp.inf, found)
 
@@ -269,6 +275,8 @@ def _power_times(matrix: Array, steps: Array, vector: Array) -> Array:
         vector, power, left = state
         is_odd = (left % 2 == 1)[..., None]
         moved = jnp.sum(power * vector[..., None, :], axis=-1)
-        return (jnp.where(is_odd, moved, vector), power @ power, jnp.floor(left / 2)), None
+        # Not `@`: its transpose, outside of `evaluate`, warns about its precision.
+        twice = jnp.sum(power[..., :, :, None] * power[..., None, :, :], axis=-2)
+        return (jnp.where(is_odd, moved, vector), twice, jnp.floor(left / 2)), None
 
     return jax.lax.scan(bit, (vector, matrix, steps), length=NUM_BITS)[0][0][..., 0]

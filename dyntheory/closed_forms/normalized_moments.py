@@ -49,7 +49,9 @@ def _before(moments: ActivationMoments) -> ActivationMoments:
 
         return of
 
-    return ActivationMoments(line, paired(moments.pair), paired(moments.rough))
+    return ActivationMoments(
+        lambda q: moments.square(jnp.ones_like(q)), line, paired(moments.pair), paired(moments.rough)
+    )
 
 
 def _after(moments: ActivationMoments) -> ActivationMoments:
@@ -67,7 +69,7 @@ def _after(moments: ActivationMoments) -> ActivationMoments:
 
         return of
 
-    return ActivationMoments(line, paired(moments.pair), paired(moments.rough))
+    return ActivationMoments(jnp.ones_like, line, paired(moments.pair), paired(moments.rough))
 
 
 def batch_norm_growth(activation: str | Callable[[Array], Array] | Activation) -> Any:
@@ -119,6 +121,7 @@ def check_resolved(activation: Activation, error: Any) -> None:
         )
     if not worst <= RESOLVED:
         raise ValueError(
-            f"`activation` {activation.name!r} is not resolved: two rules for its Gaussian moments differ by "
-            f"{worst:.1e}. It must be continuous, bend at zero only, and not oscillate within a preactivation."
+            f"`activation` {activation.name!r} is not resolved: its Gaussian moments are uncertain by "
+            f"{worst:.1e}. It must be continuous, bend at zero only, not oscillate within a preactivation, and not "
+            "grow so fast that preactivations beyond nine standard deviations count."
         )

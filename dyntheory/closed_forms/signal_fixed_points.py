@@ -22,7 +22,7 @@ import numpy as np
 
 from dyntheory.closed_forms.activation_moments import ActivationMoments, Pair, moments_of
 from dyntheory.closed_forms.evaluation import evaluate
-from dyntheory.closed_forms.normalized_moments import NORMALIZATIONS, check_resolved, normalized
+from dyntheory.closed_forms.normalized_moments import NORMALIZATIONS, RESOLVED, check_resolved, normalized
 from dyntheory.ground.arrays import Array, ArrayLike
 from dyntheory.ground.checks import check_nonnegative, check_positive, is_concrete
 from dyntheory.ground.kinds import check_arguments
@@ -34,6 +34,9 @@ SPACING = 10.0**0.25
 GRID = SPACING ** np.arange(-120.0, 121.0)  # where a fixed point of the variance is looked for
 FAR, MOST = 1e12, 1e9  # stands for an infinite variance; largest σ_w², σ_b²
 STILL = 1e-13  # relative change of a variance that stays, of a gradient too
+SAME = 1e-11  # of the largest 1 − c: as the map is concave, one that stays means that all do
+ROUNDING = 1e-15  # of a step of 1 − c, relative
+DIP_STEP, NUM_DIP_STEPS = 1e-4, 30  # of log q, to look for two fixed points between two of the grid
 NUM_BISECTIONS, NUM_POLISHES, MOST_STEPS = 46, 3, 100
 CLOSE = 1e-11  # relative change at which a search ends; two exact steps follow
 
@@ -44,7 +47,8 @@ class SignalLimit(NamedTuple):
     Args:
         variance: q*, of a preactivation in deep layers; 0 or infinity where it vanishes or explodes (falls below 1e-30,
             rises above 1e30), NaN where it oscillates.
-        correlation: c*, of two inputs, from c ≥ 0 at the first layer; NaN where q* is 0 or infinite.
+        correlation: c*, of two inputs, from c ≥ 0 at the first layer; NaN where q* is 0 or infinite, and where every c
+            stays or does so nearly, as for linear activations without bias.
         gradient_growth: χ₁, of the squared gradient per layer; below one it vanishes, above it explodes.
         variance_depth: ξ_q, layers in which q − q* falls by e.
         correlation_depth: ξ_c, layers in which c − c* falls by e; infinite where it falls by a power.
@@ -123,7 +127,7 @@ def _limits(activation: Activation, normalization: str, *arrays: Array) -> Signa
 
 def _limit(moments: ActivationMoments, weight: Array, bias: Array, start: Array) -> SignalLimit:
     def following(q: Array) -> Array:
-        return weight * moments.line(q).square + bias
+        return weight * moments.square(q) + bias
 
     variance = _fixed_variance(following, start)
     inside = (variance > 0) & (variance < jnp.inf)
@@ -134,9 +138,11 @@ def _limit(moments: ActivationMoments, weight: Array, bias: Array, start: Array)
     growth = weight * line.slope
     excess, pair = _fixed_excess(moments, weight, jnp.where(inside, q, 1.0))
     decay = jnp.where(inside, weight * pair.slope, 1.0)
+    stays = (excess == 0) & (weight * (line.square - jnp.square(line.mean)) >= q * (1 - SAME))
+    is_vague = ROUNDING * excess > RESOLVED * jnp.abs(1 - decay)
     return SignalLimit(
         variance,
-        jnp.where(inside, 1 - excess, jnp.nan),
+        jnp.where(inside & ~stays & ~is_vague, 1 - excess, jnp.nan),
         growth,
         _depth(jnp.abs(slope)),
         _depth(jnp.abs(decay)),
@@ -159,8 +165,11 @@ def _fixed_variance(following: Callable[[Array], Array], start: Array) -> Array:
     images = jax.lax.stop_gradient(jax.vmap(following)(grid))
     step = jax.lax.stop_gradient(following(held)) - held
     goes_up, stays = step > 0, jnp.abs(step) <= STILL * held
+    dip, has_dip = _dip(following, images, held, goes_up)
     top = jnp.min(jnp.where((grid > held) & (images < grid), grid, jnp.inf))
     bottom = jnp.max(jnp.where((grid < held) & (images > grid * (1 + STILL)), grid, 0.0))
+    top = jnp.where(has_dip, jnp.minimum(dip, top), top)
+    bottom = jnp.where(has_dip, jnp.maximum(dip, bottom), bottom)
     low = jnp.where(goes_up, jnp.maximum(held, top / SPACING), bottom)
     high = jnp.where(goes_up, top, jnp.minimum(held, bottom * SPACING))
     exists = (low > 0) & (high < jnp.inf) & ~stays
@@ -170,6 +179,29 @@ def _fixed_variance(following: Callable[[Array], Array], start: Array) -> Array:
     for _ in range(NUM_POLISHES):
         root = newton_step(lambda q: q - following(q), root)
     return jnp.where(stays, start, jnp.where(exists, root, jnp.where(goes_up, jnp.inf, 0.0)))
+
+
+def _dip(following: Callable[[Array], Array], images: Array, held: Array, goes_up: Array) -> tuple[Array, Array]:
+    """Return a q beyond `held` that following(q) has passed though it has not at the grid points beside q, if any.
+
+    There two fixed points lie between grid points. It is looked for at the first lowest point of the gap on the grid.
+    """
+    points, start, side = jnp.log(jnp.asarray(GRID, held.dtype)), jnp.log(held), jnp.where(goes_up, 1.0, -1.0)
+
+    def gap(x: Array) -> Array:
+        return jax.lax.stop_gradient(side * (jnp.log(following(jnp.exp(x))) - x))
+
+    def rises(x: Array) -> Array:
+        before, after = jax.vmap(gap)(jnp.stack([x - DIP_STEP, x + DIP_STEP]))
+        return after > before
+
+    gaps = side * (jnp.log(images) - points)
+    inner = gaps[1:-1]
+    is_low = (side * (points[1:-1] - start) > 0) & (inner > 0) & (inner < gaps[:-2]) & (inner < gaps[2:])
+    lowest = side * jnp.min(jnp.where(is_low, side * points[1:-1], jnp.inf))
+    middle, width = jnp.where(jnp.isfinite(lowest), lowest, 0.0), np.log(SPACING)
+    found = bisect(rises, (middle - width, middle + width), num_steps=NUM_DIP_STEPS)
+    return jnp.exp(found), jnp.isfinite(lowest) & (gap(found) < 0) & (side * (found - start) > 0)
 
 
 def _fixed_excess(moments: ActivationMoments, weight: Array, q: Array) -> tuple[Array, Pair]:

@@ -91,8 +91,11 @@ def _require(name: str, value: Any, rule: str, holds: Any) -> None:
     if not holds_numbers(value) and not isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"`{name}` must be a number ({rule}), got {shown(value)}.")
     array = _numbers(name, value)
-    if array.size == 0 or not bool(np.all(np.isfinite(array) & holds(array))):
-        raise ValueError(f"`{name}` must be {rule}, got {value!r}.")
+    if array.size == 0:
+        raise ValueError(f"`{name}` must hold at least one number, got {value!r}.")
+    if not bool(np.all(np.isfinite(array) & holds(array))):
+        also = " and finite" if np.any(np.isinf(array)) and rule != "finite" else ""
+        raise ValueError(f"`{name}` must be {rule}{also}, got {value!r}.")
 
 
 def check_scalar(name: str, value: Any) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import optax
 import pytest
@@ -26,8 +27,14 @@ def _drift_of(optimizer: Any, cycle: list[float], num_cycles: int) -> float:
         return float(jnp.mean(updates[-len(cycle) :]))
 
 
-@pytest.mark.parametrize("cycle", [[3.0, -1.0, -1.0], [5.0, -1.0, -1.0], [1.0, 2.0, -0.5, 0.3]])
-@pytest.mark.parametrize(("first", "second"), [(0.0, 0.1), (0.5, 0.6), (0.9, 0.99)])
+@pytest.mark.parametrize(
+    ("cycle", "first", "second"),
+    [
+        pytest.param([3.0, -1.0, -1.0], 0.0, 0.1, marks=pytest.mark.full),
+        pytest.param([5.0, -1.0, -1.0], 0.5, 0.6, marks=pytest.mark.full),
+        ([1.0, 2.0, -0.5, 0.3], 0.9, 0.99),
+    ],
+)
 def test_drifts_are_those_of_optax(cycle: list[float], first: float, second: float) -> None:
     adam = _drift_of(optax.adam(1.0, b1=first, b2=second, eps=0.0), cycle, 900)
     np.testing.assert_allclose(adam_drift(cycle, first_decay=first, second_decay=second), adam, rtol=1e-9)
@@ -36,6 +43,23 @@ def test_drifts_are_those_of_optax(cycle: list[float], first: float, second: flo
     np.testing.assert_allclose(
         adam_drift(cycle, first_decay=first, second_decay=second, amsgrad=True), amsgrad, rtol=1e-9
     )
+
+
+def test_drifts_have_no_scale_and_infinite_steps_are_said() -> None:
+    for size in (1e-200, 1e200):
+        cycle = size * np.array([3.0, -1.0, -1.0])
+        expected = adam_drift([3.0, -1.0, -1.0], first_decay=0.0, second_decay=0.1)
+        np.testing.assert_allclose(adam_drift(cycle, first_decay=0.0, second_decay=0.1), expected, rtol=1e-12)
+    assert adam_drift([1.0, 0.0, 2.0], first_decay=0.9, second_decay=0.0) == -np.inf
+    assert adam_drift([0.0, 0.0, 0.0]) == 0
+
+
+def test_long_periods_have_their_averages() -> None:
+    """Lagged sums by NumPy, at a period whose sums would not be unrolled."""
+    cycle = np.random.default_rng(0).normal(size=2000)
+    lags = cycle[(np.arange(2000)[:, None] - np.arange(2000)) % 2000]
+    mean, square = ((powers := b ** np.arange(2000)) @ (lags**k).T / powers.sum() for b, k in ((0.9, 1), (0.999, 2)))
+    np.testing.assert_allclose(adam_drift(cycle), -np.mean(mean / np.sqrt(square)), rtol=1e-9)
 
 
 def test_adam_goes_the_wrong_way_for_every_large_gradient() -> None:
@@ -60,6 +84,25 @@ def test_minima_under_decay_solve_their_equations() -> None:
         )
     np.testing.assert_allclose(decayed_minimum(1.0, [3.0, -0.5], 0.5, noise_std=0.0), [2.0, -0.5])
     assert decayed_minimum(1.0, 2.0, 0.0) == 2.0
+
+
+def test_minima_keep_their_digits_for_numbers_of_any_size() -> None:
+    """Bisected with 60 digits: noise and penalty that are large or small, or make the pull a step below rounding."""
+    ends = [[1, 1, 0.3, 1e30], [1, 0.5, 1, 1e-200], [1, 3, 1, 1e-200], [1, 0.7, 0.9, 1e-17], [2, 1e6, 1e12, 1e3]]
+    numbers = np.concatenate([ends, 10.0 ** np.random.default_rng(0).uniform(-6, 6, (40, 4))])
+    expected = []
+    with mpmath.workdps(60):
+        for h, w, decay, noise in (map(mpmath.mpf, map(float, row)) for row in numbers):
+            low, high = mpmath.mpf(0), w
+            for _ in range(230):
+                x = (low + high) / 2
+                off = h * (x - w)
+                low, high = (low, x) if off / mpmath.sqrt(noise**2 + off**2) + decay * x >= 0 else (x, high)
+            expected.append(float(high))
+    h, w, decay, noise = numbers.T
+    np.testing.assert_allclose(decayed_minimum(h, w, decay, noise_std=noise), expected, rtol=1e-14)
+    slope = jax.grad(lambda w: decayed_minimum(1.0, w, 0.5, noise_std=1.0))(0.0)
+    np.testing.assert_allclose(slope, 1 / 1.5, rtol=1e-6)  # h/(h + λs), also where the sign changes
 
 
 def test_optax_ends_where_it_is_said() -> None:

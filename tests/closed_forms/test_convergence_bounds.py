@@ -59,3 +59,6 @@ def test_bad_numbers_are_named() -> None:
         descent_bounds(3, 0.6, smoothness=2.0)
     with pytest.raises(ValueError, match="`strong_convexity` must be at most"):
         accelerated_bounds(3, smoothness=1.0, strong_convexity=2.0)
+    for options in ({"learning_rate": [0.1, 0.2, 0.3]}, {"smoothness": [1.0, 1.0, 1.0]}):
+        with pytest.raises(ValueError, match=r"shapes of the numbers must broadcast .* got .*\(2,\).*\(3,\)"):
+            descent_bounds(**{"steps": [1, 2], "learning_rate": 0.1, **options})  # pyright: ignore

@@ -89,6 +89,10 @@ def test_what_diverges_is_infinite() -> None:
     assert quadratic_descent(1.0, 2.0, steps=10**9) == 1.0
 
 
+def test_what_starts_at_the_minimum_stays() -> None:
+    assert quadratic_descent(1.0, 2.5, steps=10**6, initial=0.0) == 0
+
+
 def test_slow_directions_keep_their_digits() -> None:
     """ηλ = 1e-6 with momentum: after 3 million steps of its clock the variance is the floor."""
     found = quadratic_descent(1e-6, 1.0, steps=3 * 10**6, momentum=0.9, initial=0.0, noise_std=1.0)
@@ -105,6 +109,10 @@ def test_transformations() -> None:
     step = 1e-5
     ends = [noise_floor(1.0, 0.3 + s, momentum=0.5) for s in (step, -step)]
     np.testing.assert_allclose(slope, (ends[0] - ends[1]) / (2 * step), rtol=1e-5)
+    at_zero = jax.grad(lambda beta: momentum_rate(1.0, 0.3, momentum=beta))(0.0)
+    np.testing.assert_allclose(at_zero, -0.3 / 0.7, rtol=1e-6)  # of the larger root of z² − (0.7 + β)z + β
+    of_rate = jax.grad(lambda rate: quadratic_descent(1.0, rate, steps=3))(0.3)
+    np.testing.assert_allclose(of_rate, -6 * 0.7**5, rtol=1e-6)
     both = jax.jit(jax.vmap(lambda rate: momentum_rate(1.0, rate, momentum=0.5)))(np.array([0.1, 2.0], np.float32))
     np.testing.assert_allclose(both, momentum_rate(1.0, np.array([0.1, 2.0]), momentum=0.5), rtol=1e-6)
 

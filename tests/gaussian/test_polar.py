@@ -24,7 +24,7 @@ def _selu(x: float) -> float:
     return 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * math.expm1(x))
 
 
-@pytest.mark.parametrize("excess", [0.05, 1.6])
+@pytest.mark.parametrize("excess", [pytest.param(0.05, marks=pytest.mark.full), 1.6])
 def test_a_function_with_a_kink_agrees_with_a_double_integral(excess: float) -> None:
     """u = s(αX + βY), v = s(αX − βY), cut along both lines where one of them vanishes."""
     s, alpha, beta = np.sqrt(2.0), np.sqrt(1 - excess / 2), np.sqrt(excess / 2)
