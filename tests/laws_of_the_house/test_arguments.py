@@ -23,8 +23,9 @@ import dyntheory as dt
 from dyntheory import kernels, priors, spectra
 from dyntheory.ground.kinds import check_arguments
 from tests import ROOT
-from tests.laws_of_the_house.arguments import METHODS, OF_KIND, OTHERWISE, WRONG, Case, cases, public_callables
+from tests.laws_of_the_house.arguments import METHODS, Case, cases, public_callables
 from tests.laws_of_the_house.imports import modules
+from tests.laws_of_the_house.kinds import OF_KIND, OTHERWISE, WRONG
 from tests.laws_of_the_house.right_values import CALLS, KEY, LAW, METHOD, ROWS
 
 CASES = cases()
