@@ -108,6 +108,28 @@ def _frame(axes: Axes, scene: _Scene) -> None:
     axes.set(xlim=scene.lines[0][[0, -1]], ylim=scene.lines[1][[0, -1]], aspect="equal")
 
 
+def writer_of(name: str, path: Path, *, force: bool) -> str:
+    """Return what writes a moving picture to a path, by its ending; ask before a long computation.
+
+    Args:
+        name: of the argument, for messages.
+        path: where it goes.
+        force: whether an existing file may be replaced.
+
+    Raises:
+        FileExistsError: the file exists and `force` is False.
+        ValueError: another ending, or .mp4 without ffmpeg.
+    """
+    from matplotlib import animation
+
+    writer = WRITERS.get(path.suffix.lower())
+    if writer is None or not animation.writers.is_available(writer):
+        told = "ffmpeg is not installed, so it must end in .gif" if writer else "it must end in .gif or .mp4"
+        raise ValueError(f"`{name}` names a moving picture: {told}, got '{path}'.")
+    check_destination(path, force=force)
+    return writer
+
+
 def charge_animation(
     found: ChargePaths,
     path: str | Path,
@@ -137,12 +159,7 @@ def charge_animation(
     check_arguments(charge_animation, locals())
     from matplotlib import animation
 
-    path = Path(path)
-    writer = WRITERS.get(path.suffix.lower())
-    if writer is None or not animation.writers.is_available(writer):
-        told = "ffmpeg is not installed, so it must end in .gif" if writer else "it must end in .gif or .mp4"
-        raise ValueError(f"`path` names a moving picture: {told}, got '{path}'.")
-    check_destination(path, force=force)
+    path, writer = Path(path), writer_of("path", Path(path), force=force)
     scene = _Scene(found, resolve_potential(potential), check_count("run", run, minimum=0))
     count = min(check_count("num_frames", num_frames, minimum=2), len(found.times))
     frames = np.unique(np.linspace(0, len(found.times) - 1, count).round().astype(int))

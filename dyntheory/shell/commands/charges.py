@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import tyro
 
 import dyntheory as dt
-from dyntheory.ground.files import check_destination
 from dyntheory.shell.arguments import FigurePath, Flag, NumbersPath
 from dyntheory.shell.exit_status import of_status
 from dyntheory.shell.outputs import planned_outputs
@@ -51,10 +50,11 @@ def command(
     import numpy as np
 
     from dyntheory.ground.checks import check_count, check_positive
+    from dyntheory.plot.charge_figures import writer_of
 
     outputs = planned_outputs("paths", plot=plot, out=out, force=force)
     if animation is not None:
-        check_destination(animation, force=force)
+        writer_of("--animation", animation, force=force)
     count, frames = check_count("--units", units), check_count("--frames", frames, minimum=2)
     check_positive("--time", time)
     rng = np.random.default_rng(check_count("--seed", seed, minimum=0))
