@@ -22,4 +22,5 @@ def test_electrons_are_drawn_kept_and_animated(tmp_path: Path, capsys: pytest.Ca
         assert picture.n_frames == 3  # pyright: ignore[reportAttributeAccessIssue]
     assert main(["charges", "relu", "--animation", str(tmp_path / "a.gif")]) == 2  # it exists
     assert main(["charges", "relu", "--animation", str(tmp_path / "a.txt"), "--time", "1e9"]) == 2  # before it computes
+    assert "`--animation` names a moving picture" in capsys.readouterr().err
     assert main(["charges", "relu", "--units", "0"]) == 2
