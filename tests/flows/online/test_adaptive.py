@@ -58,12 +58,12 @@ def test_runs_agree_with_the_limit(case: str) -> None:
     optimizer, rate, numbers = CASES[case]
     theory = predicted(optimizer, rate, **numbers)
     runs = dt.online.simulate_adaptive_least_squares(
-        LAW, optimizer, num_features=400, learning_rate=rate, time=TIMES, num_runs=60, key=KEY, **numbers
+        LAW, optimizer, num_features=300, learning_rate=rate, time=TIMES, num_runs=40, key=KEY, **numbers
     )
     assert theory.status.ok and runs.num_diverged == 0
     scores = runs.z_scores(theory)["excess_error"]
     bars: Any = runs.standard_error
-    assert np.max(bars.excess_error[1:] / runs.excess_error[1:]) < 0.02
+    assert np.max(bars.excess_error[1:] / runs.excess_error[1:]) < 0.025
     assert np.max(np.abs(scores)) < 4
     # Negative control: as if it were SGD of the same size of steps.
     plain = dt.online.least_squares(LAW, learning_rate=rate, time=TIMES)
@@ -103,19 +103,20 @@ def test_signs_have_their_known_constants() -> None:
         assert np.all(error < 0.02 * known) and np.all(np.abs(mean - known) < 4.5 * error + 1e-12)
 
 
-def test_clipped_gradients_agree_with_integrals() -> None:
+def test_clipped_gradients_agree_with_integrals(monkeypatch: pytest.MonkeyPatch) -> None:
     """|p|/s has the density (2/π) K₀: no straight lines, which a look at all deviations must see."""
+    monkeypatch.setattr(long_run, "EVERY", (27, 9))
     found = found_for(clipped, (0.1, 10.0))
     line = np.linspace(1e-6, 40.0, 200_001)
     density = 2 / np.pi * special.k0(line)
-    for place in range(0, 28, 3):
+    for place in range(0, 28, 9):
         s = found.deviations[place]
         step = np.minimum(s * line, 0.5)
         known = [np.trapezoid(density * step * other, line) for other in (line / s, step)]
         for values, exact in zip((found.pull[:, place], found.spread[:, place]), known, strict=True):
             error = np.std(values, ddof=1) / np.sqrt(len(values))
             assert error < 0.02 * exact and abs(np.mean(values) - exact) < 4.5 * error
-    assert found.far.shape[-1] == 10 and 1e-3 < np.abs(found.missed).max() < 0.05
+    assert found.far.shape[-1] == 4 and 0.01 < np.abs(found.missed).max() < 0.3
     ends = np.interp(np.log(found.deviations), np.log(found.deviations[[0, -1]]), np.log(found.pull.mean(0)[[0, -1]]))
     assert np.abs(ends - np.log(found.pull.mean(0))).max() > 0.2, "negative control: two deviations do not tell it"
 
