@@ -94,6 +94,7 @@ def found_for(optimizer: Any, ends: tuple[float, float]) -> long_run.LongRun:
         return long_run.long_run(optimizer, (), {"learning_rate": jnp.asarray(1.0)}, ends, KEY)
 
 
+@pytest.mark.full
 def test_signs_have_their_known_constants() -> None:
     """ψ = sign p: c = (2/π)/s and D = 1, straight lines that two deviations tell."""
     found = found_for(optax.sign_sgd, (0.5, 2.0))
@@ -135,6 +136,7 @@ def test_memories_that_are_too_long_are_unresolved(optimizer: Any, numbers: dict
         assert predicted(optimizer, 0.3, **numbers).status.code == "unresolved"
 
 
+@pytest.mark.full
 def test_memories_of_half_a_window_are_in_the_bars() -> None:
     """Momentum .985: a share of .985^256 is beyond the longest windows; known c = 1/(1 − β), D = s²/(1 − β)²."""
     found = predicted(optax.sgd, 0.6 * 0.015, momentum=0.985)

@@ -19,7 +19,7 @@ def _given(**changes: Any) -> dict[str, Any]:
     return BASE | {"first_layer": start_of(2, 2, size=0.8)} | changes
 
 
-@pytest.mark.parametrize("matrix", ["dense", "revealed"])
+@pytest.mark.parametrize("matrix", ["dense", pytest.param("revealed", marks=FULL)])
 @pytest.mark.parametrize("activation", [PHYSICS, pytest.param("relu", marks=FULL)])
 def test_runs_agree_with_the_limit(activation: Any, matrix: str) -> None:
     law, network = law_of(activation, 2, 0.3), dt.MLP((2,), activation)
