@@ -48,6 +48,7 @@ def solve_flow(
     atol: float | None = None,
     stiff: bool = False,
     max_steps: int = MAX_STEPS,
+    max_step: float | None = None,
 ) -> Flow:
     """Solve ẏ = field(t, y, parameters), y(0) = start, until the error is below atol + rtol |y| at all times.
 
@@ -61,6 +62,7 @@ def solve_flow(
         atol: absolute tolerance; default a thousandth of `rtol`.
         stiff: whether an implicit solver is needed.
         max_steps: of the solver.
+        max_step: the longest step, for fields that change by themselves: between two looks a pulse in t is not seen.
 
     Returns:
         NumPy arrays in float64 with an axis of times in front. The status is "unresolved" when the tolerance was not
@@ -71,7 +73,7 @@ def solve_flow(
         ValueError: times that do not increase, or numbers outside their range.
     """
     moments = check_times(times)
-    for name, value in (("rtol", rtol), ("atol", atol)):
+    for name, value in (("rtol", rtol), ("atol", atol), ("max_step", max_step)):
         if value is not None:
             check_scalar(name, value)
     check_positive("rtol", rtol)
@@ -79,11 +81,13 @@ def solve_flow(
         raise ValueError(f"`rtol` must be from 1e-12 to 0.1, got {rtol!r}.")
     if atol is not None:
         check_nonnegative("atol", atol)
-    most = check_count("max_steps", max_steps)
+    if max_step is not None:
+        check_positive("max_step", max_step)
+    most, longest = check_count("max_steps", max_steps), None if max_step is None else float(max_step)
     absolute = FLOOR * rtol if atol is None else float(atol)
     with double_precision():
         start, parameters = as_double(start), as_double(parameters)
-        solve = functools.partial(_solve, field, stiff, most, start, jnp.asarray(moments), parameters)
+        solve = functools.partial(_solve, field, stiff, most, start, jnp.asarray(moments), parameters, longest)
         local = rtol / TIGHTER
         states, reached = solve(local, absolute / TIGHTER)
         error = jax.tree.map(lambda one: np.full_like(one, np.inf), states)
@@ -108,21 +112,28 @@ def check_times(times: ArrayLike) -> np.ndarray:
 
 
 def _solve(
-    field: Field, stiff: bool, max_steps: int, start: PyTree, times: Array, parameters: PyTree, rtol: float, atol: float
+    field: Field,
+    stiff: bool,
+    max_steps: int,
+    start: PyTree,
+    times: Array,
+    parameters: PyTree,
+    *tolerances: float | None,
 ) -> tuple[PyTree, bool]:
-    states, is_done = _program(field, stiff, max_steps, start, times, parameters, rtol, atol)
+    states, is_done = _program(field, stiff, max_steps, start, times, parameters, tolerances)
     states = jax.tree.map(lambda one: np.where(np.isfinite(one), one, np.nan), to_numpy(states))
     return states, bool(is_done) and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(states))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _program(
-    field: Field, stiff: bool, max_steps: int, start: PyTree, times: Array, parameters: PyTree, rtol: Any, atol: Any
+    field: Field, stiff: bool, max_steps: int, start: PyTree, times: Array, parameters: PyTree, tolerances: PyTree
 ) -> tuple[PyTree, Array]:
     try:
         import diffrax
     except ImportError as error:
         raise ImportError(INSTALL) from error
+    longest, rtol, atol = tolerances
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(field),
         diffrax.Kvaerno5() if stiff else diffrax.Dopri8(),
@@ -132,7 +143,7 @@ def _program(
         y0=start,
         args=parameters,
         saveat=diffrax.SaveAt(ts=times),
-        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol, dtmax=longest),
         max_steps=max_steps,
         throw=False,
     )

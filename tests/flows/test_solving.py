@@ -42,7 +42,7 @@ def test_errors_that_add_up_over_many_periods_are_seen() -> None:
     assert flow.status.ok
     assert np.max(np.abs(flow.states[:, 0] - np.sin(times))) <= 2e-6
     start, local = jnp.array([0.0, 1.0]), 1e-6
-    loose, _ = solving._program(oscillator, False, 100_000, start, jnp.asarray(times), 1.0, local, local)
+    loose, _ = solving._program(oscillator, False, 100_000, start, jnp.asarray(times), 1.0, (None, local, local))
     assert np.max(np.abs(np.asarray(loose[:, 0]) - np.sin(times))) > 2e-6
 
 

@@ -18,12 +18,14 @@ from dyntheory.ground.checks import check_count
 from dyntheory.ground.compiling import compiled
 from dyntheory.ground.kinds import check_arguments
 from dyntheory.ground.precision import double_precision
-from dyntheory.ground.resources import check_progress, silent
+from dyntheory.ground.resources import Resources
 from dyntheory.ground.status import DyntheoryWarning
 from dyntheory.problem.laws.first_layer import FirstLayer, starting_rows
 from dyntheory.problem.laws.law import TeacherStudent
 from dyntheory.problem.methods.hyperparameters import Optimizer, StaticNumbers, build
 from dyntheory.problem.prepared import environment
+
+ROWS = 16  # rows of d numbers that a run takes: teacher, weights, inputs, states of the optimizer, copies
 
 
 def simulate_adaptive_least_squares(
@@ -36,6 +38,7 @@ def simulate_adaptive_least_squares(
     num_runs: int,
     key: Key,
     first_layer: FirstLayer | None = None,
+    max_memory: float | None = None,
     progress: Progress | None = None,
     **hyperparameters: Any,
 ) -> OnlineTrajectory:
@@ -50,6 +53,7 @@ def simulate_adaptive_least_squares(
         num_runs: R; standard errors need two or more.
         key: decides everything.
         first_layer: moments of w at the start.
+        max_memory: bytes that may be used.
         progress: called with (fraction done, what is being done).
         **hyperparameters: of the optimizer.
 
@@ -57,7 +61,7 @@ def simulate_adaptive_least_squares(
         Means over runs, `standard_error`, `.per_run`, `num_diverged`, `status`.
 
     Raises:
-        ValueError: as `adaptive_least_squares`.
+        ValueError: as `adaptive_least_squares`, or too little memory.
 
     Example:
         >>> import jax, optax, dyntheory as dt
@@ -69,7 +73,9 @@ def simulate_adaptive_least_squares(
     given = locals()
     check_arguments(simulate_adaptive_least_squares, given)
     d, num_runs = check_count("num_features", num_features), check_count("num_runs", num_runs)
-    check_progress(progress)
+    resources = Resources.checked(max_memory=max_memory, progress=progress)
+    if 8 * ROWS * num_runs * d > resources.max_memory:
+        raise ValueError(f"`num_runs` = {num_runs} at d = {d} does not fit the memory: lower one of them.")
     rule = checked_rule(optimizer, hyperparameters)
     with double_precision():
         one = checked({**given, "momentum": 0.0, "batch_size": 1})
@@ -77,7 +83,7 @@ def simulate_adaptive_least_squares(
         keys, steps = keys_of_runs(key, d, num_runs), np.rint(one.times * d).astype(int)
         known = (jnp.asarray(one.joint), one.law.teacher_priors, amplitudes)
         numbers = {"rate": one.rates.learning_rate, "noise_std": float(one.law.noise_std), **rule._asdict()}
-        found = _trained(known, rule, numbers, keys, steps, progress or silent)
+        found = _trained(known, rule, numbers, keys, steps, resources.report)
         result = of_runs(one, found, {"num_features": d, "num_runs": num_runs, **environment(key)})
     if not result.status.ok:
         warnings.warn(str(result.status), DyntheoryWarning, stacklevel=2)

@@ -97,7 +97,7 @@ def least_squares(
 
     Args:
         law: linear link, one teacher direction; `features` is the spectrum, default all eigenvalues one.
-        learning_rate: η, or a JAX function of α.
+        learning_rate: η, or a JAX function of α, as in `predict`.
         time: the grid of α = steps/d, or its last value.
         num_features: d of exact means; default the limit.
         momentum: β; in the limit a rate of η/(1 − β).

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dyntheory.flows.online.prepared import longest_step
 from dyntheory.flows.solving import solve_flow
 from dyntheory.ground.arrays import Array, PyTree
 from dyntheory.ground.status import Status
@@ -140,7 +141,7 @@ def scheduled_means(
     """Return means in the limit with a rate that changes, the error of P, and how the flow ended."""
     numbers = {"modes": modes, "one": one}
     start = {"v": modes.distance, "m": modes.along_teacher}
-    flow = solve_flow(_field_of(schedule), start, times, numbers, rtol=rtol)
+    flow = solve_flow(_field_of(schedule), start, times, numbers, rtol=rtol, max_step=longest_step(times))
     weights = modes.shares * modes.eigenvalues
     error = flow.error["v"] @ weights
     return Means(flow.states["v"] @ weights, flow.states["m"] @ weights), error, flow.status

@@ -60,7 +60,7 @@ def predict(
     Args:
         law: the teacher; its `samples_per_feature` is not used, every sample is new.
         network: one hidden layer, one output, no biases.
-        learning_rate: η, positive; or a JAX function of α.
+        learning_rate: η, positive; or a JAX function of α, whose pulses are longer than 1/500 of the last time.
         time: α, a grid that increases, or one number: the last of 101.
         key: `jax.random.key(seed)`; decides the head if none is given, nodes, and starts.
         head: a at the start in the structure of `network.init_head`; default drawn as in `dyntheory.predict`.

@@ -29,7 +29,7 @@ from dyntheory.problem.networks.activations import resolve_activation
 from dyntheory.problem.networks.network import MLP
 from dyntheory.problem.prepared import check_head, environment
 
-NUM_TIMES, MOST_LOOKS = 101, 128
+NUM_TIMES, MOST_LOOKS, LEAST_STEPS = 101, 128, 500
 
 
 class Rates(NamedTuple):
@@ -125,6 +125,11 @@ def check_rates(given: Mapping[str, Any], times: np.ndarray) -> Rates:
         raise ValueError(f"`momentum` must be below 1, got {given['momentum']!r}.")
     batch = check_count("batch_size", given["batch_size"])
     return Rates(rate, float(given["momentum"]), float(given["head_rate"]), batch)
+
+
+def longest_step(times: np.ndarray) -> float | None:
+    """Return the longest step of a solver that must not pass over a pulse of a schedule; None at time zero alone."""
+    return float(times[-1]) / LEAST_STEPS if times[-1] > 0 else None
 
 
 def check_network(network: MLP) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from dyntheory.flows.online.equations import error_of, field_of
 from dyntheory.flows.online.model import CLOSED, GRID, NET, Model
 from dyntheory.flows.online.on_nodes import Nodes, grids, has_grid, nets
-from dyntheory.flows.online.prepared import Prepared
+from dyntheory.flows.online.prepared import Prepared, longest_step
 from dyntheory.flows.online.results import ORDER_PARAMETERS, OnlineTrajectory
 from dyntheory.flows.solving import solve_flow
 from dyntheory.gaussian.sub_nets import standard_error
@@ -98,7 +98,8 @@ def _flow(one: Prepared, joint: Array, nodes: Nodes | None, rtol: float) -> tupl
     r = one.model.num_teacher_units
     numbers = one.numbers | {"teacher_moment": joint[:r, :r], "nodes": nodes}
     start = {"weight": joint[r:, r:], "teacher": joint[r:, :r], "head": one.head}
-    flow = solve_flow(field_of(one.model), start, one.times, numbers, rtol=min(rtol, 0.1))
+    longest = None if one.model.schedule is None else longest_step(one.times)
+    flow = solve_flow(field_of(one.model), start, one.times, numbers, rtol=min(rtol, 0.1), max_step=longest)
     excess, rounding = (np.asarray(found) for found in _errors(one.model, as_double(flow.states), as_double(numbers)))
     values = {NAMES[name]: value for name, value in flow.states.items()} | {"excess_error": excess}
     errors = {NAMES[name]: value for name, value in flow.error.items()} | {"excess_error": rounding}

@@ -140,6 +140,22 @@ def test_rates_that_change_with_time() -> None:
         _predict(PHYSICS, 2, 2, learning_rate=lambda time: -1.0 * jnp.asarray(time))
 
 
+def test_a_pulse_of_the_rate_is_not_passed_over() -> None:
+    """The rate is zero but for 4 of 1000 units of time, between two times of the grid."""
+
+    def pulse(time: Any) -> Any:
+        return jnp.where(jnp.abs(jnp.asarray(time) - 503.0) < 2.0, 0.5, 0.0)
+
+    law = dt.TeacherStudent(1.0, noise_std=0.5)
+    exact = dt.online.least_squares(law, learning_rate=0.5, time=[0.0, 4.0]).excess_error[-1]
+    found = [
+        _predict("linear", 1, 1, law=law, learning_rate=pulse, first_layer=None, time=1000.0, rtol=1e-4),
+        dt.online.least_squares(law, learning_rate=pulse, time=1000.0, rtol=1e-4),
+    ]
+    for one in found:
+        np.testing.assert_allclose(one.excess_error[-1], exact, rtol=1e-3)
+
+
 def test_too_large_a_rate_is_said_to_diverge() -> None:
     with pytest.warns(dt.DyntheoryWarning, match="lower `learning_rate`"):
         found = _predict("linear", 1, 1, law=dt.TeacherStudent(1.0), learning_rate=2.5, first_layer=None)

@@ -27,6 +27,7 @@ def test_a_linear_unit_ends_where_it_must(batch: int) -> None:
     assert end.status.ok
 
 
+@pytest.mark.full
 def test_the_flow_gets_there() -> None:
     law, network, given = law_of(PHYSICS, 2, 0.3), dt.MLP((2,), PHYSICS), _given(2, learning_rate=0.5)
     end = dt.online.find_asymptote(law, network, time=200.0, **given)
